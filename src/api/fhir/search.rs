@@ -1,0 +1,156 @@
+//! search-type by GET and by POST _search (https://hl7.org/fhir/R4/http.html#search).
+
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+
+use super::{base, caller, patients, read, resource};
+use crate::access::{Caller, Interaction};
+use crate::api::negotiate;
+use crate::api::request::{Reply, Request, decode_pairs};
+use crate::app::App;
+use crate::audit::events;
+use crate::error::{Error, Issue, Kind, Result};
+use crate::fhir::bundle::{self, Mode};
+use crate::fhir::outcome;
+use crate::id::Shelf;
+use crate::search::{self, Cursor, Query, Terms, Type, canonical};
+use crate::store::listing::{self, Item, Look, Page, Position};
+use crate::store::{Tx, observations};
+use crate::vault::{Cipher, Place, digest};
+
+pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let who = caller(who)?;
+    let of = resource(request.param("type"))?;
+    who.may(of.name(), Interaction::Search)?;
+    let pairs = asked(request)?;
+    negotiate::json_only(request, &pairs)?;
+    let base = base(app);
+    let query = search::parse(of, &pairs, &Terms { handling: negotiate::handling(request), base: &base, now: app.clock.now() })?;
+    let seal = CursorSeal::of(app, who, &query)?;
+    let after = query.cursor.as_deref().map(|text| seal.open(text)).transpose()?;
+    let horizon = app.db.horizon()?;
+    let (page, includes, whose) = if of == Type::AuditEvent {
+        let page = events::search(&app.db, &app.vault, &app.public_url, (&query, after))?;
+        let whose = page.patients;
+        (page.page, Vec::new(), whose)
+    } else {
+        let visible = who.visible();
+        let look = Look { query: &query, visible: &visible, vault: &app.vault, after, horizon };
+        app.db.read("search", |tx| {
+            let page = match of {
+                Type::Observation => observations::page(tx, &look, &app.templates, who.role.is_system())?,
+                _ => listing::page(tx, &look)?,
+            };
+            let includes = include(tx, app, &look, &page)?;
+            let whose = patients(tx, page.items.iter().chain(&includes).map(|item| item.shelf))?;
+            Ok((page, includes, whose))
+        })?
+    };
+    let body = render(&base, &query, &seal, (&page, &includes))?;
+    let mut reply = Reply::fhir(200, body).about(of.name(), whose);
+    if request.verb == "POST" {
+        reply.asked = Some(format!("{}?{}", request.uri, canonical(&query)));
+    }
+    Ok(reply)
+}
+
+/// The parameters of the URL, and with POST those of the form.
+fn asked(request: &mut Request) -> Result<Vec<(String, String)>> {
+    let mut pairs = request.pairs()?;
+    if request.verb == "POST" {
+        let form = request.header("content-type").is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/x-www-form-urlencoded"));
+        let body = request.small_body()?;
+        if !form && !body.is_empty() {
+            return Err(Error::new(Kind::MediaType, "a search by POST takes application/x-www-form-urlencoded"));
+        }
+        let text = String::from_utf8(body).map_err(|_| Error::new(Kind::Syntax, "the form is not UTF-8"))?;
+        pairs.extend(decode_pairs(&text)?);
+    }
+    Ok(pairs)
+}
+
+/// What the references of the page point to, as far as the caller may see it; each once.
+fn include(tx: &mut Tx<'_>, app: &App, look: &Look<'_>, page: &Page) -> Result<Vec<Item>> {
+    let mut wanted: Vec<String> = Vec::new();
+    for item in &page.items {
+        if look.query.includes.is_empty() {
+            break;
+        }
+        let document: Value = serde_json::from_str(&item.json).map_err(Error::bug)?;
+        for include in &look.query.includes {
+            let element = if include.param == "patient" && item.resource == "Observation" { "subject" } else { include.param };
+            if let Some(reference) = document[element]["reference"].as_str()
+                && reference.starts_with(include.target.name())
+                && !wanted.iter().any(|known| known == reference)
+            {
+                wanted.push(reference.to_owned());
+            }
+        }
+    }
+    let mut items = Vec::new();
+    for reference in wanted {
+        let Some((kind, id)) = reference.split_once('/') else { continue };
+        let Some(of) = Type::parse(kind) else { continue };
+        if let Some(found) = read::run(tx, app, look.visible, (of, id, None))? {
+            items.push(Item { resource: of.name(), id: id.to_owned(), json: found.json, shelf: found.shelf, committed_at: found.committed_at });
+        }
+    }
+    Ok(items)
+}
+
+fn render(base: &str, query: &Query, seal: &CursorSeal<'_>, found: (&Page, &[Item])) -> Result<String> {
+    let (page, includes) = found;
+    let own = format!("{base}/{}?{}", query.resource.name(), canonical(query));
+    let mut links = vec![("self", own.clone())];
+    if let Some(next) = page.next {
+        links.push(("next", format!("{own}&{}={}", search::params::CURSOR, seal.seal(next)?)));
+    }
+    let ignored: Vec<Issue> = query.ignored.iter().map(|name| Issue { says: format!("the parameter {name} was ignored"), at: Some(name.clone()) }).collect();
+    let ignored = outcome::warning(&ignored);
+    let mut entries: Vec<bundle::Entry<'_>> = Vec::with_capacity(page.items.len() + includes.len() + 1);
+    for (items, mode) in [(page.items.as_slice(), Mode::Match), (includes, Mode::Include)] {
+        entries.extend(items.iter().map(|item| bundle::Entry { full_url: format!("{base}/{}/{}", item.resource, item.id), json: &item.json, mode }));
+    }
+    entries.extend(ignored.iter().map(|json| bundle::Entry { full_url: String::new(), json, mode: Mode::Outcome }));
+    Ok(bundle::searchset(page.total, &links, &entries, None))
+}
+
+/// Seals cursors to the caller, the scopes and the query: a cursor of anybody else's is none.
+struct CursorSeal<'a> {
+    app: &'a App,
+    bound: [u8; 32],
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+impl<'a> CursorSeal<'a> {
+    fn of(app: &'a App, who: &Caller, query: &Query) -> Result<CursorSeal<'a>> {
+        let bound = digest(&[&who.credential.0, who.scopes.to_string().as_bytes(), b"\0", query.resource.name().as_bytes(), canonical(query).as_bytes()]);
+        Ok(CursorSeal { app, bound })
+    }
+
+    fn cipher(&self, day: u32) -> Result<Cipher> {
+        self.app.vault.day("cursor", i64::from(day), &[])
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { kind: "cursor", shelf: Shelf(0), id: &self.bound, version: 1 }
+    }
+
+    fn seal(&self, at: Position) -> Result<String> {
+        let day = (self.app.clock.now() / DAY_MS) as u32;
+        let cursor = Cursor { sort_key: at.key, tie: at.tie, more: at.more };
+        let mut bytes = day.to_be_bytes().to_vec();
+        bytes.extend(self.cipher(day)?.seal(self.app.vault.chance, self.place(), &cursor.encode())?);
+        Ok(BASE64URL_NOPAD.encode(&bytes))
+    }
+
+    fn open(&self, text: &str) -> Result<Position> {
+        let refused = || Error::new(Kind::Parameter, "the cursor does not belong to this search; follow the next link as it is").at(search::params::CURSOR);
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| refused())?;
+        let (day, sealed) = bytes.split_first_chunk::<4>().ok_or_else(refused)?;
+        let clear = self.cipher(u32::from_be_bytes(*day))?.open(self.place(), sealed).map_err(|_| refused())?;
+        let cursor = Cursor::decode(&clear).ok_or_else(refused)?;
+        Ok(Position { key: cursor.sort_key, tie: cursor.tie, more: cursor.more })
+    }
+}

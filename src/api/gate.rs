@@ -1,0 +1,190 @@
+//! Every request passes here: its id, its caller, its handler, its audit entry, its log line.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt;
+use tokio::sync::mpsc::{Sender, channel};
+
+use super::request::{Body, Reply, Request};
+use super::{Need, Route, error};
+use crate::access::{Caller, Role};
+use crate::app::App;
+use crate::audit::{Action, Entry};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::credentials;
+
+/// Pieces of a body that wait to be read; more of them would only fill memory.
+const PIECES: usize = 16;
+
+pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let began = Instant::now();
+    let app = app.into_inner();
+    let (send, receive) = channel(PIECES);
+    let request = match plain(&app, &http, Body::new(receive)) {
+        Ok(request) => request,
+        Err(e) => return respond(error::reply(&e, http.path().starts_with("/fhir"), "unknown"), "unknown"),
+    };
+    let (id, fhir) = (request.id.clone(), request.uri.starts_with("/fhir"));
+    let work = {
+        let app = Arc::clone(&app);
+        tokio::task::spawn_blocking(move || handle(&app, route, request))
+    };
+    let deadline = Duration::from_secs(app.config.body_timeout_secs);
+    let (handled, ()) = tokio::join!(work, pump(payload, send, deadline));
+    let (entry, outcome) = handled.unwrap_or_else(|e| (None, Err(Error::bug(e))));
+    let reply = audited(&app, entry, outcome, (fhir, &id)).await;
+    log_line(route.name, &http, &reply, (&id, began));
+    respond(reply, &id)
+}
+
+fn plain(app: &App, http: &HttpRequest, body: Body) -> Result<Request> {
+    let id = app.entry_id()?.to_string();
+    let headers = http.headers().iter().map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
+    Ok(Request {
+        verb: http.method().as_str().to_owned(),
+        uri: http.uri().path_and_query().map_or_else(String::new, ToString::to_string),
+        path: http.match_info().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        query: http.query_string().to_owned(),
+        headers,
+        address: http.peer_addr().map_or_else(|| "unknown".to_owned(), |peer| peer.ip().to_string()),
+        id,
+        body,
+    })
+}
+
+/// Hands the body on piece by piece; ends with an error when the client is too slow or gone.
+async fn pump(mut payload: web::Payload, send: Sender<Result<web::Bytes>>, deadline: Duration) {
+    let whole = async {
+        while let Some(piece) = payload.next().await {
+            let piece = piece.map_err(|e| Error::new(Kind::Syntax, "the body ended early").because(e));
+            let last = piece.is_err();
+            // A handler that has read enough drops its end.
+            if send.send(piece).await.is_err() || last {
+                return;
+            }
+        }
+    };
+    if tokio::time::timeout(deadline, whole).await.is_err() {
+        // The reader may be gone already; then nobody needs to know.
+        let _ = send.send(Err(Error::new(Kind::Timeout, format!("the body did not arrive within {} seconds", deadline.as_secs())))).await;
+    }
+}
+
+/// On a blocking thread: who asks, may they, and what is the answer?
+fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Entry>, Result<Reply>) {
+    let caller = authenticate(app, route, &request);
+    let mut entry = app.entry_id().map(|id| Entry::new(id, app.clock.now(), route.action, route.name)).ok();
+    if let Some(entry) = &mut entry {
+        entry.request.clone_from(&request.id);
+        entry.address = Some(request.address.clone());
+        entry.query = (route.action == Action::Search).then(|| request.uri.clone());
+        if let Ok(Some(caller)) = &caller {
+            entry.credential = Some(caller.credential.to_string());
+            entry.role = Some(caller.role.name().to_owned());
+            entry.user = caller.user.map(|user| user.to_string());
+            entry.own = caller.patients.first().filter(|_| caller.role == Role::Patient).map(|own| own.to_string());
+        }
+        if request.uri.starts_with("/fhir/") {
+            entry.resource = Some([request.param("type"), request.param("id")].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/"));
+        }
+    }
+    let outcome = caller.and_then(|caller| (route.to)(app, &mut request, caller.as_ref()));
+    (entry, outcome)
+}
+
+/// The secret from `Authorization` (with or without `Bearer`) or `X-Open-Wearables-API-Key`.
+fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Caller>> {
+    if route.need == Need::Nothing {
+        return Ok(None);
+    }
+    let bearer = request.header("authorization").map(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")).unwrap_or(value));
+    let secret = match (bearer, request.header("x-open-wearables-api-key")) {
+        (Some(secret), _) | (None, Some(secret)) if !secret.trim().is_empty() => secret.trim(),
+        _ => return Err(Error::new(Kind::Unauthenticated, "no token was sent")),
+    };
+    let now = app.clock.now();
+    let caller = app.db.read("authenticate", |tx| credentials::authenticate(tx, secret, now))?;
+    let fits = match route.need {
+        Need::Nothing => true,
+        Need::Token => !matches!(caller.role, Role::App | Role::DeviceSdk),
+        Need::App => caller.role == Role::App,
+        Need::Sdk => matches!(caller.role, Role::App | Role::DeviceSdk),
+    };
+    if fits { Ok(Some(caller)) } else { Err(Error::new(Kind::Forbidden, format!("a token of role {} is of no use here", caller.role.name()))) }
+}
+
+/// The reply, once its audit entry is durable; without the entry there is no reply but 503.
+async fn audited(app: &App, entry: Option<Entry>, outcome: Result<Reply>, of: (bool, &str)) -> Reply {
+    let (fhir, id) = of;
+    let mut reply = match outcome {
+        Ok(reply) => reply,
+        Err(e) => {
+            if e.cause.is_some() {
+                tracing::error!(request_id = id, code = e.kind.wire().code, raised = %e.raised, cause = e.cause.as_deref(), "request failed");
+            }
+            let mut reply = error::reply(&e, fhir, id);
+            reply.asked = None;
+            reply.headers.push(("x-firth-error", e.kind.wire().code.to_owned()));
+            reply
+        }
+    };
+    if reply.audited {
+        return reply;
+    }
+    let written = async {
+        let mut entry = entry.ok_or_else(|| Error::bug("no randomness for an audit entry"))?;
+        entry.status = reply.status;
+        entry.refused = reply.headers.iter().find(|(name, _)| *name == "x-firth-error").map(|(_, code)| code.clone());
+        if let Some(resource) = reply.resource.take() {
+            entry.resource = Some(resource);
+        }
+        if let Some(asked) = reply.asked.take() {
+            entry.query = Some(asked);
+        }
+        entry.patients = std::mem::take(&mut reply.patients);
+        app.log.append(&entry)?.durable().await
+    };
+    match written.await {
+        Ok(()) => reply,
+        Err(e) => error::reply(&e, fhir, id),
+    }
+}
+
+fn log_line(route: &'static str, http: &HttpRequest, reply: &Reply, of: (&str, Instant)) {
+    let (id, began) = of;
+    let took = began.elapsed();
+    let trace = http.headers().get("traceparent").and_then(|value| value.to_str().ok()).and_then(trace_id);
+    metrics::counter!("firth_requests_total", "route" => route, "status" => reply.status.to_string()).increment(1);
+    metrics::histogram!("firth_request_seconds", "route" => route).record(took.as_secs_f64());
+    tracing::info!(request_id = id, route, status = reply.status, ms = took.as_millis() as u64, trace_id = trace, "request");
+}
+
+/// The trace id of a W3C `traceparent`: `00-<32 hex>-<16 hex>-<2 hex>`; anything else is left out.
+fn trace_id(value: &str) -> Option<&str> {
+    let hex = |text: &&str, length: usize| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase());
+    let parts: Vec<&str> = value.split('-').collect();
+    match parts.as_slice() {
+        [version, trace, parent, flags] if hex(version, 2) && hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => Some(trace),
+        _ => None,
+    }
+}
+
+/// A reply of no route.
+pub fn plain_response(reply: Reply) -> HttpResponse {
+    respond(reply, "none")
+}
+
+fn respond(reply: Reply, id: &str) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(reply.status).unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    response.insert_header(("x-request-id", id)).insert_header(("cache-control", "no-store")).insert_header(("x-content-type-options", "nosniff"));
+    for (name, value) in &reply.headers {
+        response.insert_header((*name, value.as_str()));
+    }
+    if reply.status != 204 {
+        response.content_type(reply.content_type);
+    }
+    response.body(reply.body)
+}

@@ -1,0 +1,81 @@
+//! DOOR actix_web. Extract, call, respond: no SQL, no decision beyond HTTP.
+//!
+//! `ROUTES` is all there is. Every request goes through `gate`, which authenticates, runs the
+//! route's handler on a blocking thread, and writes the audit entry before the first byte leaves.
+
+mod error;
+mod fhir;
+mod gate;
+mod negotiate;
+mod operations;
+mod request;
+mod server;
+mod v1;
+
+pub use request::{Reply, Request};
+pub use server::{Listening, Security, block_on, listen, tls, until_told};
+
+use crate::access::Caller;
+use crate::app::App;
+use crate::audit::Action;
+use crate::error::Result;
+
+/// What a caller must have before the handler runs. Scopes are checked by the handlers of `/fhir`,
+/// which know the type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Nothing,
+    /// A bearer token of any role that has scopes under `/fhir`.
+    Token,
+    /// An app's API key.
+    App,
+    /// An app's API key, or the SDK token of the user in the path.
+    Sdk,
+}
+
+pub type Handler = fn(&App, &mut Request, Option<&Caller>) -> Result<Reply>;
+
+/// One route: the FHIR word is its name, in the log, the metrics and the audit entry.
+pub struct Route {
+    pub verb: &'static str,
+    pub path: &'static str,
+    pub name: &'static str,
+    pub need: Need,
+    pub action: Action,
+    pub to: Handler,
+}
+
+macro_rules! routes {
+    ($($verb:ident $path:literal $name:literal $need:ident $action:ident $to:path;)*) => {
+        pub const ROUTES: &[Route] = &[$(Route { verb: stringify!($verb), path: $path, name: $name, need: Need::$need, action: Action::$action, to: $to }),*];
+    };
+}
+
+routes! {
+    GET    "/healthz"                                    "healthz"         Nothing Activity   operations::healthz;
+    GET    "/readyz"                                     "readyz"          Nothing Activity   operations::readyz;
+    GET    "/metrics"                                    "metrics"         Nothing Activity   operations::metrics;
+    GET    "/fhir/metadata"                              "capabilities"    Nothing Read       fhir::metadata::handler;
+    GET    "/fhir/{type}"                                "search"          Token   Search     fhir::search::handler;
+    POST   "/fhir/{type}/_search"                        "search"          Token   Search     fhir::search::handler;
+    GET    "/fhir/{type}/{id}"                           "read"            Token   Read       fhir::read::handler;
+    GET    "/fhir/{type}/{id}/_history/{version}"        "vread"           Token   Vread      fhir::read::handler;
+    POST   "/api/v1/users"                               "user-create"     App     Create     v1::users::create;
+    GET    "/api/v1/users"                               "user-list"       App     Search     v1::users::list;
+    GET    "/api/v1/users/{user}"                        "user-read"       App     Read       v1::users::read;
+    PATCH  "/api/v1/users/{user}"                        "user-update"     App     Update     v1::users::patch;
+    DELETE "/api/v1/users/{user}"                        "user-delete"     App     Delete     v1::users::delete;
+    POST   "/api/v1/users/{user}/token"                  "token-issue"     Nothing Credential v1::tokens::issue;
+    POST   "/api/v1/users/{user}/invitation-code"        "invitation"      App     Credential v1::tokens::invite;
+    POST   "/api/v1/invitation-code/redeem"              "redeem"          Nothing Credential v1::tokens::redeem;
+    POST   "/api/v1/token/refresh"                       "token-refresh"   Nothing Credential v1::tokens::refresh;
+    POST   "/api/v1/token/revoke"                        "token-revoke"    Nothing Credential v1::tokens::revoke;
+    POST   "/api/v1/sdk/users/{user}/sync"               "sync"            Sdk     Upload     v1::sync::handler;
+    GET    "/api/v1/sdk/users/{user}/uploads/{upload}"   "upload-read"     Sdk     Read       v1::sync::read;
+    POST   "/api/v1/sdk/users/{user}/logs"               "sdk-logs"        Sdk     Upload     v1::logs::handler;
+}
+
+/// The CapabilityStatement as it would be served under this base, without a date that changes.
+pub fn capability(base: &str) -> Result<String> {
+    fhir::metadata::statement(base, 0)
+}

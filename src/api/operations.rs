@@ -1,0 +1,43 @@
+//! Health, readiness and metrics.
+
+use serde_json::json;
+
+use super::request::{Reply, Request};
+use crate::access::Caller;
+use crate::app::App;
+use crate::error::{Error, Kind, Result};
+use crate::store::{audit, keys, uploads};
+use crate::telemetry;
+
+/// The process is up.
+pub fn healthz(_: &App, _: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    Ok(unaudited(Reply::json(200, &json!({"status": "up"}))))
+}
+
+/// The database answers, the keys are open, the audit writer commits.
+pub fn readyz(app: &App, _: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    let database = app.db.read("ready", |tx| keys::store_id(tx)).is_ok_and(|id| id.is_some());
+    let keys = app.vault.day("ready", 0, &[]).is_ok();
+    let audit = app.log.healthy();
+    let word = |ok: bool| if ok { "up" } else { "down" };
+    let status = if database && keys && audit { 200 } else { 503 };
+    Ok(unaudited(Reply::json(status, &json!({"status": word(status == 200), "database": word(database), "keys": word(keys), "audit": word(audit)}))))
+}
+
+/// Prometheus text.
+pub fn metrics(app: &App, _: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    let inbox = app.db.read("metrics", uploads::jobs_waiting)?;
+    let mut backlog = app.db.read("metrics", audit::pending_count)?;
+    if app.db.audit_is_apart() {
+        backlog += app.db.read_audit(audit::pending_count)?;
+    }
+    metrics::gauge!("firth_inbox_depth").set(inbox as f64);
+    metrics::gauge!("firth_audit_backlog").set(backlog as f64);
+    let text = telemetry::metrics().ok_or_else(|| Error::new(Kind::Busy, "metrics are not recorded"))?;
+    Ok(unaudited(Reply { status: 200, content_type: "text/plain; version=0.0.4", body: text.into_bytes(), ..Reply::default() }))
+}
+
+/// Probes come every few seconds and show nothing of anybody: they are logged, not audited.
+fn unaudited(reply: Reply) -> Reply {
+    Reply { audited: true, ..reply }
+}

@@ -1,0 +1,154 @@
+//! A request and a reply in plain words, so that handlers know nothing of actix.
+
+use std::io::{self, Read};
+
+use actix_web::web::Bytes;
+use tokio::sync::mpsc::Receiver;
+
+use crate::error::{Error, Kind, Result};
+
+/// The pieces of a body as they arrive, or why they stopped.
+pub type Pieces = Receiver<std::result::Result<Bytes, Error>>;
+
+pub struct Request {
+    pub verb: String,
+    /// Path and query as they came.
+    pub uri: String,
+    pub path: Vec<(String, String)>,
+    pub query: String,
+    pub headers: Vec<(String, String)>,
+    pub address: String,
+    pub id: String,
+    pub body: Body,
+}
+
+impl Request {
+    /// A path parameter; the route has it.
+    pub fn param(&self, name: &str) -> &str {
+        self.path.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
+    }
+
+    /// The first header of this name (lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Decoded name/value pairs of the query string, in order.
+    pub fn pairs(&self) -> Result<Vec<(String, String)>> {
+        decode_pairs(&self.query)
+    }
+
+    /// A small JSON body as an object; `Kind::Syntax` or `Kind::Envelope`.
+    pub fn json(&mut self) -> Result<serde_json::Map<String, serde_json::Value>> {
+        let bytes = self.small_body()?;
+        match serde_json::from_slice(&bytes) {
+            Ok(serde_json::Value::Object(object)) => Ok(object),
+            Ok(_) => Err(Error::new(Kind::Envelope, "the body must be a JSON object")),
+            Err(e) => Err(Error::new(Kind::Syntax, format!("the body is not JSON: {e}"))),
+        }
+    }
+
+    /// A body of at most 256 KiB.
+    pub fn small_body(&mut self) -> Result<Vec<u8>> {
+        const MOST: u64 = 256 * 1024;
+        let mut bytes = Vec::new();
+        (&mut self.body).take(MOST + 1).read_to_end(&mut bytes).map_err(from_io)?;
+        if bytes.len() as u64 > MOST {
+            return Err(Error::new(Kind::TooLarge, "the body has more than 256 KiB"));
+        }
+        Ok(bytes)
+    }
+}
+
+/// `application/x-www-form-urlencoded`, as a query string or a body.
+pub fn decode_pairs(text: &str) -> Result<Vec<(String, String)>> {
+    actix_web::web::Query::<Vec<(String, String)>>::from_query(text)
+        .map(actix_web::web::Query::into_inner)
+        .map_err(|_| Error::new(Kind::Parameter, "the query string is not well-formed"))
+}
+
+/// Our own error inside an io::Error comes back as it is.
+pub fn from_io(e: io::Error) -> Error {
+    if e.get_ref().is_some_and(|inner| inner.is::<Error>()) {
+        if let Some(Ok(ours)) = e.into_inner().map(|inner| inner.downcast::<Error>()) {
+            return *ours;
+        }
+        return Error::bug("an error of ours was lost");
+    }
+    match e.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => Error::new(Kind::Syntax, format!("the body cannot be read: {e}")),
+        _ => Error::bug(e),
+    }
+}
+
+/// The body as a blocking reader over what the connection delivers.
+pub struct Body {
+    pieces: Pieces,
+    piece: Bytes,
+}
+
+impl Body {
+    pub fn new(pieces: Pieces) -> Body {
+        Body { pieces, piece: Bytes::new() }
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
+                None => return Ok(0),
+                Some(Ok(piece)) => self.piece = piece,
+                Some(Err(e)) => return Err(io::Error::other(e)),
+            }
+        }
+        let n = buffer.len().min(self.piece.len());
+        buffer[..n].copy_from_slice(&self.piece.split_to(n));
+        Ok(n)
+    }
+}
+
+/// An answer, and what the audit entry says of it.
+#[derive(Debug, Default)]
+pub struct Reply {
+    pub status: u16,
+    pub content_type: &'static str,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+    /// Patients whose data it holds, or whom the request changed.
+    pub patients: Vec<String>,
+    /// `Type` or `Type/id`.
+    pub resource: Option<String>,
+    /// What a search asked, when it came in a body.
+    pub asked: Option<String>,
+    /// The audit entry was committed with the effect.
+    pub audited: bool,
+}
+
+pub const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
+pub const JSON: &str = "application/json";
+
+impl Reply {
+    pub fn json(status: u16, body: &serde_json::Value) -> Reply {
+        Reply { status, content_type: JSON, body: body.to_string().into_bytes(), ..Reply::default() }
+    }
+
+    pub fn fhir(status: u16, body: String) -> Reply {
+        Reply { status, content_type: FHIR_JSON, body: body.into_bytes(), ..Reply::default() }
+    }
+
+    pub fn empty(status: u16) -> Reply {
+        Reply { status, content_type: JSON, ..Reply::default() }
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Reply {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub fn about(mut self, resource: impl Into<String>, patients: Vec<String>) -> Reply {
+        self.resource = Some(resource.into());
+        self.patients = patients;
+        self
+    }
+}

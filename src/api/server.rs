@@ -1,0 +1,147 @@
+//! The listener: sockets, TLS, and the actix application made from `ROUTES`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::middleware::Compress;
+use actix_web::{App as Actix, HttpRequest, HttpResponse, HttpServer, guard, web};
+use tracing_actix_web::{RootSpanBuilder, TracingLogger};
+
+use super::{ROUTES, Reply, Route, error, gate};
+use crate::app::App;
+use crate::error::{Error, Kind, Result};
+
+/// How connections are secured.
+pub enum Security {
+    Plain,
+    Tls(rustls::ServerConfig),
+}
+
+/// A server that accepts connections once it is awaited.
+pub struct Listening {
+    pub address: SocketAddr,
+    pub handle: ServerHandle,
+    pub server: Server,
+}
+
+/// Seconds that requests in flight may take after SIGTERM.
+const DRAIN_SECS: u64 = 30;
+
+/// Binds and prepares to serve; `Kind::PortBusy` when somebody listens there.
+pub fn listen(app: Arc<App>, security: Security) -> Result<Listening> {
+    let asked = app.config.listen;
+    let data = web::Data::from(app);
+    let server = HttpServer::new(move || {
+        let mut actix = Actix::new().app_data(data.clone()).app_data(web::PayloadConfig::new(usize::MAX)).wrap(Compress::default()).wrap(TracingLogger::<Span>::new());
+        for path in paths() {
+            let mut resource = web::resource(path);
+            for route in ROUTES.iter().filter(|route| route.path == path) {
+                let serve = move |app: web::Data<App>, http: HttpRequest, payload: web::Payload| gate::serve(app, route, http, payload);
+                resource = match route.verb {
+                    // A HEAD is a GET whose body is not sent.
+                    "GET" => resource.route(web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(serve)),
+                    "POST" => resource.route(web::post().to(serve)),
+                    "PATCH" => resource.route(web::patch().to(serve)),
+                    _ => resource.route(web::delete().to(serve)),
+                };
+            }
+            actix = actix.service(resource.default_service(web::to(wrong_method)));
+        }
+        actix.default_service(web::to(no_route))
+    })
+    .disable_signals()
+    .shutdown_timeout(DRAIN_SECS)
+    .workers(std::thread::available_parallelism().map_or(2, usize::from))
+    .backlog(4096);
+    let bound = match security {
+        Security::Plain => server.bind_auto_h2c(asked),
+        Security::Tls(config) => server.bind_rustls_0_23(asked, config),
+    };
+    let bound = bound.map_err(|e| match e.kind() {
+        std::io::ErrorKind::AddrInUse => Error::new(Kind::PortBusy, format!("{asked} is in use; stop what listens there, or choose another with --listen")),
+        _ => Error::new(Kind::Setting, format!("cannot listen on {asked} ({e}); choose another with --listen")),
+    })?;
+    let address = bound.addrs().first().copied().unwrap_or(asked);
+    let server = bound.run();
+    Ok(Listening { address, handle: server.handle(), server })
+}
+
+/// Each path of the table once, in its order.
+fn paths() -> Vec<&'static str> {
+    let mut paths: Vec<&str> = Vec::new();
+    for Route { path, .. } in ROUTES {
+        if !paths.contains(path) {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+/// The certificate and key of the settings, read anew.
+pub fn tls(cert: &Path, key: &Path) -> Result<rustls::ServerConfig> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let refused = |path: &Path, why: &dyn std::fmt::Display| Error::new(Kind::Setting, format!("{} is not a PEM file for TLS ({why}); correct FIRTH_TLS_CERT and FIRTH_TLS_KEY", path.display()));
+    let chain: Vec<CertificateDer<'static>> = fs::read(cert).map_err(|e| refused(cert, &e)).map(|pem| CertificateDer::pem_slice_iter(&pem).filter_map(|der| der.ok()).collect())?;
+    let pem = fs::read(key).map_err(|e| refused(key, &e))?;
+    let key_der = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| refused(key, &e))?;
+    rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(Error::bug)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key_der)
+        .map_err(|e| refused(cert, &e))
+}
+
+/// A request's span has no path and no query: they may hold identifiers.
+pub struct Span;
+
+impl RootSpanBuilder for Span {
+    fn on_request_start(_: &ServiceRequest) -> tracing::Span {
+        tracing::info_span!("request")
+    }
+
+    fn on_request_end<B: actix_web::body::MessageBody>(_: tracing::Span, _: &std::result::Result<ServiceResponse<B>, actix_web::Error>) {}
+}
+
+fn refuse(http: &HttpRequest, kind: Kind, says: &str) -> HttpResponse {
+    let reply: Reply = error::reply(&Error::new(kind, says), http.path().starts_with("/fhir"), "none");
+    gate::plain_response(reply)
+}
+
+async fn no_route(http: HttpRequest) -> HttpResponse {
+    refuse(&http, Kind::NotFound, "nothing is served at this path")
+}
+
+async fn wrong_method(http: HttpRequest) -> HttpResponse {
+    let allowed: Vec<&str> = ROUTES.iter().filter(|route| http.match_pattern().as_deref() == Some(route.path)).map(|route| route.verb).collect();
+    let mut response = refuse(&http, Kind::Method, &format!("this path takes {}", allowed.join(", ")));
+    if let Ok(value) = actix_web::http::header::HeaderValue::from_str(&allowed.join(", ")) {
+        response.headers_mut().insert(actix_web::http::header::ALLOW, value);
+    }
+    response
+}
+
+/// Runs the server's own runtime until `work` is done.
+pub fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+    actix_web::rt::System::new().block_on(work)
+}
+
+/// Serves until SIGTERM or SIGINT, then stops accepting and lets requests in flight end.
+pub async fn until_told(listening: Listening) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::bug)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::bug)?;
+    let handle = listening.handle.clone();
+    actix_web::rt::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        handle.stop(true).await;
+    });
+    listening.server.await.map_err(Error::bug)
+}

@@ -1,0 +1,122 @@
+//! SDK uploads: 202 once the body is durable, and what became of it afterwards.
+
+use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+
+use flate2::bufread::MultiGzDecoder;
+use serde_json::json;
+
+use super::user;
+use crate::access::Caller;
+use crate::api::request::{Reply, Request};
+use crate::app::App;
+use crate::audit::{Action, Entry};
+use crate::error::{Error, Kind, Result};
+use crate::id::UploadId;
+use crate::ledger::documents::instant;
+use crate::ledger::uploads::{self as ledger, Owner};
+use crate::store::uploads::{self, Stage};
+use crate::store::{keys, users};
+
+/// Receives, maps what is small, and acknowledges in one transaction with its audit entry.
+pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let id = user(request, who)?;
+    let (owner, wrapped) = app.db.read("user", |tx| {
+        let user = users::get(tx, id)?.ok_or_else(|| Error::new(Kind::NotFound, "there is no such user"))?;
+        let wrapped = keys::shelf_key(tx, user.shelf)?.ok_or_else(|| Error::bug("a user has no shelf"))?;
+        Ok((Owner { user: id, patient: user.patient, shelf: user.shelf }, wrapped))
+    })?;
+    let keys = app.vault.shelf(owner.shelf, &wrapped)?;
+    let gzip = request.header("content-encoding").is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"));
+    if !gzip && request.header("content-encoding").is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
+        return Err(Error::new(Kind::MediaType, "only gzip is read as content-encoding").at("Content-Encoding"));
+    }
+    let most = app.config.max_upload_bytes;
+    let plain = Limited { body: &mut request.body, left: most, most };
+    let received = if gzip {
+        ledger::receive(&app.vault, &keys, owner, Limited { body: MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, plain)), left: most, most })
+    } else {
+        ledger::receive(&app.vault, &keys, owner, plain)
+    }?;
+    let (bytes, items) = (received.bytes, received.envelope.items_total);
+    let prepared = Arc::new(ledger::prepare(&app.mappings, owner, received)?);
+    let entry = entry(app, request, who, owner)?;
+    let vault = Arc::clone(&app.vault);
+    let accepted = app.db.write("upload.accept", move |tx| {
+        let accepted = ledger::accept(tx, &vault, &prepared, "sdk")?;
+        tx.audit(entry.recorded, entry.encode()?);
+        Ok(accepted)
+    });
+    // Old SDKs take a 4xx as done and lose the data: what is not the body's fault is told as 503.
+    let accepted = accepted.map_err(|e| if e.kind.wire().status >= 500 { Error::new(Kind::Busy, "the data cannot be stored now").because(format!("{e:?}")) } else { e })?;
+    metrics::counter!("firth_upload_bytes_total").increment(bytes as u64);
+    metrics::counter!("firth_upload_records_total").increment(items);
+    if accepted.waits {
+        app.wake.notify();
+    }
+    let location = format!("{}/api/v1/sdk/users/{id}/uploads/{}", app.public_url, accepted.upload);
+    let body = json!({"status_code": 202, "response": "Import task queued successfully", "user_id": id.to_string(), "upload_id": accepted.upload.to_string()});
+    Ok(Reply { audited: true, ..Reply::json(202, &body).with("location", location) })
+}
+
+fn entry(app: &App, request: &Request, who: Option<&Caller>, owner: Owner) -> Result<Entry> {
+    let mut entry = Entry::new(app.entry_id()?, app.clock.now(), Action::Upload, "sync");
+    entry.status = 202;
+    entry.request.clone_from(&request.id);
+    entry.address = Some(request.address.clone());
+    entry.patients = vec![owner.patient.to_string()];
+    entry.user = Some(owner.user.to_string());
+    entry.credential = who.map(|who| who.credential.to_string());
+    entry.role = who.map(|who| who.role.name().to_owned());
+    Ok(entry)
+}
+
+/// A reader that refuses to give more than was allowed.
+struct Limited<R> {
+    body: R,
+    left: usize,
+    most: usize,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.body.read(buffer)?;
+        if n > self.left {
+            return Err(io::Error::other(Error::new(Kind::TooLarge, format!("the body has more than {} bytes", self.most))));
+        }
+        self.left -= n;
+        Ok(n)
+    }
+}
+
+/// `GET .../uploads/{upload}`: counts, and a reason for each record that was refused.
+pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let id = user(request, who)?;
+    let not_found = || Error::new(Kind::NotFound, "there is no such upload");
+    let upload = UploadId::parse(request.param("upload")).map_err(|_| not_found())?;
+    let (upload, refused, detail, patient) = app.db.read("upload.read", |tx| {
+        let upload = uploads::get(tx, upload)?.filter(|upload| upload.user == id).ok_or_else(not_found)?;
+        let wrapped = keys::shelf_key(tx, upload.shelf)?.ok_or_else(not_found)?;
+        let keys = app.vault.shelf(upload.shelf, &wrapped)?;
+        let refused = ledger::refusals(tx, &keys, &upload)?;
+        let patient = keys::patient_of(tx, upload.shelf)?;
+        let detail = ledger::detail(&keys, &upload)?;
+        Ok((upload, refused, detail, patient))
+    })?;
+    let counts = upload.counts;
+    let status = match upload.stage {
+        Stage::Completed if counts.refused == 0 => "success",
+        Stage::Completed if counts.refused == counts.items => "failed",
+        Stage::Completed => "partial",
+        Stage::Failed => "failed",
+        Stage::Cancelled => "cancelled",
+        _ => "in_progress",
+    };
+    let body = json!({
+        "upload_id": upload.id.to_string(), "run_id": upload.id.to_string(), "provider": detail.provider, "source": detail.source,
+        "stage": upload.stage.word(), "status": status, "items_total": counts.items, "items_processed": counts.done,
+        "stored": counts.stored, "unchanged": counts.unchanged, "corrected": counts.corrected, "refused": refused,
+        "started_at": upload.started_at.map(instant), "ended_at": upload.ended_at.map(instant),
+    });
+    Ok(Reply::json(200, &body).about("upload", patient.map(|patient| patient.to_string()).into_iter().collect()))
+}

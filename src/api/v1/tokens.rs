@@ -1,0 +1,104 @@
+//! SDK tokens and invitation codes.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock};
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use serde_json::json;
+
+use super::{required, user};
+use crate::access::Caller;
+use crate::api::request::{Reply, Request};
+use crate::app::App;
+use crate::error::{Error, Kind, Result};
+use crate::id::UserId;
+use crate::ledger::credentials::{self, Pair, Refreshed};
+use crate::ledger::documents::instant;
+use crate::store::users;
+use crate::vault::secret_digest;
+
+fn pair(pair: &Pair) -> serde_json::Value {
+    json!({"access_token": pair.access, "token_type": "bearer", "refresh_token": pair.refresh, "expires_in": pair.expires_in_secs})
+}
+
+fn of_user(reply: Reply, user: UserId) -> Reply {
+    reply.about(format!("user/{user}"), Vec::new())
+}
+
+/// `POST /users/{id}/token` with `app_id` and `app_secret`.
+pub fn issue(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    let body = request.json()?;
+    let (id, secret) = (required(&body, "app_id")?, required(&body, "app_secret")?);
+    let who = request.param("user").to_owned();
+    let vault = Arc::clone(&app.vault);
+    let (made, user) = app.db.write("token.issue", move |tx| {
+        credentials::app_known(tx, &id, &secret)?;
+        let not_found = || Error::new(Kind::NotFound, "there is no such user");
+        let user = UserId::parse(&who).map_err(|_| not_found())?;
+        users::get(tx, user)?.ok_or_else(not_found)?;
+        Ok((credentials::pair(tx, &vault, user, None)?, user))
+    })?;
+    Ok(of_user(Reply::json(200, &pair(&made)), user))
+}
+
+/// Rotates: the old refresh token is spent, and showing it again revokes all that came of it.
+pub fn refresh(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    let token = required(&request.json()?, "refresh_token")?;
+    let vault = Arc::clone(&app.vault);
+    match app.db.write("token.refresh", move |tx| credentials::refresh(tx, &vault, &token))? {
+        Refreshed::Pair(made, user) => Ok(of_user(Reply::json(200, &pair(&made)), user)),
+        Refreshed::Reused => Err(Error::new(Kind::Unauthenticated, "the refresh token was used before; all tokens of its family are revoked")),
+        Refreshed::Unknown => Err(Error::new(Kind::Unauthenticated, "the refresh token is not valid")),
+    }
+}
+
+/// 204 whether or not the token is known (RFC 7009).
+pub fn revoke(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    let body = request.json()?;
+    let token = match super::text(&body, "refresh_token")? {
+        Some(token) => token,
+        None => required(&body, "token")?,
+    };
+    app.db.write("token.revoke", move |tx| credentials::revoke(tx, &token))?;
+    Ok(Reply::empty(204))
+}
+
+const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+const WEEK_MS: i64 = 7 * 86_400_000;
+
+/// A code of 8 letters, good once and for 7 days.
+pub fn invite(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let user = user(request, who)?;
+    let code: String = app.vault.chance.bytes::<8>()?.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
+    let digest = secret_digest(&code);
+    let expires_at = app.db.write("invite", move |tx| {
+        users::get(tx, user)?.ok_or_else(|| Error::new(Kind::NotFound, "there is no such user"))?;
+        let expires_at = tx.committed_at() + WEEK_MS;
+        users::invitation_insert(tx, &digest, user, expires_at)?;
+        Ok(expires_at)
+    })?;
+    Ok(of_user(Reply::json(201, &json!({"code": code, "user_id": user.to_string(), "expires_at": instant(expires_at)})), user))
+}
+
+/// Five tries a minute for each address: a code of 40 bits must not be guessed.
+fn tries() -> &'static DefaultKeyedRateLimiter<IpAddr> {
+    static TRIES: OnceLock<DefaultKeyedRateLimiter<IpAddr>> = OnceLock::new();
+    TRIES.get_or_init(|| RateLimiter::keyed(Quota::per_minute(NonZeroU32::MIN.saturating_add(4))))
+}
+
+pub fn redeem(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    let address: IpAddr = request.address.parse().map_err(Error::bug)?;
+    if tries().check_key(&address).is_err() {
+        return Err(Error::new(Kind::Throttled, "five codes a minute may be tried"));
+    }
+    let code = secret_digest(&required(&request.json()?, "code")?.trim().to_uppercase());
+    let vault = Arc::clone(&app.vault);
+    let (made, user) = app.db.write("redeem", move |tx| {
+        let user = users::invitation_use(tx, &code, tx.committed_at())?.ok_or_else(|| Error::new(Kind::NotFound, "the code is not valid"))?;
+        Ok((credentials::pair(tx, &vault, user, None)?, user))
+    })?;
+    let mut body = pair(&made);
+    body["user_id"] = json!(user.to_string());
+    Ok(of_user(Reply::json(200, &body), user))
+}

@@ -1,0 +1,98 @@
+//! Users: the people whose data is uploaded.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{text, user};
+use crate::access::Caller;
+use crate::api::request::{Reply, Request};
+use crate::app::App;
+use crate::error::{Error, Kind, Result};
+use crate::id::PatientId;
+use crate::ledger::documents::instant;
+use crate::ledger::users::{self, Asked, Fields, Shown};
+
+const FIELDS: [&str; 5] = ["external_user_id", "first_name", "last_name", "email", "patient_id"];
+
+fn fields(body: &serde_json::Map<String, Value>) -> Result<Fields> {
+    if let Some(unknown) = body.keys().find(|key| !FIELDS.contains(&key.as_str())) {
+        return Err(Error::new(Kind::Unprocessable, format!("a user has no member {unknown}")).at(unknown.clone()));
+    }
+    Ok(Fields { external_user_id: text(body, "external_user_id")?, first_name: text(body, "first_name")?, last_name: text(body, "last_name")?, email: text(body, "email")? })
+}
+
+fn shown(shown: &Shown) -> Value {
+    let Shown { user, fields } = shown;
+    json!({
+        "id": user.id.to_string(), "patient_id": user.patient.to_string(), "created_at": instant(user.created_at),
+        "external_user_id": fields.external_user_id, "first_name": fields.first_name, "last_name": fields.last_name, "email": fields.email,
+    })
+}
+
+fn about(reply: Reply, who: &Shown) -> Reply {
+    let patient = who.user.patient.to_string();
+    reply.about(format!("Patient/{patient}"), vec![patient])
+}
+
+pub fn create(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    let body = request.json()?;
+    let adopted = text(&body, "patient_id")?.map(|id| PatientId::parse(&id).map_err(|_| Error::new(Kind::Unprocessable, "patient_id is no id of a Patient").at("patient_id"))).transpose()?;
+    let fields = fields(&body)?;
+    let (vault, system) = (Arc::clone(&app.vault), app.config.external_id_system.clone());
+    let made = app.db.write("user.create", move |tx| users::create(tx, &vault, &system, (&fields, adopted)))?;
+    Ok(about(Reply::json(201, &shown(&made)).with("location", format!("{}/api/v1/users/{}", app.public_url, made.user.id)), &made))
+}
+
+pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let id = user(request, who)?;
+    let found = app.db.read("user.read", |tx| users::get(tx, &app.vault, &app.config.external_id_system, id))?;
+    Ok(about(Reply::json(200, &shown(&found)), &found))
+}
+
+pub fn patch(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let id = user(request, who)?;
+    let body = request.json()?;
+    if body.contains_key("patient_id") {
+        return Err(Error::new(Kind::Unprocessable, "a user keeps its Patient").at("patient_id"));
+    }
+    let fields = fields(&body)?;
+    let (vault, system) = (Arc::clone(&app.vault), app.config.external_id_system.clone());
+    let found = app.db.write("user.patch", move |tx| users::patch(tx, &vault, &system, (id, &fields)))?;
+    Ok(about(Reply::json(200, &shown(&found)), &found))
+}
+
+pub fn delete(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let id = user(request, who)?;
+    let before = app.db.read("user.read", |tx| users::get(tx, &app.vault, &app.config.external_id_system, id))?;
+    let gone = app.db.write("user.delete", move |tx| users::delete(tx, id))?;
+    if !gone {
+        return Err(Error::new(Kind::UserHasData, "the user has data and stays; its tokens and codes were revoked"));
+    }
+    Ok(about(Reply::json(200, &shown(&before)), &before))
+}
+
+/// `page`, `limit`, `sort_by=created_at`, `sort_order`, `email`, `external_user_id`.
+pub fn list(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    let mut asked = Asked { limit: 20, ..Asked::default() };
+    let mut page = 1;
+    for (name, value) in request.pairs()? {
+        let refused = |what: &str| Error::new(Kind::Parameter, format!("{name} {what}")).at(name.clone());
+        match name.as_str() {
+            "page" => page = value.parse().ok().filter(|page| (1..=1_000_000).contains(page)).ok_or_else(|| refused("must be a number from 1"))?,
+            "limit" => asked.limit = value.parse().ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(|| refused("must be a number from 1 to 100"))?,
+            "sort_by" if value == "created_at" => {}
+            "sort_by" => return Err(refused("can only be created_at: the rest is sealed")),
+            "sort_order" => asked.ascending = ["desc", "asc"].iter().position(|order| *order == value).ok_or_else(|| refused("must be asc or desc"))? == 1,
+            "email" => asked.email = Some(value),
+            "external_user_id" => asked.external_user_id = Some(value),
+            _ => return Err(Error::new(Kind::ParameterUnknown, format!("{name} is no parameter of the list")).at(name)),
+        }
+    }
+    asked.offset = (page - 1) * asked.limit;
+    let (found, total) = app.db.read("user.list", |tx| users::list(tx, &app.vault, &app.config.external_id_system, &asked))?;
+    let pages = (total + asked.limit - 1) / asked.limit;
+    let items: Vec<Value> = found.iter().map(shown).collect();
+    let body = json!({"items": items, "total": total, "page": page, "limit": asked.limit, "pages": pages, "has_next": page < pages, "has_prev": page > 1});
+    Ok(Reply::json(200, &body).about("Patient", found.iter().map(|who| who.user.patient.to_string()).collect()))
+}

@@ -1,0 +1,118 @@
+//! The parts of a running server, and how they are put together. No rules, no globals.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::audit::Log;
+use crate::clock::{Clock, Millis};
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::id::EntryId;
+use crate::mapping::Mappings;
+use crate::store::blocks::Templates;
+use crate::store::{Db, Opened, Place, keys};
+use crate::vault::{RootKey, Sealing, Vault};
+
+pub struct App {
+    pub config: Config,
+    pub db: Db,
+    pub vault: Arc<Vault>,
+    pub mappings: Arc<Mappings>,
+    pub templates: Templates,
+    pub log: Log,
+    pub clock: Clock,
+    /// `FIRTH_PUBLIC_URL`, or what is listened on; without a slash at the end.
+    pub public_url: String,
+    pub started_at: Millis,
+    /// Tells the workers that something waits.
+    pub wake: Wake,
+}
+
+/// The exclusive right to a data directory; given back when it is dropped or the process ends.
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl App {
+    /// Opens the store under the root key; a new store is founded.
+    pub fn build(config: Config, clock: Clock, sealing: Sealing) -> Result<App> {
+        let root = RootKey::load(&config.root_key_file)?;
+        let mut opened = Opened::at(&place(&config), clock.clone())?;
+        let vault = Arc::new(open_vault(&mut opened, &root, sealing)?);
+        let node: [u8; 8] = vault.chance.bytes()?;
+        let db = opened.start(Arc::clone(&vault), node)?;
+        let log = Log::start(&db, Arc::clone(&vault), node)?;
+        let mappings = match &config.mappings_dir {
+            Some(dir) => Mappings::with_dir(dir),
+            None => Mappings::shipped(),
+        };
+        let mappings = Arc::new(mappings.map_err(|e| Error::new(Kind::Setting, e.says().to_owned()))?);
+        let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
+        let public_url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", config.listen));
+        Ok(App { config, db, vault, mappings, templates: Templates::default(), log, started_at: clock.now(), clock, public_url, wake: Wake::default() })
+    }
+
+    pub fn entry_id(&self) -> Result<EntryId> {
+        Ok(EntryId::from_random(self.vault.chance.bytes()?))
+    }
+}
+
+/// Where the settings say the data lives.
+pub fn place(config: &Config) -> Place {
+    match config.database_url.as_deref() {
+        Some(url) if url.starts_with("postgres") => Place::Postgres(url.to_owned()),
+        Some(url) => Place::Sqlite(PathBuf::from(url.trim_start_matches("sqlite://"))),
+        None => Place::Sqlite(config.data_dir.clone()),
+    }
+}
+
+fn open_vault(opened: &mut Opened, root: &RootKey, sealing: Sealing) -> Result<Vault> {
+    let (id, kept) = opened.first(|tx| {
+        let id = match keys::store_id(tx)? {
+            Some(id) => id,
+            None => {
+                let chance = crate::chance::Chance;
+                let id = chance.bytes()?;
+                keys::found(tx, id, &Vault::found(root, id, chance)?)?;
+                id
+            }
+        };
+        Ok((id, keys::kept(tx)?))
+    })?;
+    Vault::open(root, id, &kept, sealing)
+}
+
+/// Takes the data directory for this process alone: `Kind::Unwritable`, or `Kind::Locked` when another has it.
+pub fn lock(data_dir: &Path) -> Result<Lock> {
+    let unwritable = |e: std::io::Error| Error::new(Kind::Unwritable, format!("{} cannot be written ({e}); make it writable for this user, or name another with --data-dir", data_dir.display()));
+    fs::create_dir_all(data_dir).map_err(unwritable)?;
+    let file = File::options().create(true).truncate(false).write(true).open(data_dir.join("lock")).map_err(unwritable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(Kind::Locked, format!("{} is in use by another firth; stop it, or name another directory with --data-dir", data_dir.display())))
+        }
+        Err(TryLockError::Error(e)) => Err(unwritable(e)),
+    }
+}
+
+/// A bell: `notify` ends somebody's `wait`.
+#[derive(Default)]
+pub struct Wake {
+    rung: Mutex<bool>,
+    bell: Condvar,
+}
+
+impl Wake {
+    pub fn notify(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.bell.notify_one();
+    }
+
+    /// Until somebody rings, or for this long.
+    pub fn wait(&self, at_most: Duration) {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut rung, _) = self.bell.wait_timeout_while(rung, at_most, |rung| !*rung).unwrap_or_else(PoisonError::into_inner);
+        *rung = false;
+    }
+}

@@ -1,0 +1,106 @@
+//! One entry: who did what to which resource of which patient, when, from where, and how it ended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::id::{EntryId, PatientId};
+
+/// What was done. The FHIR interactions, and the operations of this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    Read,
+    Vread,
+    Search,
+    Create,
+    Update,
+    Delete,
+    /// An upload was accepted or its outcome asked for.
+    Upload,
+    /// A credential was made, refreshed or revoked.
+    Credential,
+    /// Start, stop, migration: the life of the server.
+    Activity,
+    /// A request that no route serves.
+    Other,
+}
+
+/// Kept as canonical JSON: `encode` of the same entry is the same bytes, and the leaf hash is of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub id: String,
+    pub recorded: Millis,
+    pub action: Action,
+    /// The route's name, or the verb's.
+    pub route: String,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// `Type` or `Type/id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// The request as it came, for a search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Patients whose data the answer holds or the request changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patients: Vec<String>,
+    /// The credential that was shown; never the secret itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The asker's own Patient, when the token is a patient's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    pub request: String,
+    /// Why it was refused: an error code of `docs/errors.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// SHA-256 of what the transaction wrote, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrote: Option<String>,
+}
+
+impl Entry {
+    pub fn new(id: EntryId, recorded: Millis, action: Action, route: &str) -> Entry {
+        Entry {
+            id: id.to_string(),
+            recorded,
+            action,
+            route: route.to_owned(),
+            status: 200,
+            resource: None,
+            query: None,
+            patients: Vec::new(),
+            credential: None,
+            role: None,
+            user: None,
+            own: None,
+            address: None,
+            request: String::new(),
+            refused: None,
+            wrote: None,
+        }
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(Error::bug)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Entry> {
+        serde_json::from_slice(bytes).map_err(Error::bug)
+    }
+
+    pub fn entry_id(&self) -> Result<EntryId> {
+        EntryId::parse(&self.id).map_err(Error::bug)
+    }
+
+    pub fn patient_ids(&self) -> Result<Vec<PatientId>> {
+        self.patients.iter().map(|id| PatientId::parse(id).map_err(Error::bug)).collect()
+    }
+}

@@ -1,0 +1,229 @@
+//! AuditEvents: a view of entries, one event for each patient of an entry (IHE BALP).
+
+use std::collections::HashMap;
+
+use super::index::{APART, catch_up};
+use super::{Action, Entry};
+use crate::error::{Error, Result};
+use crate::fhir::audit_event::{self, Asker, Event};
+use crate::fhir::audit_search;
+use crate::id::{EntryId, PatientId, Shelf};
+use crate::search::{Criterion, DateRange, Filter, IndexRow, Opened, Query, Total};
+use crate::store::audit::{self, IndexRow as Row, Window};
+use crate::store::listing::{Item, Page, Position};
+use crate::store::Db;
+use crate::vault::Vault;
+
+/// A page of AuditEvents and the patients it speaks of.
+pub struct Found {
+    pub page: Page,
+    pub patients: Vec<String>,
+}
+
+/// How many entries are opened for one page before the search must be narrowed.
+const OPENED: usize = 100_000;
+const BATCH: i64 = 256;
+
+/// Waits for the index, then walks it in the order of time.
+pub fn search(db: &Db, vault: &Vault, server: &str, ask: (&Query, Option<Position>)) -> Result<Found> {
+    let (query, after) = ask;
+    catch_up(db, vault)?;
+    let mut walk = Walk::new(db, vault, server, query);
+    let mut page = Page::default();
+    let mut patients = Vec::new();
+    walk.start(after);
+    while page.items.len() < query.count as usize {
+        let Some((at, item, patient)) = walk.next()? else { break };
+        patients.extend(patient);
+        page.items.push(item);
+        page.next = Some(at);
+    }
+    if page.next.is_some() && walk.next()?.is_none() {
+        page.next = None;
+    }
+    if query.count == 0 || query.total == Some(Total::Accurate) {
+        let mut walk = Walk::new(db, vault, server, query);
+        let mut total = 0;
+        while walk.next()?.is_some() {
+            total += 1;
+        }
+        page.total = Some(total);
+    }
+    patients.sort_unstable();
+    patients.dedup();
+    Ok(Found { page, patients })
+}
+
+/// One AuditEvent by its id, with its patient.
+pub fn read(db: &Db, vault: &Vault, server: &str, id: &str) -> Result<Option<(String, Option<String>)>> {
+    let Ok((entry, ordinal)) = audit_event::parse_id(id) else { return Ok(None) };
+    catch_up(db, vault)?;
+    let window = Window { from: i64::MIN, to: i64::MAX, patient: None, entry: Some(entry.0), descending: false, after: None, limit: 1 };
+    let rows = db.read_audit(|tx| audit::index_page(tx, &window))?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let entry = Blocks { db, vault, opened: HashMap::new() }.entry(row)?;
+    let patient = entry.patients.get(ordinal as usize).cloned();
+    if patient.is_none() && ordinal > 0 {
+        return Ok(None);
+    }
+    Ok(Some((audit_event::json(&event(&entry, patient.as_deref(), server)?)?, patient)))
+}
+
+fn patient_of(row: &Row) -> Option<PatientId> {
+    (row.patient != [0; 16]).then_some(PatientId(row.patient))
+}
+
+/// Blocks that were opened for this walk.
+struct Blocks<'a> {
+    db: &'a Db,
+    vault: &'a Vault,
+    opened: HashMap<(i16, i64), Vec<Vec<u8>>>,
+}
+
+impl Blocks<'_> {
+    fn entry(&mut self, row: &Row) -> Result<Entry> {
+        let key = (row.origin, row.block);
+        if !self.opened.contains_key(&key) {
+            let stored = if row.origin == APART { self.db.read_audit(|tx| audit::blocks(tx, &[row.block]))? } else { self.db.read("audit.block", |tx| audit::blocks(tx, &[row.block]))? };
+            let stored = stored.first().ok_or_else(|| Error::bug("an indexed audit block is missing"))?;
+            if self.opened.len() > 256 {
+                self.opened.clear();
+            }
+            self.opened.insert(key, stored.open(self.vault)?);
+        }
+        let bytes = self.opened.get(&key).and_then(|entries| entries.get(row.ordinal as usize)).ok_or_else(|| Error::bug("an indexed audit entry is missing"))?;
+        Entry::decode(bytes)
+    }
+}
+
+struct Walk<'a> {
+    blocks: Blocks<'a>,
+    query: &'a Query,
+    server: &'a str,
+    window: Window,
+    rows: std::vec::IntoIter<Row>,
+    opened: usize,
+    ended: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(db: &'a Db, vault: &'a Vault, server: &'a str, query: &'a Query) -> Walk<'a> {
+        let bounds = query.bounds("date");
+        let patient = query.filters_on("patient").next().and_then(one_patient);
+        let window = Window {
+            from: bounds.lo_min.unwrap_or(i64::MIN),
+            to: bounds.lo_max.map_or(i64::MAX, |hi| hi.saturating_add(1)),
+            patient,
+            entry: None,
+            descending: query.sort.is_none_or(|sort| sort.descending),
+            after: None,
+            limit: BATCH,
+        };
+        Walk { blocks: Blocks { db, vault, opened: HashMap::new() }, query, server, window, rows: Vec::new().into_iter(), opened: 0, ended: false }
+    }
+
+    fn start(&mut self, after: Option<Position>) {
+        self.window.after = after.map(|at| (at.key, at.tie.to_be_bytes(), at.more.to_be_bytes()));
+    }
+
+    fn next(&mut self) -> Result<Option<(Position, Item, Option<String>)>> {
+        loop {
+            let Some(row) = self.rows.next() else {
+                if self.ended {
+                    return Ok(None);
+                }
+                let rows = self.blocks.db.read_audit(|tx| audit::index_page(tx, &self.window))?;
+                self.ended = rows.len() < BATCH as usize;
+                self.window.after = rows.last().map(|row| (row.recorded, row.entry, row.patient)).or(self.window.after);
+                self.opened += rows.len();
+                if self.opened > OPENED {
+                    return Err(Error::new(crate::error::Kind::TooCostly, "more than 100,000 audit entries would have to be opened; add date or patient").at("date"));
+                }
+                self.rows = rows.into_iter();
+                continue;
+            };
+            let entry = self.blocks.entry(&row)?;
+            let patient = patient_of(&row).map(|patient| patient.to_string());
+            let id = audit_event::id(EntryId(row.entry), ordinal(&entry, patient.as_deref()));
+            let index = index_rows(&entry, patient.as_deref());
+            let range = DateRange { lo: entry.recorded, hi: entry.recorded + 1 };
+            let judged = Opened { id: &id, document: &serde_json::Value::Null, rows: &index, last_updated: range };
+            if !self.query.filters.iter().all(|filter| judged.answers(filter)) {
+                continue;
+            }
+            let json = audit_event::json(&event(&entry, patient.as_deref(), self.server)?)?;
+            let item = Item { resource: "AuditEvent", id, json, shelf: Shelf(0), committed_at: entry.recorded };
+            return Ok(Some((Position { key: row.recorded, tie: u128::from_be_bytes(row.entry), more: u128::from_be_bytes(row.patient) }, item, patient)));
+        }
+    }
+}
+
+fn one_patient(filter: &Filter) -> Option<[u8; 16]> {
+    match filter.any.as_slice() {
+        [Criterion::Reference(reference)] => PatientId::parse(&reference.id).ok().map(|patient| patient.0),
+        _ => None,
+    }
+}
+
+fn action(action: Action) -> audit_event::Action {
+    match action {
+        Action::Read => audit_event::Action::Read,
+        Action::Vread => audit_event::Action::Vread,
+        Action::Search => audit_event::Action::Search,
+        Action::Create => audit_event::Action::Create,
+        Action::Update => audit_event::Action::Update,
+        Action::Delete => audit_event::Action::Delete,
+        Action::Upload => audit_event::Action::Upload,
+        Action::Credential => audit_event::Action::Credential,
+        Action::Activity | Action::Other => audit_event::Action::Activity,
+    }
+}
+
+/// What AuditEvent search parameters see of an entry.
+fn index_rows(entry: &Entry, patient: Option<&str>) -> Vec<IndexRow> {
+    let of = action(entry.action);
+    let mut rows = vec![IndexRow::Date { param: "date", lo: entry.recorded, hi: entry.recorded + 1 }];
+    let reference = |param: &'static str, id: &str| IndexRow::Reference { param, kind: "Patient".into(), id: id.to_owned() };
+    rows.extend(patient.map(|patient| reference("patient", patient)));
+    rows.extend(entry.own.iter().map(|own| reference("agent", own)));
+    let token = |param: &'static str, (system, code): (&str, &str)| IndexRow::Token { param, system: Some(system.to_owned()), code: code.to_owned() };
+    rows.push(token("type", of.event_type()));
+    rows.push(token("action", ("http://hl7.org/fhir/audit-event-action", of.code())));
+    rows.push(token("outcome", ("http://terminology.hl7.org/CodeSystem/audit-event-outcome", audit_search::outcome(entry.status))));
+    rows.extend(entry.credential.iter().map(|id| token("agent", (audit_event::CREDENTIAL, id))));
+    rows.extend(entry.user.iter().map(|id| token("agent", (audit_event::USER, id))));
+    rows
+}
+
+/// Which of the entry's patients this is.
+fn ordinal(entry: &Entry, patient: Option<&str>) -> u32 {
+    entry.patients.iter().position(|known| Some(known.as_str()) == patient).unwrap_or(0) as u32
+}
+
+fn event<'a>(entry: &'a Entry, patient: Option<&str>, server: &'a str) -> Result<Event<'a>> {
+    let parsed = |id: Option<&str>| id.map(PatientId::parse).transpose().map_err(Error::bug);
+    let asker = Asker {
+        client: None,
+        user: entry.user.as_deref(),
+        credential: entry.credential.as_deref(),
+        role: entry.role.as_deref(),
+        patient: parsed(entry.own.as_deref())?,
+        address: entry.address.as_deref(),
+    };
+    Ok(Event {
+        entry: entry.entry_id()?,
+        ordinal: ordinal(entry, patient),
+        patient: parsed(patient)?,
+        recorded: entry.recorded,
+        action: action(entry.action),
+        operation: &entry.route,
+        resource: entry.resource.as_deref(),
+        query: entry.query.as_deref(),
+        status: entry.status,
+        outcome: entry.refused.as_deref(),
+        asker,
+        server,
+        request_id: &entry.request,
+        wrote: entry.wrote.as_deref(),
+    })
+}

@@ -1,0 +1,219 @@
+//! DOOR the environment and `firth.toml`. One table is parser, default and manual.
+//!
+//! An environment variable wins over the file; the file's keys are the names in lower case without
+//! `FIRTH_`. Every fault is reported at once, an unknown `FIRTH_*` name too.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// What the server is told from outside.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub database_url: Option<String>,
+    pub listen: SocketAddr,
+    pub public_url: Option<String>,
+    pub root_key_file: PathBuf,
+    pub max_upload_bytes: usize,
+    pub body_timeout_secs: u64,
+    pub raw_retention_days: i64,
+    pub mappings_dir: Option<PathBuf>,
+    pub external_id_system: String,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    pub log: String,
+}
+
+/// One row of the table.
+pub struct Setting {
+    pub name: &'static str,
+    /// As it would be written; empty when there is none.
+    pub default: &'static str,
+    pub help: &'static str,
+    set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+macro_rules! settings {
+    ($($name:literal $default:literal $help:literal |$config:ident, $value:ident| $set:expr;)*) => {
+        /// Every setting there is. `docs/settings.md` is printed from this table.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            name: $name,
+            default: $default,
+            help: $help,
+            set: |$config, $value| { $set; Ok(()) },
+        }),*];
+    };
+}
+
+settings! {
+    "FIRTH_DATA_DIR" "firth-data" "Where SQLite databases, the lock and the control socket live." |c, v| c.data_dir = PathBuf::from(v);
+    "FIRTH_DATABASE_URL" "" "sqlite://DIR or postgres://... (socket or loopback only); without it SQLite in the data directory." |c, v| c.database_url = Some(database_url(v)?);
+    "FIRTH_LISTEN" "127.0.0.1:8080" "Address and port." |c, v| c.listen = v.parse().map_err(|_| "must be ADDRESS:PORT".to_owned())?;
+    "FIRTH_PUBLIC_URL" "" "The base of every absolute link; without it http://LISTEN (https with TLS)." |c, v| c.public_url = Some(public_url(v)?);
+    "FIRTH_ROOT_KEY_FILE" "$XDG_CONFIG_HOME/firth/root.key" "The root key, outside the data directory, mode 0400." |c, v| c.root_key_file = PathBuf::from(v);
+    "FIRTH_MAX_UPLOAD_BYTES" "67108864" "The largest upload after decompression." |c, v| c.max_upload_bytes = number(v, 1024, 1 << 30)? as usize;
+    "FIRTH_BODY_TIMEOUT_SECS" "60" "How long a client may take to send a body." |c, v| c.body_timeout_secs = number(v, 1, 3600)? as u64;
+    "FIRTH_RAW_RETENTION_DAYS" "30" "How long raw uploads are kept for replay; 0 = until they are processed." |c, v| c.raw_retention_days = number(v, 0, 36500)?;
+    "FIRTH_MAPPINGS_DIR" "" "A folder of mappings that are added to the shipped ones or take their place." |c, v| c.mappings_dir = Some(PathBuf::from(v));
+    "FIRTH_EXTERNAL_ID_SYSTEM" "urn:firth:external" "Identifier.system of external_user_id: the namespace of your record numbers." |c, v| c.external_id_system = v.to_owned();
+    "FIRTH_TLS_CERT" "" "PEM file with the certificate chain; with FIRTH_TLS_KEY the server speaks HTTPS." |c, v| c.tls_cert = Some(PathBuf::from(v));
+    "FIRTH_TLS_KEY" "" "PEM file with the private key." |c, v| c.tls_key = Some(PathBuf::from(v));
+    "FIRTH_LOG" "info" "The log's level: error, warn, info, debug or a tracing filter." |c, v| c.log = v.to_owned();
+}
+
+/// Names that `demo.env` and the test harness use: never unknown settings.
+const NOT_SETTINGS: &[&str] = &[
+    "FIRTH_URL",
+    "FIRTH_API_KEY",
+    "FIRTH_APP_ID",
+    "FIRTH_APP_SECRET",
+    "FIRTH_EHR_TOKEN",
+    "FIRTH_CLINICIAN_TOKEN",
+    "FIRTH_PATIENT_TOKEN",
+    "FIRTH_AUDITOR_TOKEN",
+    "FIRTH_OPERATOR_TOKEN",
+    "FIRTH_USER_IDS",
+    "FIRTH_PATIENT_IDS",
+    "FIRTH_LONG",
+];
+
+fn number(text: &str, least: i64, most: i64) -> Result<i64, String> {
+    let number: i64 = text.parse().map_err(|_| "must be a whole number".to_owned())?;
+    if (least..=most).contains(&number) { Ok(number) } else { Err(format!("must be from {least} to {most}")) }
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.contains(['?', '#', ' ']) => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("must be an http or https URL without query".into()),
+    }
+}
+
+fn database_url(text: &str) -> Result<String, String> {
+    if ["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
+        Ok(text.to_owned())
+    } else {
+        Err("must start with sqlite:// or postgres://".into())
+    }
+}
+
+impl Config {
+    /// Reads variables and the text of `firth.toml`. `Err` has a line for each fault.
+    pub fn read(vars: &[(String, String)], file: Option<&str>) -> Result<Config, Vec<String>> {
+        let var = |name: &str| vars.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+        let home = var("XDG_CONFIG_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let home = home.unwrap_or_else(|| Path::new(&var("HOME").unwrap_or_else(|| ".".into())).join(".config"));
+        let mut config = Config {
+            data_dir: PathBuf::new(),
+            database_url: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            root_key_file: home.join("firth").join("root.key"),
+            max_upload_bytes: 0,
+            body_timeout_secs: 0,
+            raw_retention_days: 0,
+            mappings_dir: None,
+            external_id_system: String::new(),
+            tls_cert: None,
+            tls_key: None,
+            log: String::new(),
+        };
+        let mut faults = Vec::new();
+        let given = file.map(|text| file_values(text, &mut faults)).unwrap_or_default();
+        for setting in SETTINGS {
+            let from_file = given.iter().find(|(name, _)| name == setting.name).map(|(_, value)| value.clone());
+            let default = Some(setting.default.to_owned()).filter(|default| !default.is_empty() && !default.starts_with('$'));
+            let Some(value) = var(setting.name).or(from_file).or(default) else { continue };
+            if let Err(why) = (setting.set)(&mut config, &value) {
+                faults.push(format!("{} {why}; correct it (firth print settings)", setting.name));
+            }
+        }
+        for (name, _) in vars {
+            if name.starts_with("FIRTH_") && !SETTINGS.iter().any(|setting| setting.name == name) && !NOT_SETTINGS.contains(&name.as_str()) {
+                faults.push(unknown(name));
+            }
+        }
+        if config.tls_cert.is_some() != config.tls_key.is_some() {
+            faults.push("FIRTH_TLS_CERT and FIRTH_TLS_KEY go together; set both or none".into());
+        }
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+}
+
+/// Names the setting that was probably meant.
+fn unknown(name: &str) -> String {
+    let close = SETTINGS.iter().map(|setting| setting.name).min_by_key(|known| distance(known, name));
+    match close.filter(|known| distance(known, name) <= 4) {
+        Some(known) => format!("{name} is no setting; did you mean {known}?"),
+        None => format!("{name} is no setting; firth print settings lists them all"),
+    }
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let next = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = row[j + 1];
+            row[j + 1] = next;
+        }
+    }
+    row[b.len()]
+}
+
+fn file_values(text: &str, faults: &mut Vec<String>) -> Vec<(String, String)> {
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(e) => {
+            faults.push(format!("firth.toml is not TOML: {}", e.to_string().lines().next().unwrap_or_default()));
+            return Vec::new();
+        }
+    };
+    let mut values = Vec::new();
+    for (key, value) in table {
+        let name = format!("FIRTH_{}", key.to_uppercase());
+        if !SETTINGS.iter().any(|setting| setting.name == name) {
+            faults.push(format!("firth.toml: {}", unknown(&name)));
+            continue;
+        }
+        match value {
+            toml::Value::String(text) => values.push((name, text)),
+            toml::Value::Integer(number) => values.push((name, number.to_string())),
+            _ => faults.push(format!("firth.toml: {key} must be a text or a whole number")),
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(vars: &[(&str, &str)], file: Option<&str>) -> Result<Config, Vec<String>> {
+        let vars: Vec<(String, String)> = vars.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
+        Config::read(&vars, file)
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let config = read(&[("FIRTH_LISTEN", "127.0.0.1:1")], Some("listen = \"127.0.0.1:2\"\nraw_retention_days = 7")).unwrap();
+        assert_eq!((config.listen.port(), config.raw_retention_days), (1, 7));
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let faults = read(&[("FIRTH_LISTEM", "x"), ("FIRTH_LISTEN", "nowhere"), ("FIRTH_MAX_UPLOAD_BYTES", "-1")], Some("data_dri = \"x\"")).unwrap_err();
+        assert_eq!(faults.len(), 4, "{faults:?}");
+        assert!(faults.iter().any(|fault| fault.contains("did you mean FIRTH_LISTEN?")));
+        assert!(faults.iter().any(|fault| fault.contains("did you mean FIRTH_DATA_DIR?")));
+    }
+
+    #[test]
+    fn names_of_the_demo_file_are_no_settings() {
+        assert!(read(&[("FIRTH_EHR_TOKEN", "x"), ("FIRTH_LONG", "1")], None).is_ok());
+    }
+}

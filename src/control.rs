@@ -1,0 +1,221 @@
+//! The control socket: while `serve` holds the lock, other verbs act through `DATA_DIR/firth.sock`
+//! (mode 0600). One order a connection, a line of JSON; the answer is what the verb prints.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::access::{Role, Scopes};
+use crate::app::App;
+use crate::audit::{Action, Entry};
+use crate::error::{Error, Kind, Result};
+use crate::id::{GrantId, PatientId};
+use crate::ingest::Provider;
+use crate::ledger::credentials::{self, Grant};
+use crate::ledger::documents::instant;
+use crate::ledger::uploads::{self as ledger, Owner};
+use crate::ledger::users::{self, Fields};
+use crate::store::{credentials as rows, keys, uploads, users as people};
+
+fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("firth.sock")
+}
+
+/// The server's answer; `None` when no server runs on this data directory.
+pub fn ask(data_dir: &Path, order: &Value) -> Result<Option<String>> {
+    let Ok(mut stream) = UnixStream::connect(socket(data_dir)) else { return Ok(None) };
+    let mut answer = String::new();
+    let said = writeln!(stream, "{order}").and_then(|()| stream.read_to_string(&mut answer));
+    said.map_err(|e| Error::new(Kind::Busy, format!("the running server did not answer ({e}); try again")))?;
+    let answer: Value = serde_json::from_str(&answer).map_err(|e| Error::new(Kind::Busy, "the running server gave no answer; try again").because(e))?;
+    match answer["refused"].as_str() {
+        None => Ok(Some(answer["text"].as_str().unwrap_or_default().to_owned())),
+        Some(code) => {
+            let kind = Kind::ALL.iter().copied().find(|kind| kind.wire().code == code).unwrap_or(Kind::Bug);
+            Err(Error::new(kind, answer["says"].as_str().unwrap_or_default()))
+        }
+    }
+}
+
+/// Removes its socket when it is dropped.
+pub struct Control(PathBuf);
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // A socket that is left over is taken over by the next server, which has the lock.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Listens for orders until the process ends. The caller holds the lock.
+pub fn listen(app: &Arc<App>) -> Result<Control> {
+    let path = socket(&app.config.data_dir);
+    if path.exists() {
+        fs::remove_file(&path).map_err(|e| Error::new(Kind::Unwritable, format!("{} cannot be replaced ({e}); remove it", path.display())))?;
+    }
+    let unwritable = |e: std::io::Error| Error::new(Kind::Unwritable, format!("{} cannot be made ({e}); use a shorter or writable --data-dir", path.display()));
+    let listener = UnixListener::bind(&path).map_err(unwritable)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(unwritable)?;
+    let app = Arc::clone(app);
+    thread::Builder::new()
+        .name("firth-control".into())
+        .spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if let Err(e) = answer(&app, stream) {
+                    tracing::warn!(cause = ?e, "an order was not answered");
+                }
+            }
+        })
+        .map_err(Error::bug)?;
+    Ok(Control(path))
+}
+
+fn answer(app: &App, mut stream: UnixStream) -> Result<()> {
+    let mut line = String::new();
+    BufReader::new(&stream).take(1 << 20).read_line(&mut line).map_err(Error::bug)?;
+    let order: Value = serde_json::from_str(&line).map_err(Error::bug)?;
+    let answer = match carry_out(app, &order) {
+        Ok(text) => json!({"text": text}),
+        Err(e) => json!({"refused": e.kind.wire().code, "says": e.says()}),
+    };
+    writeln!(stream, "{answer}").map_err(Error::bug)
+}
+
+/// Does what a verb asks, leaves an audit entry, and answers what it prints.
+pub fn carry_out(app: &App, order: &Value) -> Result<String> {
+    let verb = order["verb"].as_str().unwrap_or_default();
+    let outcome = match verb {
+        "app create" => app_create(app, order),
+        "user add" => user_add(app, order),
+        "token issue" => token_issue(app, order),
+        "token list" => token_list(app),
+        "token revoke" => token_revoke(app, order),
+        "ingest" => ingest(app, order),
+        "ingest replay" => replay(app),
+        _ => Err(Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")),
+    };
+    let mut entry = Entry::new(app.entry_id()?, app.clock.now(), if verb.starts_with("token") || verb.starts_with("app") { Action::Credential } else { Action::Activity }, &format!("firth {verb}"));
+    entry.request.clone_from(&entry.id);
+    entry.role = Some(Role::Operator.name().to_owned());
+    if let Err(e) = &outcome {
+        entry.status = 400;
+        entry.refused = Some(e.kind.wire().code.to_owned());
+    }
+    app.log.append(&entry)?.wait()?;
+    outcome
+}
+
+fn text(order: &Value, name: &str) -> Option<String> {
+    order[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn app_create(app: &App, order: &Value) -> Result<String> {
+    let name = text(order, "name").ok_or_else(|| Error::new(Kind::Usage, "an app has a name; add --name N"))?;
+    let vault = Arc::clone(&app.vault);
+    let made = app.db.write("app.create", move |tx| credentials::app_create(tx, &vault, &name))?;
+    Ok(format!("app_id={}\napp_secret={}\napi_key={}\n", made.id, made.secret, made.api_key))
+}
+
+fn user_add(app: &App, order: &Value) -> Result<String> {
+    let of = &order["fields"];
+    let fields = Fields { external_user_id: text(of, "external_user_id"), first_name: text(of, "first_name"), last_name: text(of, "last_name"), email: text(of, "email") };
+    let adopted = text(of, "patient_id").map(|id| PatientId::parse(&id)).transpose()?;
+    let (vault, system) = (Arc::clone(&app.vault), app.config.external_id_system.clone());
+    let made = app.db.write("user.create", move |tx| users::create(tx, &vault, &system, (&fields, adopted)))?;
+    Ok(format!("user_id={}\npatient_id={}\n", made.user.id, made.user.patient))
+}
+
+fn token_issue(app: &App, order: &Value) -> Result<String> {
+    let role = text(order, "role").unwrap_or_default();
+    if role == "researcher" {
+        return Err(Error::new(Kind::Usage, "researcher tokens cannot be issued: what they may see is not decided before de-identification exists"));
+    }
+    let role = Role::parse(&role).ok_or_else(|| {
+        let known: Vec<&str> = Role::ALL.iter().filter(|role| !matches!(role, Role::App | Role::DeviceSdk)).map(|role| role.name()).collect();
+        Error::new(Kind::Usage, format!("there is no role '{role}'; choose one of {}", known.join(", ")))
+    })?;
+    let patients = order["patients"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let patients = patients.map(|id| PatientId::parse(id.trim_start_matches("Patient/"))).collect::<Result<Vec<_>>>()?;
+    let scopes = text(order, "scopes").map(|scopes| Scopes::parse(&scopes)).transpose()?;
+    let grant = Grant { role, scopes, patients, ttl: credentials::ttl(&text(order, "ttl").unwrap_or_else(|| "1h".into()))? };
+    let vault = Arc::clone(&app.vault);
+    let made = app.db.write("token.issue", move |tx| credentials::issue(tx, &vault, &grant))?;
+    Ok(format!("token_id={}\ntoken={}\nexpires_at={}\n", made.id, made.secret, made.expires_at.map_or_else(|| "never".into(), instant)))
+}
+
+fn token_list(app: &App) -> Result<String> {
+    let all = app.db.read("token.list", rows::list)?;
+    let now = app.clock.now();
+    let mut out = String::new();
+    for one in all {
+        let state = match (one.revoked_at, one.expires_at) {
+            (Some(_), _) => "revoked",
+            (None, Some(at)) if at <= now => "expired",
+            _ => "good",
+        };
+        let role = Role::numbered(one.role).map_or("unknown", Role::name);
+        let kind = ["", "access", "refresh", "api-key"].get(one.kind as usize).copied().unwrap_or("");
+        out.push_str(&format!("{}\t{role}\t{kind}\t{state}\t{}\t{}\n", one.id, one.expires_at.map_or_else(|| "never".into(), instant), one.scopes));
+    }
+    Ok(out)
+}
+
+fn token_revoke(app: &App, order: &Value) -> Result<String> {
+    let id = GrantId::parse(&text(order, "id").unwrap_or_default())?;
+    let now = app.clock.now();
+    match app.db.write("token.revoke", move |tx| rows::revoke(tx, id, now))? {
+        0 => Err(Error::new(Kind::NotFound, "there is no such token that is good; firth token list shows them")),
+        _ => Ok(format!("revoked {id}\n")),
+    }
+}
+
+/// A file goes the same way as an upload: received, sealed, mapped, stored.
+fn ingest(app: &App, order: &Value) -> Result<String> {
+    let provider = text(order, "provider").unwrap_or_default();
+    if Provider::parse(&provider).is_none() {
+        return Err(Error::new(Kind::Usage, "ingest reads SDK uploads (JSON) of the providers apple, samsung and google"));
+    }
+    let patient = PatientId::parse(text(order, "patient").unwrap_or_default().trim_start_matches("Patient/"))?;
+    let user = app.db.read("user", |tx| people::by_patient(tx, patient))?.ok_or_else(|| Error::new(Kind::NotFound, "the Patient has no user; firth user add --patient-id ID"))?;
+    let owner = Owner { user: user.id, patient, shelf: user.shelf };
+    let path = text(order, "file").unwrap_or_default();
+    let file = fs::File::open(&path).map_err(|e| Error::new(Kind::Usage, format!("{path} cannot be read: {e}")))?;
+    let wrapped = app.db.read("shelf", |tx| keys::shelf_key(tx, user.shelf))?.ok_or_else(|| Error::bug("a user has no shelf"))?;
+    let received = ledger::receive(&app.vault, &*app.vault.shelf(user.shelf, &wrapped)?, owner, BufReader::new(file));
+    let received = received.map_err(|e| if e.kind == Kind::Syntax { Error::new(Kind::Usage, format!("{path} is no SDK upload; ingest reads SDK uploads (JSON): {}", e.says())) } else { e })?;
+    if received.envelope.provider.name() != provider {
+        return Err(Error::new(Kind::Usage, format!("the file says provider {}, not {provider}", received.envelope.provider.name())));
+    }
+    let prepared = Arc::new(ledger::prepare(&app.mappings, owner, received)?);
+    let vault = Arc::clone(&app.vault);
+    let accepted = app.db.write("upload.accept", move |tx| ledger::accept(tx, &vault, &prepared, "file"))?;
+    if accepted.waits {
+        ledger::process(&app.db, &app.vault, &app.mappings, accepted.upload)?;
+    }
+    summary(app, accepted.upload)
+}
+
+fn summary(app: &App, id: crate::id::UploadId) -> Result<String> {
+    let upload = app.db.read("upload.read", |tx| uploads::get(tx, id))?.ok_or_else(|| Error::bug("an upload vanished"))?;
+    let n = upload.counts;
+    Ok(format!("upload_id={id} items={} stored={} unchanged={} corrected={} refused={}\n", n.items, n.stored, n.unchanged, n.corrected, n.refused))
+}
+
+fn replay(app: &App) -> Result<String> {
+    let mut out = String::new();
+    for id in app.db.read("upload.kept", uploads::kept)? {
+        app.db.write("upload.reset", move |tx| uploads::reset(tx, id))?;
+        match ledger::process(&app.db, &app.vault, &app.mappings, id) {
+            Ok(_) => out.push_str(&summary(app, id)?),
+            Err(e) if e.kind == Kind::Gone => out.push_str(&format!("upload_id={id} {}\n", e.says())),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,15 @@
+//! DOOR fhir_sdk: what we author (OperationOutcome, CapabilityStatement, Patient, Device, AuditEvent),
+//! and the numbers, times and shapes that the other rooms speak of. Non-generic functions only:
+//! `render::json` is the one place that serialises fhir_sdk's types.
+
+pub mod audit_event;
+pub mod audit_search;
+pub mod bundle;
+pub mod capability;
+pub mod decimal;
+pub mod device;
+pub mod outcome;
+pub mod patient;
+mod render;
+pub mod shape;
+pub mod stamp;

@@ -1,0 +1,134 @@
+//! Typed ids. Ids of documents are random UUIDs; ids of samples are addresses (see `vault::address`).
+
+use std::fmt;
+
+use crate::error::{Error, Kind, Result};
+
+/// The owner of rows and of a key: 40 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shelf(pub i64);
+
+impl Shelf {
+    pub const BITS: u32 = 40;
+}
+
+/// The place of a sample, and with it the id of its Observation:
+/// shelf 40 | series 20 | start ms 48 signed | discriminator 20.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    pub shelf: Shelf,
+    pub series: u32,
+    pub start: i64,
+    pub disc: u32,
+}
+
+impl Address {
+    pub const SERIES_MAX: u32 = (1 << 20) - 1;
+    pub const DISC_MAX: u32 = (1 << 20) - 1;
+    pub const START_MIN: i64 = -(1 << 47);
+    pub const START_MAX: i64 = (1 << 47) - 1;
+
+    /// The 128 bits, most significant first. The start is shifted so that order is kept.
+    pub fn pack(self) -> u128 {
+        let start = (self.start - Self::START_MIN) as u128;
+        ((self.shelf.0 as u128) << 88) | (u128::from(self.series) << 68) | (start << 20) | u128::from(self.disc)
+    }
+
+    pub fn unpack(bits: u128) -> Address {
+        Address {
+            shelf: Shelf((bits >> 88) as i64),
+            series: ((bits >> 68) as u32) & Self::SERIES_MAX,
+            start: ((bits >> 20) & ((1 << 48) - 1)) as i64 + Self::START_MIN,
+            disc: (bits as u32) & Self::DISC_MAX,
+        }
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub [u8; 16]);
+
+        impl $name {
+            /// A version 4 UUID from 16 random bytes.
+            pub fn from_random(mut bytes: [u8; 16]) -> $name {
+                bytes[6] = (bytes[6] & 0x0f) | 0x40;
+                bytes[8] = (bytes[8] & 0x3f) | 0x80;
+                $name(bytes)
+            }
+
+            /// The canonical lower-case spelling only: another spelling would be a second id of one thing.
+            pub fn parse(text: &str) -> Result<$name> {
+                let refused = || Error::new(Kind::NotFound, concat!(stringify!($name), " is not a lower-case UUID"));
+                let uuid = uuid::Uuid::try_parse(text).map_err(|_| refused())?;
+                if uuid.hyphenated().to_string() != text {
+                    return Err(refused());
+                }
+                Ok($name(uuid.into_bytes()))
+            }
+
+            pub fn from_slice(bytes: &[u8]) -> Result<$name> {
+                Ok($name(bytes.try_into().map_err(|_| Error::bug("an id in the database is not 16 bytes"))?))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                uuid::Uuid::from_bytes(self.0).hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// A FHIR Patient.
+    PatientId
+);
+uuid_id!(
+    /// The person whose data is uploaded, in the words of `/api/v1`.
+    UserId
+);
+uuid_id!(
+    /// Any document: the `id` of a resource that is not a sample.
+    DocumentId
+);
+uuid_id!(
+    /// One upload.
+    UploadId
+);
+uuid_id!(
+    /// An app, a token or another credential's row.
+    GrantId
+);
+uuid_id!(
+    /// One entry of the audit log.
+    EntryId
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_survives_packing() {
+        for start in [Address::START_MIN, -1, 0, 1, 1_770_000_000_123, Address::START_MAX] {
+            let address = Address { shelf: Shelf((1 << 40) - 1), series: 77, start, disc: Address::DISC_MAX };
+            assert_eq!(Address::unpack(address.pack()), address);
+        }
+    }
+
+    #[test]
+    fn only_the_canonical_spelling_is_an_id() {
+        let id = PatientId::from_random([0xab; 16]);
+        assert_eq!(PatientId::parse(&id.to_string()).ok(), Some(id));
+        assert!(PatientId::parse(&id.to_string().to_uppercase()).is_err());
+        assert!(PatientId::parse(&id.to_string().replace('-', "")).is_err());
+    }
+}

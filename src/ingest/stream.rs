@@ -1,0 +1,395 @@
+//! A stream of JSON text, read value by value: UTF-8 and RFC 8259 are checked on the way, and of the bytes
+//! only those of the value in hand are kept.
+
+use std::io::{ErrorKind, Read};
+
+use crate::error::{Error, Kind, Result};
+use crate::mapping::plain;
+
+const CHUNK: usize = 64 * 1024;
+/// A value longer than this is read and checked but not kept.
+pub const VALUE_MAX: usize = 4 * 1024 * 1024;
+
+pub struct Stream<'r> {
+    input: &'r mut dyn Read,
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` that were read, and how many of these are whole UTF-8 characters.
+    filled: usize,
+    whole: usize,
+    at: usize,
+    /// Where the value in hand begins; None when nothing is kept.
+    held: Option<usize>,
+    /// Bytes that were dropped from the front of `buffer`.
+    gone: u64,
+    ended: bool,
+}
+
+/// What a value turned out to be.
+pub struct Value<'s> {
+    /// None when it was longer than `VALUE_MAX`, or was not to be kept.
+    pub text: Option<&'s str>,
+    /// Levels of objects and arrays; a scalar has none.
+    pub depth: usize,
+}
+
+impl<'r> Stream<'r> {
+    pub fn new(input: &'r mut dyn Read) -> Stream<'r> {
+        Stream { input, buffer: vec![0; 2 * CHUNK], filled: 0, whole: 0, at: 0, held: None, gone: 0, ended: false }
+    }
+
+    pub fn syntax<T>(&self, what: &str) -> Result<T> {
+        Err(Error::new(Kind::Syntax, format!("{what} at byte {}", self.gone + self.at as u64)))
+    }
+
+    /// The next byte that is no white space, without taking it; None at the end.
+    pub fn peek(&mut self) -> Result<Option<u8>> {
+        loop {
+            while let Some(byte) = self.buffer[..self.whole].get(self.at) {
+                if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                    return Ok(Some(*byte));
+                }
+                self.at += 1;
+            }
+            if !self.more()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes the next byte if it is this one.
+    pub fn take(&mut self, byte: u8) -> Result<bool> {
+        let here = self.peek()? == Some(byte);
+        self.at += usize::from(here);
+        Ok(here)
+    }
+
+    pub fn expect(&mut self, byte: u8, what: &str) -> Result<()> {
+        if self.take(byte)? { Ok(()) } else { self.syntax(what) }
+    }
+
+    /// Reads one value of any kind. `keep`: the caller wants its text.
+    pub fn value(&mut self, keep: bool) -> Result<Value<'_>> {
+        if self.peek()?.is_none() {
+            return self.syntax("the text ends where a value is expected");
+        }
+        let mut scan = Scan::default();
+        self.held = keep.then_some(self.at);
+        loop {
+            let mut at = self.at;
+            let done = scan.run(&self.buffer[..self.whole], &mut at);
+            self.at = at;
+            match done {
+                Ok(true) => break,
+                Ok(false) if self.more()? => {}
+                // A number on its own ends where the text ends.
+                Ok(false) if scan.may_end() => break,
+                Ok(false) => return self.syntax("the text ends inside a value"),
+                Err(what) => return self.syntax(what),
+            }
+        }
+        let text = match self.held.take() {
+            None => None,
+            Some(from) => Some(std::str::from_utf8(&self.buffer[from..self.at]).map_err(Error::bug)?),
+        };
+        Ok(Value { text, depth: scan.deepest })
+    }
+
+    /// Reads on; false at the end. Keeps what is held and what was not looked at.
+    fn more(&mut self) -> Result<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        if self.held.is_some_and(|from| self.at - from > VALUE_MAX) {
+            self.held = None;
+        }
+        let keep = self.held.unwrap_or(self.at);
+        if keep > 0 {
+            self.buffer.copy_within(keep..self.filled, 0);
+        }
+        self.gone += keep as u64;
+        self.filled -= keep;
+        self.whole -= keep;
+        self.at -= keep;
+        self.held = self.held.map(|_| 0);
+        if self.buffer.len() - self.filled < CHUNK {
+            self.buffer.resize(self.filled + 2 * CHUNK, 0);
+        } else if self.held.is_none() && self.buffer.len() > 4 * CHUNK {
+            self.buffer.truncate(self.filled + 2 * CHUNK);
+            self.buffer.shrink_to_fit();
+        }
+        let before = self.whole;
+        while self.whole == before {
+            let read = match self.input.read(&mut self.buffer[self.filled..]) {
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(unreadable(error)),
+            };
+            self.filled += read;
+            self.decode(read == 0)?;
+            if read == 0 {
+                self.ended = true;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Moves `whole` over the complete characters that arrived.
+    fn decode(&mut self, last: bool) -> Result<()> {
+        match std::str::from_utf8(&self.buffer[self.whole..self.filled]) {
+            Ok(_) => self.whole = self.filled,
+            Err(error) => {
+                self.whole += error.valid_up_to();
+                if error.error_len().is_some() || last {
+                    let at = self.gone + self.whole as u64;
+                    return Err(Error::new(Kind::Syntax, format!("the text is not UTF-8 at byte {at}")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A reader that has its own `Error` inside an io::Error (a size limit, a time limit) is heard;
+/// a broken compression or a short body is the sender's fault.
+fn unreadable(error: std::io::Error) -> Error {
+    let kind = error.kind();
+    let text = error.to_string();
+    match error.into_inner().map(|inner| inner.downcast::<Error>()) {
+        Some(Ok(own)) => *own,
+        _ if matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) => {
+            Error::new(Kind::Syntax, "the body cannot be read to its end").because(text)
+        }
+        _ => Error::bug(text),
+    }
+}
+
+/// Follows the grammar of one value over any number of pieces of text.
+#[derive(Default)]
+struct Scan {
+    /// One bit for each open level: 1 is an object.
+    open: Vec<u64>,
+    depth: usize,
+    deepest: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Value,
+    ValueOrEnd,
+    KeyOrEnd,
+    Key,
+    Colon,
+    /// Behind a value inside an array or object.
+    Behind,
+    /// In a string; true: it is a member's name.
+    Text(bool),
+    Escape(bool),
+    Hex(bool, u8),
+    /// In a word, and how much of it was seen.
+    Word(&'static [u8], usize),
+    Minus,
+    Zero,
+    Whole,
+    Point,
+    Fraction,
+    E,
+    ESign,
+    Exponent,
+    Done,
+}
+
+impl Scan {
+    /// Runs until the value ends (true, `at` is behind it) or the text does.
+    fn run(&mut self, bytes: &[u8], at: &mut usize) -> Result<bool, &'static str> {
+        while self.state != State::Done {
+            if let State::Text(_) = self.state {
+                *at += plain(&bytes[*at..]);
+            }
+            let Some(byte) = bytes.get(*at) else { return Ok(false) };
+            match self.step(*byte)? {
+                true => *at += 1,
+                // The byte behind a number belongs to what follows.
+                false => continue,
+            }
+        }
+        Ok(true)
+    }
+
+    /// Is this a number that may be over?
+    fn may_end(&self) -> bool {
+        self.depth == 0 && matches!(self.state, State::Zero | State::Whole | State::Fraction | State::Exponent)
+    }
+
+    /// Takes one byte, or leaves it (false) for the state that follows a number.
+    fn step(&mut self, byte: u8) -> Result<bool, &'static str> {
+        let space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        self.state = match self.state {
+            State::Value | State::ValueOrEnd | State::KeyOrEnd | State::Key | State::Colon | State::Behind if space => self.state,
+            State::ValueOrEnd if byte == b']' => self.close(false)?,
+            State::KeyOrEnd if byte == b'}' => self.close(true)?,
+            State::Value | State::ValueOrEnd => self.begin(byte)?,
+            State::KeyOrEnd | State::Key if byte == b'"' => State::Text(true),
+            State::KeyOrEnd | State::Key => return Err("a member's name is expected"),
+            State::Colon if byte == b':' => State::Value,
+            State::Colon => return Err("a colon is expected"),
+            State::Behind => match byte {
+                b',' if self.in_object() => State::Key,
+                b',' => State::Value,
+                b'}' => self.close(true)?,
+                b']' => self.close(false)?,
+                _ => return Err("a comma or an end is expected"),
+            },
+            State::Text(_) | State::Escape(_) | State::Hex(..) => self.text(byte)?,
+            State::Word(word, seen) if word[seen] != byte => return Err("this is no JSON value"),
+            State::Word(word, seen) if seen + 1 == word.len() => self.ended(),
+            State::Word(word, seen) => State::Word(word, seen + 1),
+            State::Done => return Ok(false),
+            _ => match self.number(byte)? {
+                Some(state) => state,
+                None => {
+                    self.state = self.ended();
+                    return Ok(false);
+                }
+            },
+        };
+        Ok(true)
+    }
+
+    fn begin(&mut self, byte: u8) -> Result<State, &'static str> {
+        Ok(match byte {
+            b'{' => self.open(true),
+            b'[' => self.open(false),
+            b'"' => State::Text(false),
+            b'-' => State::Minus,
+            b'0' => State::Zero,
+            b'1'..=b'9' => State::Whole,
+            b't' => State::Word(b"true", 1),
+            b'f' => State::Word(b"false", 1),
+            b'n' => State::Word(b"null", 1),
+            _ => return Err("this is no JSON value"),
+        })
+    }
+
+    fn text(&mut self, byte: u8) -> Result<State, &'static str> {
+        Ok(match (self.state, byte) {
+            (State::Text(true), b'"') => State::Colon,
+            (State::Text(false), b'"') => self.ended(),
+            (State::Text(name), b'\\') => State::Escape(name),
+            (State::Text(name), 0x20..) => State::Text(name),
+            (State::Escape(name), b'u') => State::Hex(name, 0),
+            (State::Escape(name), b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => State::Text(name),
+            (State::Hex(name, 3), _) if byte.is_ascii_hexdigit() => State::Text(name),
+            (State::Hex(name, seen), _) if byte.is_ascii_hexdigit() => State::Hex(name, seen + 1),
+            _ => return Err("a string has a control character or a wrong escape"),
+        })
+    }
+
+    /// The next state of a number, None when it is over.
+    fn number(&self, byte: u8) -> Result<Option<State>, &'static str> {
+        Ok(Some(match (self.state, byte) {
+            (State::Minus, b'0') => State::Zero,
+            (State::Minus, b'1'..=b'9') | (State::Whole, b'0'..=b'9') => State::Whole,
+            (State::Zero | State::Whole, b'.') => State::Point,
+            (State::Point | State::Fraction, b'0'..=b'9') => State::Fraction,
+            (State::Zero | State::Whole | State::Fraction, b'e' | b'E') => State::E,
+            (State::E, b'+' | b'-') => State::ESign,
+            (State::E | State::ESign | State::Exponent, b'0'..=b'9') => State::Exponent,
+            (State::Zero | State::Whole | State::Fraction | State::Exponent, _) => return Ok(None),
+            _ => return Err("this is no JSON number"),
+        }))
+    }
+
+    fn open(&mut self, object: bool) -> State {
+        if self.depth.is_multiple_of(64) {
+            self.open.push(0);
+        }
+        let (word, bit) = (self.depth / 64, self.depth % 64);
+        self.open[word] |= u64::from(object) << bit;
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+        if object { State::KeyOrEnd } else { State::ValueOrEnd }
+    }
+
+    fn in_object(&self) -> bool {
+        let level = self.depth.saturating_sub(1);
+        self.open.get(level / 64).is_some_and(|word| word >> (level % 64) & 1 == 1)
+    }
+
+    fn close(&mut self, object: bool) -> Result<State, &'static str> {
+        if self.in_object() != object {
+            return Err("an object or array is closed by the other's bracket");
+        }
+        self.depth -= 1;
+        self.open[self.depth / 64] &= !(1 << (self.depth % 64));
+        if self.depth.is_multiple_of(64) {
+            self.open.pop();
+        }
+        Ok(self.ended())
+    }
+
+    fn ended(&self) -> State {
+        if self.depth == 0 { State::Done } else { State::Behind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn scan(text: &str) -> Result<usize, Kind> {
+        let mut bytes = text.as_bytes();
+        let mut stream = Stream::new(&mut bytes);
+        let depth = stream.value(true).map_err(|error| error.kind)?.depth;
+        if stream.peek().map_err(|error| error.kind)?.is_some() { Err(Kind::Syntax) } else { Ok(depth) }
+    }
+
+    #[test]
+    fn json_and_nothing_else() {
+        for text in ["1", "-0.5e+3", "\"a\\u00e4\\n\"", "[]", "{}", " [1, {\"a\" : [true,false,null]}] ", "\"ä\""] {
+            assert!(scan(text).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "[1,]",
+            "{\"a\":1,}",
+            "[1}",
+            "{\"a\"]",
+            "NaN",
+            "[Infinity]",
+            "01",
+            "1.",
+            "1e",
+            "-",
+            "tru",
+            "[1 2]",
+            "\"\n\"",
+            "1 1",
+            "[",
+            "\"a",
+        ] {
+            assert_eq!(scan(text), Err(Kind::Syntax), "{text}");
+        }
+        let deep = 100_000;
+        assert_eq!(scan(&format!("{}{}", "[".repeat(deep), "]".repeat(deep))), Ok(deep));
+    }
+
+    #[test]
+    fn text_is_utf8() {
+        for bytes in [&b"\"\xff\""[..], b"\"\xc3", b"\"\xed\xa0\x80\""] {
+            let mut bytes = bytes;
+            assert_eq!(Stream::new(&mut bytes).value(true).err().map(|error| error.kind), Some(Kind::Syntax));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json(text in r#"[\[\]{}",:0-9a\\ube. tnä-]{0,24}"#) {
+            let theirs: Result<&serde_json::value::RawValue, _> = serde_json::from_str(&text);
+            prop_assert!(theirs.is_ok() == scan(&text).is_ok() || text.contains("\\u"), "{}", text);
+        }
+    }
+}

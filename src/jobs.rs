@@ -1,0 +1,124 @@
+//! The workers: they claim a job, do it, and take it off the list; a crash gives it back after its lease.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::app::App;
+use crate::audit::{self, Action, Entry};
+use crate::error::{Error, Kind, Result};
+use crate::id::UploadId;
+use crate::ledger::uploads as ledger;
+use crate::store::uploads::{self, JobRow, Stage};
+
+const LEASE_MS: i64 = 120_000;
+const BACK_OFF_MS: i64 = 2_000;
+/// After so many tries an upload has failed; its raw body is kept for a replay.
+const ATTEMPTS: i32 = 8;
+const DAY_MS: i64 = 86_400_000;
+
+/// Running workers; dropping it stops them after the job they are at.
+pub struct Workers {
+    stop: Arc<AtomicBool>,
+    app: Arc<App>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+pub fn start(app: &Arc<App>) -> Result<Workers> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut threads = Vec::new();
+    for (name, work) in [("firth-worker", work as fn(&App, &AtomicBool)), ("firth-keeper", keep)] {
+        let (app, stop) = (Arc::clone(app), Arc::clone(&stop));
+        threads.push(thread::Builder::new().name(name.into()).spawn(move || work(&app, &stop)).map_err(Error::bug)?);
+    }
+    Ok(Workers { stop, app: Arc::clone(app), threads })
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.app.wake.notify();
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(app: &App, stop: &AtomicBool) {
+    while !stop.load(Ordering::SeqCst) {
+        match run_one(app) {
+            Ok(true) => {}
+            Ok(false) => app.wake.wait(Duration::from_millis(500)),
+            Err(e) => {
+                tracing::error!(cause = ?e, "a worker could not go on");
+                app.wake.wait(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+/// The audit index follows, and raw bodies go when their time has come.
+fn keep(app: &App, stop: &AtomicBool) {
+    let mut turn = 0u32;
+    while !stop.load(Ordering::SeqCst) {
+        thread::sleep(Duration::from_millis(200));
+        turn += 1;
+        if turn % 10 == 0
+            && let Err(e) = audit::catch_up(&app.db, &app.vault)
+        {
+            tracing::error!(cause = ?e, "the audit index is behind");
+        }
+        if turn % 300 == 1
+            && let Err(e) = expire(app)
+        {
+            tracing::error!(cause = ?e, "raw bodies could not be expired");
+        }
+    }
+}
+
+fn expire(app: &App) -> Result<()> {
+    let before = app.clock.now() - app.config.raw_retention_days * DAY_MS;
+    while app.db.write("raw.expire", move |tx| uploads::raw_expire(tx, before, 100))? == 100 {}
+    Ok(())
+}
+
+/// Does one job; false when none is due.
+pub fn run_one(app: &App) -> Result<bool> {
+    let now = app.clock.now();
+    let Some(job) = app.db.write("job.claim", move |tx| uploads::job_claim(tx, now, now + LEASE_MS))? else { return Ok(false) };
+    match process(app, &job) {
+        Ok(()) => {}
+        Err(e) => give_up_or_later(app, &job, &e)?,
+    }
+    Ok(true)
+}
+
+fn process(app: &App, job: &JobRow) -> Result<()> {
+    let upload = UploadId::from_slice(&job.subject)?;
+    ledger::process(&app.db, &app.vault, &app.mappings, upload)?;
+    let no = job.job;
+    let mut entry = Entry::new(app.entry_id()?, app.clock.now(), Action::Activity, "upload-process");
+    entry.resource = Some(format!("upload/{upload}"));
+    app.db.write("job.done", move |tx| {
+        tx.audit(entry.recorded, entry.encode()?);
+        uploads::job_done(tx, no)
+    })
+}
+
+fn give_up_or_later(app: &App, job: &JobRow, e: &Error) -> Result<()> {
+    tracing::error!(cause = ?e, attempt = job.attempts, "an upload could not be processed");
+    let (no, attempts, now) = (job.job, job.attempts, app.clock.now());
+    let upload = UploadId::from_slice(&job.subject)?;
+    let hopeless = attempts >= ATTEMPTS || e.kind == Kind::Gone;
+    app.db.write("job.later", move |tx| {
+        if !hopeless {
+            return uploads::job_later(tx, no, now + BACK_OFF_MS * i64::from(attempts));
+        }
+        if let Some(found) = uploads::get(tx, upload)? {
+            uploads::progress(tx, upload, Stage::Failed, found.counts)?;
+        }
+        uploads::job_done(tx, no)
+    })
+}

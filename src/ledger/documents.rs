@@ -1,0 +1,80 @@
+//! Documents: a new version with its search rows and its place in the feed.
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::fhir::stamp::Stamp;
+use crate::id::Shelf;
+use crate::search::{IndexRow, index};
+use crate::store::blocks::{FeedKind, bloom, feed_insert};
+use crate::store::documents::{self, Key, Live, body_place, hashed};
+use crate::store::{Tx, keys};
+use crate::vault::Vault;
+
+/// A version to be written; `json` holds its id, versionId and lastUpdated already.
+pub struct Put<'a> {
+    pub key: Key,
+    pub version: u32,
+    pub json: &'a str,
+}
+
+/// Writes the version. The caller holds the shelf.
+pub fn put(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<()> {
+    if put.version == 1 {
+        documents::directory_insert(tx, &put.key)?;
+    }
+    write(tx, vault, put)
+}
+
+/// A document that stands before a sample: its id is the sample's address, so no directory leads to it.
+pub fn put_override(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<()> {
+    write(tx, vault, put)
+}
+
+fn write(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<()> {
+    let document: Value = serde_json::from_str(put.json).map_err(Error::bug)?;
+    let rows = index(put.key.resource, &document);
+    let seq = feed_insert(tx, put.key.shelf, FeedKind::Document, bits(vault, &rows))?;
+    let (lo, hi) = effective(&rows);
+    let wrapped = keys::shelf_key(tx, put.key.shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
+    let shelf = vault.shelf(put.key.shelf, &wrapped)?;
+    let body = shelf.body.seal_packed(vault.chance, body_place(put.key.shelf, &put.key.id, put.version), put.json.as_bytes())?;
+    documents::insert(tx, &put.key, Live { version: put.version, seq, lo, hi }, &body, &hashed(vault.index(), &rows))
+}
+
+/// The live text of a document; `None` when there is none.
+pub fn current(tx: &mut Tx<'_>, vault: &Vault, key: &Key) -> Result<Option<(u32, String)>> {
+    let Some(version) = documents::version(tx, key, None)? else { return Ok(None) };
+    let wrapped = keys::shelf_key(tx, key.shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
+    let shelf = vault.shelf(key.shelf, &wrapped)?;
+    let body = shelf.body.open_packed(body_place(key.shelf, &key.id, version.version), &version.body)?;
+    Ok(Some((version.version, String::from_utf8(body).map_err(Error::bug)?)))
+}
+
+/// A new random shelf with its key.
+pub fn new_shelf(tx: &mut Tx<'_>, vault: &Vault) -> Result<(Shelf, Vec<u8>)> {
+    loop {
+        let shelf = Shelf(i64::from_be_bytes(vault.chance.bytes()?) & ((1 << Shelf::BITS) - 1));
+        if shelf.0 != 0 && keys::shelf_key(tx, shelf)?.is_none() {
+            return Ok((shelf, vault.new_shelf_key(shelf)?));
+        }
+    }
+}
+
+/// A commit stamp as FHIR writes an instant.
+pub fn instant(ms: i64) -> String {
+    Stamp { ms, sub_ms_nanos: 0, digits: 3, offset: None }.to_string()
+}
+
+fn bits(vault: &Vault, rows: &[IndexRow]) -> u64 {
+    rows.iter().fold(0, |bits, row| match row {
+        IndexRow::Token { param, system: Some(system), code } if ["code", "category"].contains(param) => bits | bloom(vault, param, system, code),
+        _ => bits,
+    })
+}
+
+/// What a document is sorted and bounded by: the range of its date, or nothing.
+fn effective(rows: &[IndexRow]) -> (i64, i64) {
+    let dates = rows.iter().filter_map(|row| if let IndexRow::Date { lo, hi, .. } = row { Some((*lo, *hi)) } else { None });
+    dates.reduce(|(lo, hi), (l, h)| (lo.min(l), hi.max(h))).unwrap_or((0, 0))
+}

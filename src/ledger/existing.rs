@@ -1,0 +1,155 @@
+//! What a shelf already holds of the samples that are about to be stored.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::id::Shelf;
+use crate::series::{Block, RecordIds, Sample};
+use crate::store::{Tx, blocks};
+use crate::vault::{Place, ShelfKeys, Vault};
+
+/// A stored sample and the block that has its newest version.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub sample: Sample,
+    pub record_ids: Vec<String>,
+}
+
+/// The parts of a shelf that one slice of an upload touches, opened as they are needed.
+pub struct Existing<'a> {
+    shelf: Shelf,
+    keys: Arc<ShelfKeys>,
+    vault: &'a Vault,
+    /// seq, window of starts, sorted fingerprints; newest first.
+    headers: Vec<(i64, (Millis, Millis), Vec<u32>)>,
+    hot: HashMap<i64, Rc<Block>>,
+    cold: HashMap<i64, Rc<RecordIds>>,
+    /// Series number -> metric key.
+    metrics: HashMap<u32, String>,
+    pub overrides: HashSet<(u32, i64, u32)>,
+}
+
+impl<'a> Existing<'a> {
+    pub fn of(tx: &mut Tx<'_>, vault: &'a Vault, shelf: Shelf, keys: Arc<ShelfKeys>) -> Result<Existing<'a>> {
+        let headers = blocks::filters(tx, shelf)?;
+        let overrides = blocks::overrides(tx, shelf)?;
+        Ok(Existing { shelf, keys, vault, headers, hot: HashMap::new(), cold: HashMap::new(), metrics: HashMap::new(), overrides })
+    }
+
+    /// For each source record that is stored under the same metric: its newest version.
+    /// `records` are (fingerprint, metric, record id).
+    pub fn by_record(&mut self, tx: &mut Tx<'_>, records: &[(u32, &str, &str)]) -> Result<HashMap<(String, String), Stored>> {
+        let mut wanted: HashMap<u32, Vec<(&str, &str)>> = HashMap::new();
+        for (print, metric, record) in records {
+            wanted.entry(*print).or_default().push((metric, record));
+        }
+        let mut prints: Vec<u32> = wanted.keys().copied().collect();
+        prints.sort_unstable();
+        let mut found = HashMap::new();
+        for n in 0..self.headers.len() {
+            let seq = self.headers[n].0;
+            if !meet(&prints, &self.headers[n].2) {
+                continue;
+            }
+            let (hot, cold) = (self.hot(tx, seq)?, self.cold(tx, seq)?);
+            for row in 0..hot.len() {
+                let ids = cold.get(row);
+                let Some(record) = ids.first() else { continue };
+                let Some(candidates) = wanted.get(&blocks::fingerprint(&self.keys, record)) else { continue };
+                if !candidates.iter().any(|(_, wanted)| wanted == record) {
+                    continue;
+                }
+                let metric = self.metric(tx, hot.key(row).0)?;
+                let key = (metric.clone(), record.clone());
+                // Blocks come newest first, so the first version met is the newest.
+                if candidates.contains(&(metric.as_str(), record.as_str())) && !found.contains_key(&key) {
+                    found.insert(key, Stored { sample: hot.sample(row), record_ids: ids });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Newest versions of the samples of a series that start at this millisecond, one a discriminator.
+    pub fn at(&mut self, tx: &mut Tx<'_>, series: u32, start: Millis) -> Result<Vec<Stored>> {
+        let mut found: Vec<Stored> = Vec::new();
+        for n in 0..self.headers.len() {
+            let (seq, (lo, hi), _) = &self.headers[n];
+            if start < *lo || start > *hi {
+                continue;
+            }
+            let seq = *seq;
+            let hot = self.hot(tx, seq)?;
+            for row in hot.rows_at(start) {
+                let (of, disc, version) = hot.key(row);
+                if of != series {
+                    continue;
+                }
+                let record_ids = self.cold(tx, seq)?.get(row);
+                let stored = Stored { sample: hot.sample(row), record_ids };
+                match found.iter_mut().find(|known| known.sample.disc == disc) {
+                    Some(known) if known.sample.version < version => *known = stored,
+                    Some(_) => {}
+                    None => found.push(stored),
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The metric key of a series.
+    fn metric(&mut self, tx: &mut Tx<'_>, series: u32) -> Result<String> {
+        if let Some(metric) = self.metrics.get(&series) {
+            return Ok(metric.clone());
+        }
+        let sealed = blocks::series_sealed(tx, self.shelf, series)?;
+        let identity = self.keys.body.open(series_place(self.shelf, &series.to_be_bytes()), &sealed)?;
+        let identity = String::from_utf8_lossy(&identity).into_owned();
+        let metric = identity.split('\u{1e}').next().unwrap_or_default().to_owned();
+        self.metrics.insert(series, metric.clone());
+        Ok(metric)
+    }
+
+    fn hot(&mut self, tx: &mut Tx<'_>, seq: i64) -> Result<Rc<Block>> {
+        if let Some(block) = self.hot.get(&seq) {
+            return Ok(Rc::clone(block));
+        }
+        let block = Rc::new(blocks::hot(tx, &self.keys, self.shelf, seq)?);
+        self.hot.insert(seq, Rc::clone(&block));
+        Ok(block)
+    }
+
+    fn cold(&mut self, tx: &mut Tx<'_>, seq: i64) -> Result<Rc<RecordIds>> {
+        if let Some(ids) = self.cold.get(&seq) {
+            return Ok(Rc::clone(ids));
+        }
+        let ids = Rc::new(blocks::cold(tx, &self.keys, self.shelf, seq)?);
+        self.cold.insert(seq, Rc::clone(&ids));
+        Ok(ids)
+    }
+
+    pub fn vault(&self) -> &'a Vault {
+        self.vault
+    }
+}
+
+/// The place of a series' identity.
+pub fn series_place(shelf: Shelf, series: &[u8; 4]) -> Place<'_> {
+    Place { kind: "series", shelf, id: series, version: 1 }
+}
+
+/// Do two sorted lists share a value?
+fn meet(a: &[u32], b: &[u32]) -> bool {
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() && j < b.len() {
+        match a[i].cmp(&b[j]) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => return true,
+        }
+    }
+    false
+}

@@ -1,0 +1,9 @@
+//! THE write path: documents or samples, their index rows, the feed and the audit entry in one `Tx`.
+
+pub mod credentials;
+mod devices;
+pub mod documents;
+mod existing;
+pub mod samples;
+pub mod uploads;
+pub mod users;

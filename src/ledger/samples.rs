@@ -1,0 +1,405 @@
+//! Samples: which are new, which are there already, which are newer versions; then one feed row, one block.
+//!
+//! Identity (docs/architecture.md): patient + metric key + source record id; without one patient +
+//! metric key + source key + aggregation level + effective period. A new mapping version, firmware
+//! or unit spelling never doubles anything.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::devices::{self, Owner};
+use super::documents::{Put, current, instant, put_override};
+use super::existing::{Existing, Stored, series_place};
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::fhir::decimal::{Decimal, Number};
+use crate::id::{Address, PatientId, Shelf};
+use crate::mapping::{Mapping, Measured, Source};
+use crate::search::Type;
+use crate::series::template::{Filling, Particulars};
+use crate::series::{Block, RecordIds, Sample, Template};
+use crate::store::blocks::{self, FeedKind, Header, NewBlock, OverrideKind};
+use crate::store::documents::Key;
+use crate::store::{Tx, keys};
+use crate::vault::{ShelfKeys, Vault};
+
+/// What became of one measured sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Stored,
+    Unchanged,
+    Corrected,
+}
+
+/// A series has at most this many samples at one millisecond, a shelf this many series (see `Address`).
+const FULL: &str = "the shelf has no room for another series or sample at this moment";
+
+/// Stores what is new of `measured`; answers the fate of each.
+pub fn store(tx: &mut Tx<'_>, vault: &Vault, of: (Shelf, PatientId), measured: &[Measured]) -> Result<Vec<Fate>> {
+    let (shelf, patient) = of;
+    let wrapped = keys::shelf_lock(tx, shelf)?;
+    let keys = vault.shelf(shelf, &wrapped)?;
+    let mut slice = Slice::open(tx, Owner { vault, shelf, patient }, Arc::clone(&keys))?;
+    let prints: Vec<(u32, &str, &str)> =
+        measured.iter().filter_map(|m| m.record.as_deref().map(|record| (blocks::fingerprint(&keys, record), m.metric(), record))).collect();
+    let known = slice.existing.by_record(tx, &prints)?;
+    let mut fates = Vec::with_capacity(measured.len());
+    for one in measured {
+        fates.push(slice.place(tx, one, &known)?);
+    }
+    slice.write(tx)?;
+    Ok(fates)
+}
+
+/// A row that will be written, found again by its record or its place.
+struct Row {
+    sample: Sample,
+    record_ids: Vec<String>,
+    template: Arc<Template>,
+}
+
+struct Slice<'a> {
+    owner: Owner<'a>,
+    keys: Arc<ShelfKeys>,
+    existing: Existing<'a>,
+    series: HashMap<i64, u32>,
+    templates: HashMap<(u32, i64), u32>,
+    opened: HashMap<(u32, u32), Arc<Template>>,
+    made: HashMap<TemplateKey, (u32, Arc<Template>)>,
+    devices: HashMap<*const Source, (Option<String>, Option<String>)>,
+    rows: Vec<Row>,
+    by_record: HashMap<(String, String), usize>,
+    by_place: HashMap<(u32, Millis), Vec<usize>>,
+}
+
+/// What decides a template within one upload, without building its text.
+#[derive(PartialEq, Eq, Hash)]
+struct TemplateKey {
+    series: u32,
+    mapping: *const Mapping,
+    variant: usize,
+    source: *const Source,
+    system: Option<&'static str>,
+    period: bool,
+    offset_unknown: bool,
+    present: Vec<bool>,
+}
+
+/// A measured sample with its series known.
+struct Draft<'m> {
+    of: &'m Measured,
+    series: u32,
+    slots: Vec<Option<Decimal>>,
+    /// Numbers of more than 18 digits, by slot: such an Observation is a document.
+    wide: Vec<(usize, String)>,
+    record_ids: Vec<String>,
+}
+
+impl<'a> Slice<'a> {
+    fn open(tx: &mut Tx<'_>, owner: Owner<'a>, keys: Arc<ShelfKeys>) -> Result<Slice<'a>> {
+        let series = blocks::series_all(tx, owner.shelf)?.into_iter().map(|(no, hash)| (hash, no)).collect();
+        let templates = blocks::templates_all(tx, owner.shelf)?.into_iter().map(|(series, no, hash)| ((series, hash), no)).collect();
+        let existing = Existing::of(tx, owner.vault, owner.shelf, Arc::clone(&keys))?;
+        Ok(Slice {
+            owner,
+            keys,
+            existing,
+            series,
+            templates,
+            opened: HashMap::new(),
+            made: HashMap::new(),
+            devices: HashMap::new(),
+            rows: Vec::new(),
+            by_record: HashMap::new(),
+            by_place: HashMap::new(),
+        })
+    }
+
+    fn place(&mut self, tx: &mut Tx<'_>, of: &Measured, known: &HashMap<(String, String), Stored>) -> Result<Fate> {
+        let draft = self.draft(tx, of)?;
+        let key = of.record.as_ref().map(|record| (of.metric().to_owned(), record.clone()));
+        let in_slice = match &key {
+            Some(key) => self.by_record.get(key).copied(),
+            None => self.in_slice(&draft),
+        };
+        if let Some(row) = in_slice {
+            return self.again(tx, draft, row);
+        }
+        let stored = match &key {
+            Some(key) => known.get(key).cloned(),
+            None => self.existing.at(tx, draft.series, of.start.ms)?.into_iter().find(|stored| same_period(&stored.sample, of)),
+        };
+        match stored {
+            None => self.new_row(tx, draft),
+            Some(stored) => self.known(tx, draft, stored),
+        }
+    }
+
+    fn draft<'m>(&mut self, tx: &mut Tx<'_>, of: &'m Measured) -> Result<Draft<'m>> {
+        let identity = format!("{}\u{1e}{}\u{1e}{}", of.metric(), of.source.key(), of.aggregation().unwrap_or(""));
+        let hash = self.keys.index.hash("series", &[identity.as_bytes()]);
+        let series = match self.series.get(&hash) {
+            Some(no) => *no,
+            None => {
+                let no = self.series.len() as u32;
+                if no > Address::SERIES_MAX {
+                    return Err(Error::bug(FULL));
+                }
+                let sealed = self.keys.body.seal(self.owner.vault.chance, series_place(self.owner.shelf, &no.to_be_bytes()), identity.as_bytes())?;
+                blocks::series_insert(tx, self.owner.shelf, no, (hash, sealed))?;
+                self.series.insert(hash, no);
+                no
+            }
+        };
+        let mut wide = Vec::new();
+        let slots = of.slots.iter().enumerate().map(|(slot, number)| match number {
+            Some(Number::Fits(decimal)) => Some(*decimal),
+            Some(Number::Wide(text)) => {
+                wide.push((slot, text.clone()));
+                None
+            }
+            None => None,
+        });
+        let slots = slots.collect();
+        let mut record_ids: Vec<String> = of.record.iter().cloned().collect();
+        record_ids.extend(of.identifier.iter().map(|identifier| identifier.value.clone()).filter(|id| of.record.as_ref() != Some(id)));
+        Ok(Draft { of, series, slots, wide, record_ids })
+    }
+
+    /// A row of this slice with the same identity, for records without an id.
+    fn in_slice(&self, draft: &Draft<'_>) -> Option<usize> {
+        let rows = self.by_place.get(&(draft.series, draft.of.start.ms))?;
+        rows.iter().copied().find(|row| same_period(&self.rows[*row].sample, draft.of))
+    }
+
+    /// The same record twice in one slice, or the other half of its panel.
+    fn again(&mut self, tx: &mut Tx<'_>, draft: Draft<'_>, row: usize) -> Result<Fate> {
+        let before = self.rows[row].sample.clone();
+        let (slots, filled, changed) = merge(&before.slots, &draft.slots);
+        let template = self.template(tx, &draft, &slots)?;
+        let same_value = template.1.facts.value == self.rows[row].template.facts.value;
+        if !filled && !changed && same_value && same_period(&before, draft.of) {
+            return Ok(Fate::Unchanged);
+        }
+        let sample = &mut self.rows[row].sample;
+        sample.slots = slots;
+        sample.template = template.0;
+        sample.end = draft.of.end;
+        self.rows[row].template = template.1;
+        for id in draft.record_ids {
+            if !self.rows[row].record_ids.contains(&id) {
+                self.rows[row].record_ids.push(id);
+            }
+        }
+        Ok(if changed || !same_value { Fate::Corrected } else { Fate::Stored })
+    }
+
+    fn new_row(&mut self, tx: &mut Tx<'_>, draft: Draft<'_>) -> Result<Fate> {
+        let start = draft.of.start.ms;
+        let stored = self.existing.at(tx, draft.series, start)?;
+        let in_slice = self.by_place.get(&(draft.series, start)).map(Vec::as_slice).unwrap_or_default();
+        let taken = stored.iter().map(|stored| stored.sample.disc + 1).chain(in_slice.iter().map(|row| self.rows[*row].sample.disc + 1)).max();
+        let disc = taken.unwrap_or(0);
+        if disc > Address::DISC_MAX {
+            return Err(Error::bug(FULL));
+        }
+        let (template_no, template) = self.template(tx, &draft, &draft.slots)?;
+        let sample = Sample { series: draft.series, disc, version: 1, template: template_no, start: draft.of.start, end: draft.of.end, slots: draft.slots.clone() };
+        if !draft.wide.is_empty() {
+            let address = Address { shelf: self.owner.shelf, series: draft.series, start, disc };
+            self.replace(tx, &draft, (address, 1))?;
+        }
+        self.push(draft, sample, template);
+        Ok(Fate::Stored)
+    }
+
+    fn push(&mut self, draft: Draft<'_>, sample: Sample, template: Arc<Template>) {
+        let row = self.rows.len();
+        if let Some(record) = &draft.of.record {
+            self.by_record.insert((draft.of.metric().to_owned(), record.clone()), row);
+        }
+        self.by_place.entry((sample.series, sample.start.ms)).or_default().push(row);
+        self.rows.push(Row { sample, record_ids: draft.record_ids, template });
+    }
+
+    /// The record is stored already: is it the same, a newer version, or has it moved?
+    fn known(&mut self, tx: &mut Tx<'_>, draft: Draft<'_>, stored: Stored) -> Result<Fate> {
+        let before = stored.sample;
+        let address = Address { shelf: self.owner.shelf, series: before.series, start: before.start.ms, disc: before.disc };
+        let hidden = self.existing.overrides.contains(&(before.series, before.start.ms, before.disc));
+        if hidden || before.series != draft.series || before.start.ms != draft.of.start.ms || !draft.wide.is_empty() {
+            return self.replace(tx, &draft, (address, before.version + 1));
+        }
+        let (slots, filled, changed) = merge(&before.slots, &draft.slots);
+        let (template_no, template) = self.template(tx, &draft, &slots)?;
+        let value_before = self.opened(tx, (before.series, before.template))?.facts.value.clone();
+        let same_value = template.facts.value == value_before;
+        if !filled && !changed && same_value && same_period(&before, draft.of) && same_offset(&before, draft.of) {
+            return Ok(Fate::Unchanged);
+        }
+        let sample = Sample { version: before.version + 1, template: template_no, slots, start: draft.of.start, end: draft.of.end, ..before };
+        let mut draft = draft;
+        for id in stored.record_ids {
+            if !draft.record_ids.contains(&id) {
+                draft.record_ids.insert(draft.record_ids.len().min(1), id);
+            }
+        }
+        let half = filled && !changed && same_value;
+        self.push(draft, sample, template);
+        Ok(if half { Fate::Stored } else { Fate::Corrected })
+    }
+
+    /// The Observation keeps its id and becomes a document.
+    fn replace(&mut self, tx: &mut Tx<'_>, draft: &Draft<'_>, at: (Address, u32)) -> Result<Fate> {
+        let (address, version) = at;
+        let vault = self.existing.vault();
+        let key = Key { shelf: address.shelf, resource: Type::Observation, id: vault.sample_id(address) };
+        let (_, template) = self.template(tx, draft, &draft.slots)?;
+        let id = vault.sample_text(address);
+        let render = |version: u32, last_updated: &str| {
+            let sample = Sample { series: draft.series, disc: 0, version, template: 0, start: draft.of.start, end: draft.of.end, slots: draft.slots.clone() };
+            template.render(&Filling { id: &id, patient: &self.owner.patient.to_string(), last_updated, record_ids: &draft.record_ids, sample: &sample, wide: &draft.wide })
+        };
+        let mut next = version;
+        if let Some((current, json)) = current(tx, vault, &key)? {
+            let document: serde_json::Value = serde_json::from_str(&json).map_err(Error::bug)?;
+            if render(current, document["meta"]["lastUpdated"].as_str().unwrap_or_default()) == json {
+                return Ok(Fate::Unchanged);
+            }
+            next = current + 1;
+        } else {
+            blocks::override_insert(tx, address, OverrideKind::Correction)?;
+            self.existing.overrides.insert((address.series, address.start, address.disc));
+        }
+        let json = render(next, &instant(tx.committed_at()));
+        put_override(tx, vault, &Put { key, version: next, json: &json })?;
+        Ok(Fate::Corrected)
+    }
+
+    /// The template of a draft: known in this slice, known in the shelf, or new.
+    fn template(&mut self, tx: &mut Tx<'_>, draft: &Draft<'_>, slots: &[Option<Decimal>]) -> Result<(u32, Arc<Template>)> {
+        let of = draft.of;
+        let present: Vec<bool> = slots.iter().enumerate().map(|(slot, number)| number.is_some() || draft.wide.iter().any(|(wide, _)| *wide == slot)).collect();
+        let key = TemplateKey {
+            series: draft.series,
+            mapping: Arc::as_ptr(&of.mapping),
+            variant: of.variant,
+            source: Arc::as_ptr(&of.source),
+            system: of.identifier.as_ref().map(|identifier| identifier.system),
+            period: of.end.is_some(),
+            offset_unknown: of.start.offset.is_none(),
+            present,
+        };
+        if let Some(made) = self.made.get(&key) {
+            return Ok(made.clone());
+        }
+        let source = Arc::as_ptr(&of.source);
+        if !self.devices.contains_key(&source) {
+            let devices = devices::of_source(tx, self.owner, &of.source)?;
+            self.devices.insert(source, devices);
+        }
+        let (device, gateway) = self.devices.get(&source).cloned().unwrap_or_default();
+        let particulars = Particulars {
+            device,
+            gateway,
+            identifier_system: key.system.map(str::to_owned),
+            period: key.period,
+            offset_unknown: key.offset_unknown,
+            present: key.present.clone(),
+        };
+        let text = Template::text(of.shape(), &particulars);
+        let hash = self.keys.index.hash("template", &[text.as_bytes()]);
+        let no = match self.templates.get(&(draft.series, hash)) {
+            Some(no) => *no,
+            None => {
+                let no = self.templates.keys().filter(|(series, _)| *series == draft.series).count() as u32;
+                let id = blocks::template_id(draft.series, no);
+                let place = crate::vault::Place { kind: "template", shelf: self.owner.shelf, id: &id, version: 1 };
+                let sealed = self.keys.body.seal_packed(self.owner.vault.chance, place, text.as_bytes())?;
+                blocks::template_insert(tx, self.owner.shelf, (draft.series, no), hash, &sealed)?;
+                self.templates.insert((draft.series, hash), no);
+                no
+            }
+        };
+        let made = (no, Arc::new(Template::read(text)?));
+        self.made.insert(key, made.clone());
+        Ok(made)
+    }
+
+    fn opened(&mut self, tx: &mut Tx<'_>, at: (u32, u32)) -> Result<Arc<Template>> {
+        if let Some(template) = self.opened.get(&at) {
+            return Ok(Arc::clone(template));
+        }
+        let template = blocks::template_open(tx, &self.keys, (self.owner.shelf, at.0, at.1))?;
+        self.opened.insert(at, Arc::clone(&template));
+        Ok(template)
+    }
+
+    /// One feed row and one block for everything that is new.
+    fn write(mut self, tx: &mut Tx<'_>) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        self.rows.sort_by(|a, b| a.sample.order(&b.sample));
+        let vault = self.owner.vault;
+        let mut bloom = 0;
+        let mut seen: Vec<*const Template> = Vec::new();
+        for row in &self.rows {
+            if !seen.contains(&Arc::as_ptr(&row.template)) {
+                seen.push(Arc::as_ptr(&row.template));
+                let facts = &row.template.facts;
+                bloom |= facts.codes.iter().fold(0, |bits, (system, code)| bits | blocks::bloom(vault, "code", system, code));
+                bloom |= facts.categories.iter().fold(0, |bits, (system, code)| bits | blocks::bloom(vault, "category", system, code));
+            }
+        }
+        let mut filter: Vec<u32> = self.rows.iter().flat_map(|row| &row.record_ids).map(|id| blocks::fingerprint(&self.keys, id)).collect();
+        filter.sort_unstable();
+        let seq = blocks::feed_insert(tx, self.owner.shelf, FeedKind::Samples, bloom)?;
+        let (samples, ids): (Vec<Sample>, Vec<Vec<String>>) = self.rows.into_iter().map(|row| (row.sample, row.record_ids)).unzip();
+        let header = Header {
+            shelf: self.owner.shelf,
+            seq,
+            committed_at: tx.committed_at(),
+            start_lo: samples.first().map_or(0, |sample| sample.start.ms),
+            start_hi: samples.last().map_or(0, |sample| sample.start.ms),
+            end_hi: samples.iter().map(Sample::end_ms).max().unwrap_or(0),
+            bloom,
+            superseding: samples.iter().any(|sample| sample.version > 1),
+        };
+        let number = seq.to_be_bytes();
+        let seal = |cold: bool, bytes: &[u8]| self.keys.body.seal(vault.chance, blocks::block_place(self.owner.shelf, &number, cold), bytes);
+        let (hot, cold) = (seal(false, &Block::encode(&samples))?, seal(true, &RecordIds::encode(&ids))?);
+        blocks::block_insert(tx, NewBlock { header: &header, n: samples.len(), filter: &filter, hot, cold })
+    }
+}
+
+/// Is the effective period the same moment or span?
+fn same_period(sample: &Sample, of: &Measured) -> bool {
+    sample.start.instant() == of.start.instant() && sample.end.map(|end| end.instant()) == of.end.map(|end| end.instant())
+}
+
+/// An offset that is filled in later is news; one that is left out later is not.
+fn same_offset(sample: &Sample, of: &Measured) -> bool {
+    of.start.offset.is_none() || sample.start.offset == of.start.offset
+}
+
+/// The slots of both; was an empty one filled, was a number changed? Numbers are compared, not texts.
+fn merge(before: &[Option<Decimal>], after: &[Option<Decimal>]) -> (Vec<Option<Decimal>>, bool, bool) {
+    let (mut filled, mut changed) = (false, before.len() != after.len());
+    if changed {
+        return (after.to_vec(), filled, changed);
+    }
+    let slots = before.iter().zip(after).map(|(before, after)| match (before, after) {
+        (Some(before), Some(after)) if before == after => Some(*before),
+        (Some(_), Some(after)) => {
+            changed = true;
+            Some(*after)
+        }
+        (None, Some(after)) => {
+            filled = true;
+            Some(*after)
+        }
+        (before, None) => *before,
+    });
+    (slots.collect(), filled, changed)
+}

@@ -1,0 +1,357 @@
+//! Uploads: the raw body is sealed before it is acknowledged, its records are judged one by one,
+//! and what became of them is counted. A clean body of up to 64 KiB is processed in the
+//! transaction that acknowledges it, a larger one by a worker.
+
+use std::io::{self, Read};
+
+use serde::{Deserialize, Serialize};
+
+use super::samples::{self, Fate};
+use crate::error::{Error, Kind, Result};
+use crate::id::{PatientId, Shelf, UploadId, UserId};
+use crate::ingest::{self, Envelope, Provider};
+use crate::mapping::{Mappings, Measured, Refusal};
+use crate::store::uploads::{self, Counts, New, Stage, Upload};
+use crate::store::{Db, Tx, keys};
+use crate::vault::{Place, ShelfKeys, Vault};
+
+/// A body up to this many bytes is processed before it is acknowledged.
+pub const AT_ONCE: usize = 64 * 1024;
+const SEGMENT: usize = 1024 * 1024;
+/// Records a write transaction takes at most, so that no other write waits long.
+const SLICE: usize = 4_096;
+
+/// Whose upload it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner {
+    pub user: UserId,
+    pub patient: PatientId,
+    pub shelf: Shelf,
+}
+
+/// The envelope and where it came from, kept sealed: provider names are never in clear.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Detail {
+    pub provider: String,
+    pub source: String,
+    #[serde(default)]
+    pub sdk_version: Option<String>,
+    #[serde(default)]
+    pub sync_timestamp: Option<String>,
+}
+
+/// A body that was read once: judged by its envelope, sealed, not yet acknowledged.
+pub struct Received {
+    pub id: UploadId,
+    pub envelope: Envelope,
+    pub bytes: usize,
+    body_hash: [u8; 32],
+    raw: Vec<Vec<u8>>,
+    small: Option<Vec<u8>>,
+}
+
+/// Reads a body to its end: `Kind::Syntax`, `Kind::Envelope`, or what the reader itself raises.
+pub fn receive(vault: &Vault, keys: &ShelfKeys, owner: Owner, body: impl Read) -> Result<Received> {
+    let id = UploadId::from_random(vault.chance.bytes()?);
+    let mut tee = Tee { body, vault, keys, owner, id, hash: keys.index.stream(), segment: Vec::new(), raw: Vec::new(), bytes: 0, small: Some(Vec::new()) };
+    let envelope = ingest::check(&mut tee)?;
+    tee.seal(true)?;
+    Ok(Received { id, envelope, bytes: tee.bytes, body_hash: (tee.hash)(None), raw: tee.raw, small: tee.small })
+}
+
+struct Tee<'a, R, H> {
+    body: R,
+    vault: &'a Vault,
+    keys: &'a ShelfKeys,
+    owner: Owner,
+    id: UploadId,
+    hash: H,
+    segment: Vec<u8>,
+    raw: Vec<Vec<u8>>,
+    bytes: usize,
+    small: Option<Vec<u8>>,
+}
+
+impl<R: Read, H: FnMut(Option<&[u8]>) -> [u8; 32]> Tee<'_, R, H> {
+    fn seal(&mut self, last: bool) -> Result<()> {
+        let place = segment_id(self.id, self.raw.len() as u32, last);
+        self.raw.push(self.keys.raw.seal_packed(self.vault.chance, segment_place(self.owner.shelf, &place), &self.segment)?);
+        self.segment.clear();
+        Ok(())
+    }
+}
+
+impl<R: Read, H: FnMut(Option<&[u8]>) -> [u8; 32]> Read for Tee<'_, R, H> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.segment.len() == SEGMENT {
+            self.seal(false).map_err(io::Error::other)?;
+        }
+        let room = buffer.len().min(SEGMENT - self.segment.len());
+        let n = self.body.read(&mut buffer[..room])?;
+        let piece = &buffer[..n];
+        (self.hash)(Some(piece));
+        self.segment.extend_from_slice(piece);
+        self.bytes += n;
+        match &mut self.small {
+            Some(small) if small.len() + n <= AT_ONCE => small.extend_from_slice(piece),
+            small => *small = None,
+        }
+        Ok(n)
+    }
+}
+
+fn segment_id(upload: UploadId, no: u32, last: bool) -> [u8; 21] {
+    let mut id = [0u8; 21];
+    id[..16].copy_from_slice(&upload.0);
+    id[16..20].copy_from_slice(&no.to_be_bytes());
+    id[20] = u8::from(last);
+    id
+}
+
+fn segment_place(shelf: Shelf, id: &[u8; 21]) -> Place<'_> {
+    Place { kind: "raw", shelf, id, version: 1 }
+}
+
+/// One record with what the mappings made of it.
+#[derive(Clone)]
+struct Item {
+    list: String,
+    index: usize,
+    kind: String,
+    outcome: std::result::Result<Vec<Measured>, Refusal>,
+}
+
+/// A refusal as its uploader reads it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Refused {
+    pub list: String,
+    pub index: usize,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub code: String,
+    pub reason: String,
+    pub remedy: String,
+}
+
+/// What acknowledging came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub upload: UploadId,
+    /// The same bytes were there already.
+    pub again: bool,
+    /// A worker must process it.
+    pub waits: bool,
+}
+
+/// The kind of the job that processes an upload.
+pub const JOB: i16 = 1;
+
+/// Everything `accept` needs, prepared outside the transaction.
+pub struct Prepared {
+    owner: Owner,
+    received: Received,
+    items: Option<Vec<Item>>,
+}
+
+/// Maps a small body now, so that the transaction only stores.
+pub fn prepare(mappings: &Mappings, owner: Owner, received: Received) -> Result<Prepared> {
+    let items = match &received.small {
+        None => None,
+        Some(body) => {
+            let mut items = Vec::new();
+            cut(body.as_slice(), received.envelope.provider, mappings, &mut |item| {
+                items.push(item);
+                Ok(())
+            })?;
+            Some(items)
+        }
+    };
+    Ok(Prepared { owner, received, items })
+}
+
+fn cut(body: impl Read, provider: Provider, mappings: &Mappings, sink: &mut dyn FnMut(Item) -> Result<()>) -> Result<()> {
+    ingest::read(body, provider, mappings, &mut |judged| {
+        sink(Item { list: judged.list.to_owned(), index: judged.index, kind: judged.kind.to_owned(), outcome: judged.outcome })
+    })
+}
+
+/// Acknowledges: the sealed body, its outcome or the job, in one transaction.
+pub fn accept(tx: &mut Tx<'_>, vault: &Vault, prepared: &Prepared, source: &str) -> Result<Accepted> {
+    let Prepared { owner, received, items } = prepared;
+    let wrapped = keys::shelf_lock(tx, owner.shelf)?;
+    if let Some(upload) = uploads::by_body(tx, owner.shelf, &received.body_hash)? {
+        return Ok(Accepted { upload, again: true, waits: false });
+    }
+    let keys = vault.shelf(owner.shelf, &wrapped)?;
+    let detail = Detail {
+        provider: received.envelope.provider.name().into(),
+        source: source.into(),
+        sdk_version: received.envelope.sdk_version.clone(),
+        sync_timestamp: received.envelope.sync_timestamp.clone(),
+    };
+    let detail = keys.body.seal(vault.chance, detail_place(owner.shelf, &received.id), &serde_json::to_vec(&detail).map_err(Error::bug)?)?;
+    let new = New {
+        id: received.id,
+        shelf: owner.shelf,
+        user: owner.user,
+        body_hash: &received.body_hash,
+        items: u32::try_from(received.envelope.items_total).map_err(Error::bug)?,
+        detail: &detail,
+        raw: &received.raw,
+    };
+    uploads::accept(tx, &new)?;
+    let counts = Counts { items: new.items, ..Counts::default() };
+    match items {
+        Some(items) => slice(tx, vault, &Work { id: received.id, owner: *owner, counts, last: true }, items).map(|_| ())?,
+        None => uploads::job_insert(tx, JOB, &received.id.0, tx.committed_at())?,
+    }
+    Ok(Accepted { upload: received.id, again: false, waits: items.is_none() })
+}
+
+fn detail_place(shelf: Shelf, upload: &UploadId) -> Place<'_> {
+    Place { kind: "upload", shelf, id: &upload.0, version: 1 }
+}
+
+/// A slice of an upload that is about to be stored.
+struct Work {
+    id: UploadId,
+    owner: Owner,
+    counts: Counts,
+    last: bool,
+}
+
+/// Stores the samples of some records, notes their refusals and how far the upload is.
+fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<Counts> {
+    let measured: Vec<Measured> = items.iter().filter_map(|item| item.outcome.as_ref().ok()).flatten().cloned().collect();
+    let fates = samples::store(tx, vault, (work.owner.shelf, work.owner.patient), &measured)?;
+    let mut fates = fates.into_iter();
+    let (mut counts, mut refused) = (work.counts, Vec::new());
+    for item in items {
+        counts.done += 1;
+        match &item.outcome {
+            Ok(made) => {
+                let of_item: Vec<Fate> = fates.by_ref().take(made.len()).collect();
+                let count = if of_item.contains(&Fate::Stored) {
+                    &mut counts.stored
+                } else if of_item.contains(&Fate::Corrected) {
+                    &mut counts.corrected
+                } else {
+                    &mut counts.unchanged
+                };
+                *count += 1;
+            }
+            Err(refusal) => {
+                counts.refused += 1;
+                refused.push(told(item, refusal));
+            }
+        }
+    }
+    if !refused.is_empty() {
+        let wrapped = keys::shelf_key(tx, work.owner.shelf)?.ok_or_else(|| Error::bug("an upload has no shelf"))?;
+        let keys = vault.shelf(work.owner.shelf, &wrapped)?;
+        let id = segment_id(work.id, counts.done, false);
+        let sealed = keys.body.seal_packed(vault.chance, Place { kind: "refusals", shelf: work.owner.shelf, id: &id, version: 1 }, &serde_json::to_vec(&refused).map_err(Error::bug)?)?;
+        uploads::refusals_insert(tx, work.id, counts.done, &sealed)?;
+    }
+    uploads::progress(tx, work.id, if work.last { Stage::Completed } else { Stage::Saving }, counts)?;
+    Ok(counts)
+}
+
+fn told(item: &Item, refusal: &Refusal) -> Refused {
+    let wire = refusal.kind.wire();
+    let reason = match &refusal.at {
+        Some(at) => format!("{at}: {}", refusal.reason),
+        None => refusal.reason.clone(),
+    };
+    Refused { list: item.list.clone(), index: item.index, kind: item.kind.clone(), code: wire.code.into(), reason, remedy: wire.remedy.into() }
+}
+
+/// Processes an upload that waits, from where it was left; also a replay of a kept body.
+pub fn process(db: &Db, vault: &std::sync::Arc<Vault>, mappings: &Mappings, id: UploadId) -> Result<Counts> {
+    let (upload, owner, keys) = db.read("upload.open", |tx| {
+        let upload = uploads::get(tx, id)?.ok_or_else(|| Error::new(Kind::NotFound, "no such upload"))?;
+        let patient = keys::patient_of(tx, upload.shelf)?.ok_or_else(|| Error::bug("an upload's shelf has no patient"))?;
+        let wrapped = keys::shelf_key(tx, upload.shelf)?.ok_or_else(|| Error::bug("an upload has no shelf"))?;
+        let owner = Owner { user: upload.user, patient, shelf: upload.shelf };
+        Ok((upload.clone(), owner, vault.shelf(upload.shelf, &wrapped)?))
+    })?;
+    let provider = detail(&keys, &upload)?.provider;
+    let provider = Provider::parse(&provider).ok_or_else(|| Error::bug("an upload has an unknown provider"))?;
+    let (mut counts, mut waiting, mut seen) = (upload.counts, Vec::new(), 0u32);
+    let body = Segments { db, keys: &keys, owner, id, no: 0, clear: Vec::new(), at: 0, ended: false };
+    let save = |items: Vec<Item>, counts: Counts, last: bool| {
+        let vault = std::sync::Arc::clone(vault);
+        db.write("upload.slice", move |tx| slice(tx, &vault, &Work { id, owner, counts, last }, &items))
+    };
+    cut(body, provider, mappings, &mut |item| {
+        seen += 1;
+        if seen <= upload.counts.done {
+            return Ok(());
+        }
+        waiting.push(item);
+        if waiting.len() == SLICE {
+            counts = save(std::mem::take(&mut waiting), counts, false)?;
+        }
+        Ok(())
+    })?;
+    save(waiting, counts, true)
+}
+
+/// What an upload says of itself.
+pub fn detail(keys: &ShelfKeys, upload: &Upload) -> Result<Detail> {
+    serde_json::from_slice(&keys.body.open(detail_place(upload.shelf, &upload.id), &upload.detail)?).map_err(Error::bug)
+}
+
+/// The refusals of an upload, in the order of its records.
+pub fn refusals(tx: &mut Tx<'_>, keys: &ShelfKeys, upload: &Upload) -> Result<Vec<Refused>> {
+    let mut all = Vec::new();
+    for (done, sealed) in uploads::refusals(tx, upload.id)? {
+        let id = segment_id(upload.id, done, false);
+        let clear = keys.body.open_packed(Place { kind: "refusals", shelf: upload.shelf, id: &id, version: 1 }, &sealed)?;
+        all.extend(serde_json::from_slice::<Vec<Refused>>(&clear).map_err(Error::bug)?);
+    }
+    Ok(all)
+}
+
+/// A kept body as a stream, one segment in memory at a time.
+struct Segments<'a> {
+    db: &'a Db,
+    keys: &'a ShelfKeys,
+    owner: Owner,
+    id: UploadId,
+    no: u32,
+    clear: Vec<u8>,
+    at: usize,
+    ended: bool,
+}
+
+impl Segments<'_> {
+    fn next(&mut self) -> Result<()> {
+        let (id, no) = (self.id, self.no);
+        let sealed = self.db.read("upload.segment", |tx| uploads::segment(tx, id, no))?;
+        let sealed = sealed.ok_or_else(|| Error::new(Kind::Gone, "the raw body of this upload is no longer kept"))?;
+        let open = |last: bool| self.keys.raw.open_packed(segment_place(self.owner.shelf, &segment_id(id, no, last)), &sealed);
+        (self.clear, self.ended) = match open(false) {
+            Ok(clear) => (clear, false),
+            Err(_) => (open(true)?, true),
+        };
+        self.at = 0;
+        self.no += 1;
+        Ok(())
+    }
+}
+
+impl Read for Segments<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.clear.len() {
+            if self.ended {
+                return Ok(0);
+            }
+            self.next().map_err(io::Error::other)?;
+        }
+        let n = buffer.len().min(self.clear.len() - self.at);
+        buffer[..n].copy_from_slice(&self.clear[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}

@@ -1,0 +1,242 @@
+//! The database: readers, the one way to write, and the proof that a transaction is open.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::{PgConnection, SqliteConnection};
+
+use super::{audit, pg, sqlite};
+use crate::clock::{Clock, Millis};
+use crate::error::{Error, Result};
+use crate::vault::Vault;
+
+pub enum Conn<'a> {
+    Sqlite(&'a mut SqliteConnection),
+    Pg(&'a mut PgConnection),
+}
+
+/// Proof that a transaction is open. Only `Db` makes one.
+pub struct Tx<'a> {
+    pub(in crate::store) conn: Conn<'a>,
+    committed_at: Millis,
+    entries: Vec<(Millis, Vec<u8>)>,
+}
+
+impl<'a> Tx<'a> {
+    pub(in crate::store) fn new(conn: Conn<'a>, committed_at: Millis) -> Tx<'a> {
+        Tx { conn, committed_at, entries: Vec::new() }
+    }
+
+    /// The stamp of everything this transaction writes; never goes back.
+    pub fn committed_at(&self) -> Millis {
+        self.committed_at
+    }
+
+    /// Adds an audit entry that is committed with this transaction or not at all.
+    pub fn audit(&mut self, recorded: Millis, entry: Vec<u8>) {
+        self.entries.push((recorded, entry));
+    }
+
+    pub(in crate::store) fn take_entries(&mut self) -> Vec<(Millis, Vec<u8>)> {
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Seals the collected audit entries as one block of this transaction.
+    pub(in crate::store) fn write_entries(&mut self, vault: &Vault, node: &[u8; 8], entries: &[(Millis, Vec<u8>)]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        audit::insert_block(self, vault, node, entries)
+    }
+
+    /// Runs `work` so that its failure undoes its own statements and nothing else.
+    pub(in crate::store) fn savepoint<T>(&mut self, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let before = self.entries.len();
+        begin(&mut self.conn)?;
+        match work(self) {
+            Ok(value) => commit(&mut self.conn).map(|()| value),
+            Err(e) => {
+                self.entries.truncate(before);
+                rollback(&mut self.conn)?;
+                Err(e)
+            }
+        }
+    }
+}
+
+pub(in crate::store) fn begin(conn: &mut Conn<'_>) -> Result<()> {
+    match conn {
+        Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction(*conn),
+        Conn::Pg(conn) => AnsiTransactionManager::begin_transaction(*conn),
+    }
+    .map_err(super::failed)
+}
+
+pub(in crate::store) fn commit(conn: &mut Conn<'_>) -> Result<()> {
+    match conn {
+        Conn::Sqlite(conn) => AnsiTransactionManager::commit_transaction(*conn),
+        Conn::Pg(conn) => AnsiTransactionManager::commit_transaction(*conn),
+    }
+    .map_err(super::failed)
+}
+
+pub(in crate::store) fn rollback(conn: &mut Conn<'_>) -> Result<()> {
+    match conn {
+        Conn::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(*conn),
+        Conn::Pg(conn) => AnsiTransactionManager::rollback_transaction(*conn),
+    }
+    .map_err(super::failed)
+}
+
+/// Where the data lives.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A folder with `firth.db` and `audit.db`.
+    Sqlite(PathBuf),
+    /// A libpq URL.
+    Postgres(String),
+}
+
+/// A database whose keys can be read, before anything else may.
+pub struct Opened {
+    backend: Backend,
+    clock: Clock,
+}
+
+enum Backend {
+    Sqlite(sqlite::Files),
+    Postgres(pg::Pool),
+}
+
+impl Opened {
+    /// Connects and brings the schema up to date (SQLite) or checks it (PostgreSQL).
+    pub fn at(place: &Place, clock: Clock) -> Result<Opened> {
+        let backend = match place {
+            Place::Sqlite(folder) => Backend::Sqlite(sqlite::Files::open(folder)?),
+            Place::Postgres(url) => Backend::Postgres(pg::Pool::open(url)?),
+        };
+        Ok(Opened { backend, clock })
+    }
+
+    /// One transaction before the keys are open: only `store::keys` uses it.
+    pub fn first<T>(&mut self, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let now = self.clock.now();
+        match &mut self.backend {
+            Backend::Sqlite(files) => files.first(now, &work),
+            Backend::Postgres(pool) => pool.write(None, &work),
+        }
+    }
+
+    /// Starts the writers.
+    pub fn start(self, vault: Arc<Vault>, node: [u8; 8]) -> Result<Db> {
+        Ok(match self.backend {
+            Backend::Sqlite(files) => Db::Sqlite(Arc::new(sqlite::Sqlite::start(files, vault, node, self.clock)?)),
+            Backend::Postgres(pool) => Db::Postgres(Arc::new(pg::Postgres::start(pool, vault, node)?)),
+        })
+    }
+}
+
+/// An open database. Cloning is cheap.
+#[derive(Clone)]
+pub enum Db {
+    Sqlite(Arc<sqlite::Sqlite>),
+    Postgres(Arc<pg::Postgres>),
+}
+
+impl Db {
+    /// One consistent view. Blocks the calling thread.
+    pub fn read<T>(&self, name: &'static str, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let _span = tracing::debug_span!("db.read", name).entered();
+        match self {
+            Db::Sqlite(db) => db.read(work),
+            Db::Postgres(db) => db.read(work),
+        }
+    }
+
+    /// All or nothing, durable when it returns. Blocks the calling thread. `work` may run more than once.
+    pub fn write<T: Send + 'static>(&self, name: &'static str, work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static) -> Result<T> {
+        let _span = tracing::debug_span!("db.write", name).entered();
+        match self {
+            Db::Sqlite(db) => db.write(work),
+            Db::Postgres(db) => db.write(work),
+        }
+    }
+
+    /// The connection on which the audit room commits entries of reads.
+    pub fn audit_connection(&self) -> Result<AuditConn> {
+        match self {
+            Db::Sqlite(db) => db.audit_connection().map(AuditConn::Sqlite),
+            Db::Postgres(db) => db.connection().map(AuditConn::Postgres),
+        }
+    }
+
+    /// One consistent view of the audit log's own database.
+    pub fn read_audit<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        match self {
+            Db::Sqlite(db) => db.read_audit(work),
+            Db::Postgres(db) => db.read(work),
+        }
+    }
+
+    /// Are audit blocks of writes in a database of their own (SQLite), apart from those of reads?
+    pub fn audit_is_apart(&self) -> bool {
+        matches!(self, Db::Sqlite(_))
+    }
+
+    /// The newest commit stamp that a feed may show: nothing older can still appear.
+    pub fn horizon(&self) -> Result<Millis> {
+        match self {
+            Db::Sqlite(_) => Ok(Millis::MAX),
+            Db::Postgres(db) => db.horizon(),
+        }
+    }
+}
+
+/// The audit writer's own connection.
+pub enum AuditConn {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl AuditConn {
+    /// Commits durably before it returns.
+    pub fn commit<T>(&mut self, now: Millis, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut tx = Tx::new(
+            match self {
+                AuditConn::Sqlite(conn) => Conn::Sqlite(conn),
+                AuditConn::Postgres(conn) => Conn::Pg(conn),
+            },
+            now,
+        );
+        begin(&mut tx.conn)?;
+        match work(&mut tx) {
+            Ok(value) => match commit(&mut tx.conn) {
+                Ok(()) => Ok(value),
+                Err(e) => {
+                    // A commit that failed leaves the transaction open on SQLite; the next one must start clean.
+                    let _ = rollback(&mut tx.conn);
+                    Err(e)
+                }
+            },
+            Err(e) => {
+                let _ = rollback(&mut tx.conn);
+                Err(e)
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Db::Sqlite(_) => "Db::Sqlite",
+            Db::Postgres(_) => "Db::Postgres",
+        })
+    }
+}
+
+/// A worker that must exist does not answer: the server is going down.
+pub(in crate::store) fn writer_gone() -> Error {
+    Error::new(crate::error::Kind::Busy, "the server is stopping")
+}

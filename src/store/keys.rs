@@ -1,0 +1,63 @@
+//! Who the store is, its wrapped keys, and the shelves with theirs.
+
+use diesel::prelude::*;
+
+use super::schema::{meta, patient_shelf, shelf, store_key};
+use super::Tx;
+use crate::error::{Error, Result};
+use crate::id::{PatientId, Shelf};
+use crate::vault::Kept;
+
+/// The store's random id, if it has been founded.
+pub fn store_id(tx: &mut Tx<'_>) -> Result<Option<[u8; 16]>> {
+    let value: Option<Vec<u8>> = on!(tx, c => meta::table.find("store_id").select(meta::value).first(*c).optional())?;
+    value.map(|bytes| bytes.try_into().map_err(|_| Error::bug("the store id is not 16 bytes"))).transpose()
+}
+
+pub fn found(tx: &mut Tx<'_>, id: [u8; 16], keys: &[Kept]) -> Result<()> {
+    on!(tx, c => diesel::insert_into(meta::table).values((meta::name.eq("store_id"), meta::value.eq(id.as_slice()))).execute(*c))?;
+    for key in keys {
+        let row = (store_key::kind.eq(key.kind), store_key::version.eq(key.version), store_key::wrapped.eq(&key.wrapped));
+        on!(tx, c => diesel::insert_into(store_key::table).values(row).execute(*c))?;
+    }
+    Ok(())
+}
+
+pub fn kept(tx: &mut Tx<'_>) -> Result<Vec<Kept>> {
+    let rows: Vec<(i16, i32, Vec<u8>)> = on!(tx, c => store_key::table.load(*c))?;
+    Ok(rows.into_iter().map(|(kind, version, wrapped)| Kept { kind, version, wrapped }).collect())
+}
+
+pub fn shelf_insert(tx: &mut Tx<'_>, at: Shelf, wrapped: &[u8], patient: Option<PatientId>) -> Result<()> {
+    on!(tx, c => diesel::insert_into(shelf::table).values((shelf::shelf_.eq(at.0), shelf::wrapped.eq(wrapped))).execute(*c))?;
+    if let Some(patient) = patient {
+        let row = (patient_shelf::shelf.eq(at.0), patient_shelf::patient.eq(patient.0.as_slice()));
+        on!(tx, c => diesel::insert_into(patient_shelf::table).values(row).execute(*c))?;
+    }
+    Ok(())
+}
+
+/// A shelf's wrapped key; `None` when there is no such shelf.
+pub fn shelf_key(tx: &mut Tx<'_>, at: Shelf) -> Result<Option<Vec<u8>>> {
+    on!(tx, c => shelf::table.find(at.0).select(shelf::wrapped).first(*c).optional())
+}
+
+/// Holds the shelf until the transaction ends, so that writers of one shelf take turns.
+/// On SQLite the one writer is that turn already.
+pub fn shelf_lock(tx: &mut Tx<'_>, at: Shelf) -> Result<Vec<u8>> {
+    match &mut tx.conn {
+        super::Conn::Sqlite(c) => shelf::table.find(at.0).select(shelf::wrapped).first(*c),
+        super::Conn::Pg(c) => shelf::table.find(at.0).select(shelf::wrapped).for_update().first(*c),
+    }
+    .map_err(super::failed)
+}
+
+pub fn shelves_of(tx: &mut Tx<'_>, patient: PatientId) -> Result<Vec<Shelf>> {
+    let rows: Vec<i64> = on!(tx, c => patient_shelf::table.filter(patient_shelf::patient.eq(patient.0.as_slice())).select(patient_shelf::shelf).order(patient_shelf::shelf).load(*c))?;
+    Ok(rows.into_iter().map(Shelf).collect())
+}
+
+pub fn patient_of(tx: &mut Tx<'_>, at: Shelf) -> Result<Option<PatientId>> {
+    let row: Option<Vec<u8>> = on!(tx, c => patient_shelf::table.find(at.0).select(patient_shelf::patient).first(*c).optional())?;
+    row.map(|bytes| PatientId::from_slice(&bytes)).transpose()
+}

@@ -1,0 +1,166 @@
+//! Live documents of one type in order: proposed by the index, opened, and judged once more.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use super::Tx;
+use super::documents::{Ask, Found, Order, body_place, find};
+use crate::access::Visible;
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::id::Shelf;
+use crate::search::{DateRange, Filter, Opened, Query, Sort, SortKey, index};
+use crate::vault::Vault;
+
+/// One resource of a page, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub resource: &'static str,
+    pub id: String,
+    pub json: String,
+    /// The shelf it stands on, for the audit entry.
+    pub shelf: Shelf,
+    pub committed_at: Millis,
+}
+
+/// A page of resources. `next` is the place of its last one when more may follow.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub items: Vec<Item>,
+    pub next: Option<Position>,
+    pub total: Option<i64>,
+}
+
+/// A place in an order: the sort key and what decides between equal keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub key: i64,
+    pub tie: u128,
+    pub more: u128,
+}
+
+/// What a page is asked for.
+pub struct Look<'a> {
+    pub query: &'a Query,
+    pub visible: &'a Visible,
+    pub vault: &'a Vault,
+    pub after: Option<Position>,
+    pub horizon: Millis,
+}
+
+impl Look<'_> {
+    /// The order of the page: what was asked for, else newest first.
+    pub fn sort(&self) -> Sort {
+        let key = if self.query.resource == crate::search::Type::Observation { SortKey::Date } else { SortKey::LastUpdated };
+        self.query.sort.unwrap_or(Sort { key, descending: true })
+    }
+}
+
+/// How many documents are opened before the caller is asked to narrow the search.
+const CANDIDATES: usize = 10_000;
+const BATCH: i64 = 64;
+
+/// A stream of documents that answer the query.
+pub struct Listing<'a> {
+    look: &'a Look<'a>,
+    filters: Vec<Filter>,
+    after: Option<(i64, [u8; 16], i64)>,
+    waiting: VecDeque<(Position, Item)>,
+    opened: usize,
+    ended: bool,
+}
+
+impl<'a> Listing<'a> {
+    pub fn new(look: &'a Look<'a>, after: Option<Position>) -> Listing<'a> {
+        let after = after.map(|at| (at.key, at.tie.to_be_bytes(), (at.tie >> 32) as i64));
+        Listing { look, filters: look.query.filters.clone(), after, waiting: VecDeque::new(), opened: 0, ended: false }
+    }
+
+    /// The next document without taking it.
+    pub fn peek(&mut self, tx: &mut Tx<'_>) -> Result<Option<Position>> {
+        while self.waiting.is_empty() && !self.ended {
+            self.fetch(tx)?;
+        }
+        Ok(self.waiting.front().map(|(at, _)| *at))
+    }
+
+    pub fn take(&mut self) -> Option<(Position, Item)> {
+        self.waiting.pop_front()
+    }
+
+    fn fetch(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        let sort = self.look.sort();
+        let order = if sort.key == SortKey::Date { Order::Start } else { Order::Committed };
+        let ask = Ask {
+            resource: self.look.query.resource,
+            visible: self.look.visible,
+            filters: &self.filters,
+            bounds: self.look.query.bounds("date"),
+            order,
+            descending: sort.descending,
+            after: self.after,
+            limit: BATCH,
+        };
+        let found = find(tx, self.look.vault.index(), &ask)?;
+        self.ended = found.len() < BATCH as usize;
+        self.opened += found.len();
+        if self.opened > CANDIDATES {
+            return Err(Error::new(crate::error::Kind::TooCostly, "more than 10,000 resources would have to be opened; add identifier, patient or _id").at("patient"));
+        }
+        for row in found {
+            let id: [u8; 16] = row.id.as_slice().try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
+            let position = match order {
+                Order::Start => Position { key: row.lo, tie: u128::from_be_bytes(id), more: 0 },
+                Order::Committed => Position { key: row.committed_at, tie: (row.seq as u128) << 32, more: 0 },
+            };
+            self.after = Some((position.key, id, row.seq));
+            if let Some(item) = self.judge(&row, id)? {
+                self.waiting.push_back((position, item));
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&self, row: &Found, id: [u8; 16]) -> Result<Option<Item>> {
+        let shelf = Shelf(row.shelf);
+        let keys = self.look.vault.shelf(shelf, &row.wrapped)?;
+        let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, row.version as u32), &row.body)?).map_err(Error::bug)?;
+        let document: Value = serde_json::from_str(&json).map_err(Error::bug)?;
+        let text_id = document["id"].as_str().unwrap_or_default().to_owned();
+        let rows = index(self.look.query.resource, &document);
+        let opened = Opened { id: &text_id, document: &document, rows: &rows, last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 } };
+        let answers = row.committed_at <= self.look.horizon && self.look.query.filters.iter().all(|filter| opened.answers(filter));
+        Ok(answers.then(|| Item { resource: self.look.query.resource.name(), id: text_id.clone(), json, shelf, committed_at: row.committed_at }))
+    }
+}
+
+/// A page of Patients or Devices.
+pub fn page(tx: &mut Tx<'_>, look: &Look<'_>) -> Result<Page> {
+    let mut page = Page::default();
+    let mut listing = Listing::new(look, look.after);
+    while page.items.len() < look.query.count as usize {
+        let Some(at) = listing.peek(tx)? else { break };
+        let Some((_, item)) = listing.take() else { break };
+        page.items.push(item);
+        page.next = Some(at);
+    }
+    if look.query.count == 0 || listing.peek(tx)?.is_none() {
+        page.next = None;
+    }
+    if look.query.count == 0 || look.query.total == Some(crate::search::Total::Accurate) {
+        page.total = Some(count(tx, look)?);
+    }
+    Ok(page)
+}
+
+/// How many documents answer, whatever the page.
+pub fn count(tx: &mut Tx<'_>, look: &Look<'_>) -> Result<i64> {
+    let mut listing = Listing::new(look, None);
+    let mut total = 0;
+    while listing.peek(tx)?.is_some() {
+        listing.take();
+        total += 1;
+    }
+    Ok(total)
+}

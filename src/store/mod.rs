@@ -1,0 +1,61 @@
+//! DOOR diesel: every SQL statement. Takes `&mut Tx`, returns our types, knows no policy.
+//!
+//! `Db::read` and `Db::write` are the only ways to a transaction. Statements that differ between
+//! SQLite and PostgreSQL live in `sqlite.rs` and `pg.rs`; the rest is written once and run on
+//! whichever connection the transaction has, through `on!`.
+
+/// Runs one diesel expression on the transaction's own kind of connection, so that both
+/// backends keep their prepared-statement caches and their own SQL (see docs/decisions/0003).
+macro_rules! on {
+    ($tx:expr, $conn:ident => $body:expr) => {
+        match &mut $tx.conn {
+            $crate::store::Conn::Sqlite($conn) => $body,
+            $crate::store::Conn::Pg($conn) => $body,
+        }
+        .map_err($crate::store::failed)
+    };
+}
+
+mod db;
+mod pg;
+mod schema;
+mod sqlite;
+
+pub mod audit;
+pub mod blocks;
+pub mod credentials;
+pub mod documents;
+pub mod keys;
+pub mod listing;
+pub mod observations;
+pub mod uploads;
+pub mod users;
+
+pub use db::{AuditConn, Conn, Db, Opened, Place, Tx};
+
+use diesel::result::{DatabaseErrorKind, Error as Diesel};
+
+use crate::error::{Error, Kind};
+
+/// Brings a PostgreSQL schema up to date; answers the names of what was applied, or would be.
+pub fn migrate_postgres(url: &str, dry_run: bool) -> crate::error::Result<Vec<String>> {
+    pg::Pool::migrate(url, dry_run)
+}
+
+/// What a failed statement means to us.
+#[track_caller]
+pub(in crate::store) fn failed(e: Diesel) -> Error {
+    match &e {
+        Diesel::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Error::new(Kind::Conflict, "it exists already").because(e),
+        Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ClosedConnection, _) => Error::new(Kind::Busy, "the database is busy").because(e),
+        Diesel::DatabaseError(_, info) if starved(info.message()) => Error::new(Kind::Busy, "the data cannot be stored now").because(e),
+        _ => Error::bug(e),
+    }
+}
+
+/// Conditions of the machine that pass: the client is told to come back, and loses nothing.
+fn starved(message: &str) -> bool {
+    ["disk is full", "database is locked", "disk I/O error", "readonly database", "No space left", "deadlock detected", "canceling statement", "could not resize"]
+        .iter()
+        .any(|text| message.contains(text))
+}

@@ -1,0 +1,220 @@
+//! One row of one block: does it answer, and what is its Observation?
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::blocks::{Open, Samples};
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::fhir::stamp::Stamp;
+use crate::id::{Address, PatientId, Shelf};
+use crate::search::{Criterion, DateRange, Filter};
+use crate::series::template::{Filling, status};
+use crate::series::{Sample, Template};
+use crate::store::blocks::{self, Header, Templates, bloom_bit};
+use crate::store::listing::{Item, Look};
+use crate::store::{Tx, keys};
+use crate::vault::Vault;
+
+/// What an Observation search found, before it is rendered.
+pub enum Found {
+    Document(Item),
+    Row { open: usize, row: usize },
+    Named(View),
+}
+
+/// A rendered sample.
+pub struct View {
+    pub id: String,
+    pub json: String,
+    pub shelf: Shelf,
+    pub version: u32,
+    pub committed_at: Millis,
+}
+
+impl Found {
+    pub(super) fn item(self, tx: &mut Tx<'_>, samples: &mut Samples<'_>) -> Result<Item> {
+        let view = match self {
+            Found::Document(item) => return Ok(item),
+            Found::Named(view) => view,
+            Found::Row { open, row } => samples.judge.view(tx, &mut samples.open[open], row)?,
+        };
+        Ok(Item { resource: "Observation", id: view.id, json: view.json, shelf: view.shelf, committed_at: view.committed_at })
+    }
+}
+
+const STATUS: &str = "http://hl7.org/fhir/observation-status";
+
+/// Judges rows by the query and renders them; remembers what it learned of templates and shelves.
+pub(super) struct Judge<'a> {
+    look: &'a Look<'a>,
+    templates: &'a Templates,
+    by_template: HashMap<(Shelf, u32, u32), bool>,
+    patients: HashMap<Shelf, PatientId>,
+    masks: Vec<u64>,
+}
+
+impl<'a> Judge<'a> {
+    pub fn new(look: &'a Look<'a>, templates: &'a Templates) -> Judge<'a> {
+        let masks = look.query.filters.iter().filter_map(|filter| mask(look.vault, filter)).collect();
+        Judge { look, templates, by_template: HashMap::new(), patients: HashMap::new(), masks }
+    }
+
+    /// Can a block of this header hold an answer, by its bloom of codes and categories?
+    pub fn may_hold(&self, header: &Header) -> bool {
+        // A newer version may be coded otherwise than the one it hides, so its block is always read.
+        header.superseding || self.masks.iter().all(|mask| header.bloom & mask != 0)
+    }
+
+    pub fn answers(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<bool> {
+        let (series, _, version) = open.block.key(row);
+        let template_no = open.block.template(row);
+        let at = (open.header.shelf, series, template_no);
+        let of_template = match self.by_template.get(&at) {
+            Some(known) => *known,
+            None => {
+                let template = self.templates.get(tx, &open.keys, at)?;
+                let answers = self.look.query.filters.iter().all(|filter| template_answers(&template, filter));
+                self.by_template.insert(at, answers);
+                answers
+            }
+        };
+        if !of_template {
+            return Ok(false);
+        }
+        let look = self.look;
+        for filter in &look.query.filters {
+            let holds = match filter.param {
+                "date" => {
+                    let range = range(&open.block.sample(row));
+                    filter.any.iter().any(|criterion| matches!(criterion, Criterion::Date(when) if when.matches(range)))
+                }
+                "_lastUpdated" => {
+                    let range = DateRange { lo: open.header.committed_at, hi: open.header.committed_at + 1 };
+                    filter.any.iter().any(|criterion| matches!(criterion, Criterion::Date(when) if when.matches(range)))
+                }
+                "status" => tokens(filter, STATUS, status(version)),
+                "identifier" => self.identified(tx, open, row, filter)?,
+                _ => true,
+            };
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn identified(&self, tx: &mut Tx<'_>, open: &mut Open, row: usize, filter: &Filter) -> Result<bool> {
+        let (series, _, _) = open.block.key(row);
+        let template = self.templates.get(tx, &open.keys, (open.header.shelf, series, open.block.template(row)))?;
+        let Some(system) = template.facts.identifier_system.clone() else { return Ok(false) };
+        let ids = open.record_ids(tx, row)?;
+        Ok(ids.iter().any(|id| tokens(filter, &system, id)))
+    }
+
+    pub fn view(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<View> {
+        let shelf = open.header.shelf;
+        let patient = match self.patients.get(&shelf) {
+            Some(patient) => *patient,
+            None => {
+                let patient = keys::patient_of(tx, shelf)?.ok_or_else(|| Error::bug("a shelf of samples has no patient"))?;
+                self.patients.insert(shelf, patient);
+                patient
+            }
+        };
+        let sample = open.block.sample(row);
+        let template = self.templates.get(tx, &open.keys, (shelf, sample.series, sample.template))?;
+        let ids = if template.facts.identifier_system.is_some() { open.record_ids(tx, row)? } else { Vec::new() };
+        Ok(render(self.look.vault, &template, (shelf, patient), open.header.committed_at, (&sample, &ids)))
+    }
+}
+
+fn render(vault: &Vault, template: &Template, of: (Shelf, PatientId), committed_at: Millis, sample: (&Sample, &[String])) -> View {
+    let ((shelf, patient), (sample, record_ids)) = (of, sample);
+    let id = vault.sample_text(Address { shelf, series: sample.series, start: sample.start.ms, disc: sample.disc });
+    let last_updated = Stamp { ms: committed_at, sub_ms_nanos: 0, digits: 3, offset: None }.to_string();
+    let json = template.render(&Filling { id: &id, patient: &patient.to_string(), last_updated: &last_updated, record_ids, sample, wide: &[] });
+    View { id, json, shelf, version: sample.version, committed_at }
+}
+
+/// The newest row of an address; `None` when nothing is there.
+pub(super) fn newest(tx: &mut Tx<'_>, vault: &Vault, address: Address) -> Result<Option<(Open, usize)>> {
+    if blocks::overrides(tx, address.shelf)?.contains(&(address.series, address.start, address.disc)) {
+        return Ok(None);
+    }
+    Ok(versions(tx, vault, address, None)?)
+}
+
+fn versions(tx: &mut Tx<'_>, vault: &Vault, address: Address, which: Option<u32>) -> Result<Option<(Open, usize)>> {
+    let Some(wrapped) = keys::shelf_key(tx, address.shelf)? else { return Ok(None) };
+    let keys = vault.shelf(address.shelf, &wrapped)?;
+    let mut best: Option<(u32, Open, usize)> = None;
+    for header in blocks::covering(tx, address.shelf, address.start)? {
+        // Newest block first: once a version is known, only a superseding block could hold a newer one, and it came before.
+        if which.is_none() && best.is_some() {
+            break;
+        }
+        let block = blocks::hot(tx, &keys, header.shelf, header.seq)?;
+        let found = block.rows_at(address.start).find(|row| {
+            let (series, disc, version) = block.key(*row);
+            (series, disc) == (address.series, address.disc) && which.is_none_or(|which| which == version)
+        });
+        if let Some(row) = found {
+            let version = block.key(row).2;
+            best = Some((version, Open::new(header, Arc::clone(&keys), block), row));
+        }
+    }
+    Ok(best.map(|(_, open, row)| (open, row)))
+}
+
+/// The Observation at an address, or one of its versions. The caller has checked that the shelf may be seen.
+pub fn read(tx: &mut Tx<'_>, vault: &Vault, templates: &Templates, at: (Address, Option<u32>)) -> Result<Option<View>> {
+    let (address, version) = at;
+    let Some((mut open, row)) = versions(tx, vault, address, version)? else { return Ok(None) };
+    let patient = keys::patient_of(tx, address.shelf)?.ok_or_else(|| Error::bug("a shelf of samples has no patient"))?;
+    let sample = open.block.sample(row);
+    let template = templates.get(tx, &open.keys, (address.shelf, sample.series, sample.template))?;
+    let ids = open.record_ids(tx, row)?;
+    Ok(Some(render(vault, &template, (address.shelf, patient), open.header.committed_at, (&sample, &ids))))
+}
+
+/// What a template says holds for every sample of it.
+fn template_answers(template: &Template, filter: &Filter) -> bool {
+    let any = |codings: &[(String, String)]| codings.iter().any(|(system, code)| tokens(filter, system, code));
+    match filter.param {
+        "code" => any(&template.facts.codes),
+        "category" => any(&template.facts.categories),
+        "device" => {
+            let device = template.facts.device.as_deref().and_then(|reference| reference.split_once('/'));
+            device.is_some_and(|(kind, id)| filter.any.iter().any(|criterion| matches!(criterion, Criterion::Reference(reference) if reference.matches(kind, id))))
+        }
+        _ => true,
+    }
+}
+
+fn tokens(filter: &Filter, system: &str, code: &str) -> bool {
+    filter.any.iter().any(|criterion| matches!(criterion, Criterion::Token(token) if token.matches(Some(system), code)))
+}
+
+/// The bloom bits of which a block must have one, if the filter names codes.
+fn mask(vault: &Vault, filter: &Filter) -> Option<u64> {
+    if !["code", "category"].contains(&filter.param) {
+        return None;
+    }
+    let bits = filter.any.iter().map(|criterion| match criterion {
+        Criterion::Token(token) => match (&token.system, &token.code) {
+            (crate::search::System::Is(system), Some(code)) => Some(bloom_bit(vault, filter.param, Some(system), code)),
+            (crate::search::System::Any, Some(code)) => Some(bloom_bit(vault, filter.param, None, code)),
+            _ => None,
+        },
+        _ => None,
+    });
+    bits.collect::<Option<Vec<u64>>>().map(|bits| bits.into_iter().fold(0, |all, bit| all | bit))
+}
+
+/// The range of time a sample's effective[x] covers, to the precision in which it is written.
+fn range(sample: &Sample) -> DateRange {
+    let last = sample.end.unwrap_or(sample.start);
+    let precision = if last.digits == 0 { 1_000 - last.ms.rem_euclid(1_000) } else { 1 };
+    DateRange { lo: sample.start.ms, hi: last.ms + precision }
+}

@@ -1,0 +1,209 @@
+//! PostgreSQL 14 or newer: a pool, retried write transactions, and the visibility horizon.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection};
+use diesel::sql_types::BigInt;
+use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::db::{Conn, Tx};
+use super::{failed, sqlite};
+use crate::clock::Millis;
+use crate::error::{Error, Kind, Result};
+use crate::vault::Vault;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+/// Write transactions are found by this name when the horizon is computed.
+const NAME: &str = "firth";
+const CONNECTIONS: u32 = 16;
+const ATTEMPTS: u32 = 4;
+
+#[derive(Debug)]
+struct Session;
+
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
+    fn on_acquire(&self, conn: &mut PgConnection) -> std::result::Result<(), diesel::r2d2::Error> {
+        prepare(conn).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+fn prepare(conn: &mut PgConnection) -> diesel::QueryResult<()> {
+    conn.batch_execute(&format!(
+        "SET application_name = '{NAME}'; SET statement_timeout = '10s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on;"
+    ))
+}
+
+#[derive(Clone)]
+pub struct Pool {
+    url: String,
+    pool: diesel::r2d2::Pool<ConnectionManager<PgConnection>>,
+}
+
+impl Pool {
+    /// Connects; refuses a schema that is newer than this binary, or older (`firth migrate` brings it up).
+    pub fn open(url: &str) -> Result<Pool> {
+        let mut conn = connect(url)?;
+        let known = sqlite::migrations_known(&MIGRATIONS)?;
+        let applied: Vec<String> = conn.applied_migrations().map_err(Error::bug)?.iter().map(ToString::to_string).collect();
+        if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
+            return Err(Error::new(Kind::Schema, format!("the database has schema {newer}, which this binary does not know; run the binary that made it")));
+        }
+        if applied.len() < known.len() {
+            return Err(Error::new(Kind::Schema, "the database's schema is older than this binary; run: firth migrate"));
+        }
+        durable(&mut conn)?;
+        let pool = diesel::r2d2::Pool::builder()
+            .max_size(CONNECTIONS)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(1))
+            .connection_customizer(Box::new(Session))
+            .build(ConnectionManager::new(url))
+            .map_err(|e| Error::new(Kind::Unreachable, format!("PostgreSQL does not answer: {e}")))?;
+        Ok(Pool { url: url.into(), pool })
+    }
+
+    /// Brings the schema up to date; answers the names of what was applied, or would be with `dry_run`.
+    pub fn migrate(url: &str, dry_run: bool) -> Result<Vec<String>> {
+        let mut conn = connect(url)?;
+        let pending = conn.pending_migrations(MIGRATIONS).map_err(Error::bug)?;
+        let names = pending.iter().map(|migration| migration.name().to_string()).collect();
+        if !dry_run {
+            conn.run_pending_migrations(MIGRATIONS).map_err(Error::bug)?;
+        }
+        Ok(names)
+    }
+
+    /// One transaction, run again when another one was in its way.
+    pub fn write<T>(&self, seal: Option<(&Vault, &[u8; 8])>, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.attempt(seal, work) {
+                Err(e) if e.kind == Kind::Busy && attempt < ATTEMPTS => thread::sleep(Duration::from_millis(u64::from(attempt * attempt) * 7)),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn attempt<T>(&self, seal: Option<(&Vault, &[u8; 8])>, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut conn = self.get()?;
+        conn.transaction::<T, Failure, _>(|conn| {
+            let at: Stamp = sql_query("SELECT (extract(epoch FROM transaction_timestamp()) * 1000)::bigint AS at").get_result(conn)?;
+            let mut tx = Tx::new(Conn::Pg(conn), at.at);
+            let value = work(&mut tx).map_err(Failure::Ours)?;
+            let entries = tx.take_entries();
+            if let Some((vault, node)) = seal {
+                tx.write_entries(vault, node, &entries).map_err(Failure::Ours)?;
+            }
+            Ok(value)
+        })
+        .map_err(|failure| match failure {
+            Failure::Ours(e) => e,
+            Failure::Theirs(e) => failed(e),
+        })
+    }
+
+    fn get(&self) -> Result<diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>> {
+        self.pool.get().map_err(|e| Error::new(Kind::Busy, "no database connection is free").because(e))
+    }
+}
+
+enum Failure {
+    Ours(Error),
+    Theirs(diesel::result::Error),
+}
+
+impl From<diesel::result::Error> for Failure {
+    fn from(e: diesel::result::Error) -> Failure {
+        Failure::Theirs(e)
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Stamp {
+    #[diesel(sql_type = BigInt)]
+    at: i64,
+}
+
+#[derive(diesel::QueryableByName)]
+struct Settings {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    ok: bool,
+}
+
+fn connect(url: &str) -> Result<PgConnection> {
+    local_only(url)?;
+    let mut conn = PgConnection::establish(url).map_err(|e| Error::new(Kind::Unreachable, format!("PostgreSQL does not answer: {}", e.to_string().trim().replace('\n', " "))))?;
+    prepare(&mut conn).map_err(failed)?;
+    Ok(conn)
+}
+
+/// This build has no TLS for PostgreSQL, so the connection must not leave the machine.
+fn local_only(url: &str) -> Result<()> {
+    let refused = || Error::new(Kind::Setting, "this build reaches PostgreSQL over a Unix socket or loopback only (it has no TLS for it); put host=/run/postgresql or 127.0.0.1 into FIRTH_DATABASE_URL");
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    let authority = rest.split(['/', '?']).next().unwrap_or("");
+    let host = authority.rsplit('@').next().unwrap_or("");
+    let host = host.rsplit_once(':').filter(|(_, port)| port.chars().all(|c| c.is_ascii_digit())).map_or(host, |(host, _)| host);
+    let named = query.split('&').filter_map(|pair| pair.strip_prefix("host=").or_else(|| pair.strip_prefix("hostaddr=")));
+    for host in std::iter::once(host).chain(named) {
+        let host = host.replace("%2F", "/").replace("%2f", "/");
+        if !(host.is_empty() || host.starts_with('/') || ["localhost", "127.0.0.1", "[::1]", "::1"].contains(&host.as_str())) {
+            return Err(refused());
+        }
+    }
+    Ok(())
+}
+
+/// A 2xx means durable, so a server that does not flush is refused.
+fn durable(conn: &mut PgConnection) -> Result<()> {
+    let settings: Settings = sql_query("SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off' AS ok").get_result(conn).map_err(failed)?;
+    if settings.ok { Ok(()) } else { Err(Error::new(Kind::Setting, "PostgreSQL runs with fsync or synchronous_commit off; turn both on")) }
+}
+
+pub struct Postgres {
+    pool: Pool,
+    vault: Arc<Vault>,
+    node: [u8; 8],
+}
+
+impl Postgres {
+    pub fn start(pool: Pool, vault: Arc<Vault>, node: [u8; 8]) -> Result<Postgres> {
+        Ok(Postgres { pool, vault, node })
+    }
+
+    pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut conn = self.pool.get()?;
+        conn.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(failed)?;
+        let outcome = work(&mut Tx::new(Conn::Pg(&mut conn), 0));
+        conn.batch_execute("ROLLBACK").map_err(failed)?;
+        outcome
+    }
+
+    pub fn write<T>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.pool.write(Some((&self.vault, &self.node)), &work)
+    }
+
+    pub fn connection(&self) -> Result<PgConnection> {
+        connect(&self.pool.url)
+    }
+
+    /// Older than the oldest write transaction that is still open: what a feed shows up to here is complete.
+    pub fn horizon(&self) -> Result<Millis> {
+        let mut conn = self.pool.get()?;
+        let at: Stamp = sql_query(format!(
+            "SELECT least((extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+                coalesce((SELECT min((extract(epoch FROM xact_start) * 1000)::bigint) FROM pg_stat_activity
+                    WHERE application_name = '{NAME}' AND datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()), 9223372036854775807)) - 1 AS at"
+        ))
+        .get_result(&mut conn)
+        .map_err(failed)?;
+        Ok(at.at)
+    }
+}

@@ -1,0 +1,290 @@
+//! The tables of `migrations/`, as diesel sees them. A test compares the two.
+
+diesel::allow_tables_to_appear_in_same_query!(upload, raw_segment);
+
+diesel::table! {
+    meta (name) {
+        name -> Text,
+        value -> Binary,
+    }
+}
+
+diesel::table! {
+    store_key (kind, version) {
+        kind -> SmallInt,
+        version -> Integer,
+        wrapped -> Binary,
+    }
+}
+
+diesel::table! {
+    shelf (shelf_) {
+        #[sql_name = "shelf"]
+        shelf_ -> BigInt,
+        wrapped -> Binary,
+    }
+}
+
+diesel::table! {
+    patient_shelf (shelf) {
+        shelf -> BigInt,
+        patient -> Binary,
+    }
+}
+
+diesel::table! {
+    directory (type_, id) {
+        #[sql_name = "type"]
+        type_ -> SmallInt,
+        id -> Binary,
+        shelf -> BigInt,
+    }
+}
+
+diesel::table! {
+    document (shelf, type_, id, version) {
+        shelf -> BigInt,
+        #[sql_name = "type"]
+        type_ -> SmallInt,
+        id -> Binary,
+        version -> Integer,
+        seq -> BigInt,
+        committed_at -> BigInt,
+        deleted -> Bool,
+        body -> Binary,
+    }
+}
+
+diesel::table! {
+    doc_key (shelf, type_, id) {
+        shelf -> BigInt,
+        #[sql_name = "type"]
+        type_ -> SmallInt,
+        id -> Binary,
+        version -> Integer,
+        seq -> BigInt,
+        committed_at -> BigInt,
+        lo -> BigInt,
+        hi -> BigInt,
+    }
+}
+
+diesel::table! {
+    doc_token (shelf, type_, id, code_hash, system_hash) {
+        shelf -> BigInt,
+        #[sql_name = "type"]
+        type_ -> SmallInt,
+        id -> Binary,
+        system_hash -> BigInt,
+        code_hash -> BigInt,
+    }
+}
+
+diesel::table! {
+    doc_word (shelf, type_, id, hash) {
+        shelf -> BigInt,
+        #[sql_name = "type"]
+        type_ -> SmallInt,
+        id -> Binary,
+        hash -> BigInt,
+    }
+}
+
+diesel::table! {
+    doc_reference (shelf, type_, id, target_hash) {
+        shelf -> BigInt,
+        #[sql_name = "type"]
+        type_ -> SmallInt,
+        id -> Binary,
+        target_hash -> BigInt,
+    }
+}
+
+diesel::table! {
+    series (shelf, series_no) {
+        shelf -> BigInt,
+        series_no -> Integer,
+        identity_hash -> BigInt,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    template (shelf, series_no, template_no) {
+        shelf -> BigInt,
+        series_no -> Integer,
+        template_no -> Integer,
+        text_hash -> BigInt,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    feed (seq) {
+        seq -> BigInt,
+        committed_at -> BigInt,
+        shelf -> BigInt,
+        kind -> SmallInt,
+        bloom -> BigInt,
+        extent -> Binary,
+    }
+}
+
+diesel::table! {
+    block (shelf, seq) {
+        shelf -> BigInt,
+        seq -> BigInt,
+        committed_at -> BigInt,
+        start_lo -> BigInt,
+        start_hi -> BigInt,
+        end_hi -> BigInt,
+        n -> Integer,
+        bloom -> BigInt,
+        superseding -> Bool,
+        filter -> Binary,
+        hot -> Binary,
+        cold -> Binary,
+    }
+}
+
+diesel::table! {
+    sample_override (shelf, series_no, start, disc) {
+        shelf -> BigInt,
+        series_no -> Integer,
+        start -> BigInt,
+        disc -> Integer,
+        kind -> SmallInt,
+    }
+}
+
+diesel::table! {
+    upload (upload_) {
+        #[sql_name = "upload"]
+        upload_ -> Binary,
+        shelf -> BigInt,
+        user_id -> Binary,
+        body_hash -> Binary,
+        stage -> SmallInt,
+        accepted_at -> BigInt,
+        started_at -> Nullable<BigInt>,
+        ended_at -> Nullable<BigInt>,
+        items -> Integer,
+        done -> Integer,
+        stored -> Integer,
+        unchanged -> Integer,
+        corrected -> Integer,
+        refused -> Integer,
+        detail -> Binary,
+    }
+}
+
+diesel::table! {
+    upload_refusal (upload, done) {
+        upload -> Binary,
+        done -> Integer,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    raw_segment (upload, no) {
+        upload -> Binary,
+        no -> Integer,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    job (job_) {
+        #[sql_name = "job"]
+        job_ -> BigInt,
+        kind -> SmallInt,
+        subject -> Binary,
+        run_at -> BigInt,
+        attempts -> Integer,
+    }
+}
+
+diesel::table! {
+    app_user (user_id) {
+        user_id -> Binary,
+        patient -> Binary,
+        shelf -> BigInt,
+        created_at -> BigInt,
+        external_hash -> Nullable<BigInt>,
+        email_hash -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    app (app_) {
+        #[sql_name = "app"]
+        app_ -> Binary,
+        name -> Binary,
+        secret -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    credential (secret) {
+        secret -> Binary,
+        #[sql_name = "credential"]
+        credential_ -> Binary,
+        family -> Binary,
+        kind -> SmallInt,
+        role -> SmallInt,
+        scopes -> Text,
+        user_id -> Nullable<Binary>,
+        issued_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    credential_patient (credential, patient) {
+        credential -> Binary,
+        patient -> Binary,
+    }
+}
+
+diesel::table! {
+    invitation (code) {
+        code -> Binary,
+        user_id -> Binary,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    audit_block (block) {
+        block -> BigInt,
+        node -> Binary,
+        recorded_lo -> BigInt,
+        recorded_hi -> BigInt,
+        n -> Integer,
+        leaves -> Binary,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    audit_pending (block) {
+        block -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit_index (entry, patient) {
+        entry -> Binary,
+        patient -> Binary,
+        origin -> SmallInt,
+        block -> BigInt,
+        ordinal -> Integer,
+        recorded -> BigInt,
+    }
+}

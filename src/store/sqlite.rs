@@ -1,0 +1,221 @@
+//! SQLite: one writer thread with group commit, a pool of readers, checkpoints on their own thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+use diesel::{Connection, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::db::{self, Conn, Tx, writer_gone};
+use super::failed;
+use crate::clock::{Clock, Millis};
+use crate::error::{Error, Kind, Result};
+use crate::vault::Vault;
+
+const MAIN: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const AUDIT: EmbeddedMigrations = embed_migrations!("migrations/audit");
+
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA busy_timeout = 5000;
+PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16000;";
+const READERS: u32 = 8;
+/// A group is closed when it has this many jobs: the first of them has waited long enough.
+const GROUP: usize = 256;
+
+/// The two database files of a data directory, open and of our schema.
+pub struct Files {
+    main_path: PathBuf,
+    audit_path: PathBuf,
+    main: SqliteConnection,
+}
+
+impl Files {
+    pub fn open(folder: &Path) -> Result<Files> {
+        let (main_path, audit_path) = (folder.join("firth.db"), folder.join("audit.db"));
+        let mut main = connect(&main_path)?;
+        migrate(&mut main, MAIN, &main_path)?;
+        migrate(&mut connect(&audit_path)?, AUDIT, &audit_path)?;
+        Ok(Files { main_path, audit_path, main })
+    }
+
+    pub fn first<T>(&mut self, now: Millis, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        Tx::new(Conn::Sqlite(&mut self.main), now).savepoint(work)
+    }
+}
+
+fn connect(path: &Path) -> Result<SqliteConnection> {
+    let unwritable = |e: &dyn std::fmt::Display| Error::new(Kind::Unwritable, format!("cannot open {} ({e})", path.display()));
+    let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| unwritable(&e))?;
+    conn.batch_execute(PRAGMAS).map_err(|e| unwritable(&e))?;
+    Ok(conn)
+}
+
+/// Applies what is missing; refuses a schema that a newer binary made.
+fn migrate(conn: &mut SqliteConnection, migrations: EmbeddedMigrations, path: &Path) -> Result<()> {
+    let known = migrations_known(&migrations)?;
+    let applied = conn.applied_migrations().map_err(Error::bug)?;
+    if let Some(newer) = applied.iter().map(ToString::to_string).find(|version| !known.contains(version)) {
+        return Err(Error::new(Kind::Schema, format!("{} has schema {newer}, which this binary does not know; run the binary that made it", path.display())));
+    }
+    conn.run_pending_migrations(migrations).map_err(Error::bug)?;
+    Ok(())
+}
+
+pub(super) fn migrations_known(migrations: &EmbeddedMigrations) -> Result<Vec<String>> {
+    use diesel::migration::MigrationSource;
+    let known: Vec<Box<dyn diesel::migration::Migration<diesel::sqlite::Sqlite>>> = migrations.migrations().map_err(Error::bug)?;
+    Ok(known.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
+#[derive(Debug)]
+struct ReadOnly;
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
+    fn on_acquire(&self, conn: &mut SqliteConnection) -> std::result::Result<(), diesel::r2d2::Error> {
+        conn.batch_execute(PRAGMAS).and_then(|()| conn.batch_execute("PRAGMA query_only = ON")).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+type Readers = Pool<ConnectionManager<SqliteConnection>>;
+
+fn readers(path: &Path) -> Result<Readers> {
+    Pool::builder()
+        .max_size(READERS)
+        .min_idle(Some(1))
+        .test_on_check_out(false)
+        .connection_timeout(Duration::from_secs(1))
+        .connection_customizer(Box::new(ReadOnly))
+        .build(ConnectionManager::new(path.to_string_lossy()))
+        .map_err(Error::bug)
+}
+
+/// What the writer thread tells a job after the group's commit; called with the commit's outcome.
+type Done = Box<dyn FnOnce(Result<()>) + Send>;
+type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Done + Send>;
+
+pub struct Sqlite {
+    readers: Readers,
+    audit_readers: Readers,
+    audit_path: PathBuf,
+    jobs: Sender<Job>,
+}
+
+impl Sqlite {
+    pub fn start(files: Files, vault: Arc<Vault>, node: [u8; 8], clock: Clock) -> Result<Sqlite> {
+        let (jobs, queue) = channel::<Job>();
+        let sqlite = Sqlite { readers: readers(&files.main_path)?, audit_readers: readers(&files.audit_path)?, audit_path: files.audit_path.clone(), jobs };
+        let writer = Writer { conn: files.main, vault, node, clock, last: 0 };
+        thread::Builder::new().name("firth-writer".into()).spawn(move || writer.run(&queue)).map_err(Error::bug)?;
+        for path in [files.main_path, files.audit_path] {
+            thread::Builder::new().name("firth-checkpoint".into()).spawn(move || checkpoint(&path)).map_err(Error::bug)?;
+        }
+        Ok(sqlite)
+    }
+
+    pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        view(&self.readers, work)
+    }
+
+    pub fn read_audit<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        view(&self.audit_readers, work)
+    }
+
+    pub fn audit_connection(&self) -> Result<SqliteConnection> {
+        connect(&self.audit_path)
+    }
+
+    pub fn write<T: Send + 'static>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static) -> Result<T> {
+        let (answer, wait) = channel::<Result<T>>();
+        let job: Job = Box::new(move |tx| {
+            let outcome = tx.savepoint(&work);
+            Box::new(move |committed| {
+                // A caller that has gone away no longer needs the answer.
+                let _ = answer.send(committed.and(outcome));
+            })
+        });
+        self.jobs.send(job).map_err(|_| writer_gone())?;
+        wait.recv().map_err(|_| writer_gone())?
+    }
+}
+
+fn view<T>(pool: &Readers, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    let mut conn = pool.get().map_err(|e| Error::new(Kind::Busy, "all readers are busy").because(e))?;
+    let mut tx = Tx::new(Conn::Sqlite(&mut conn), 0);
+    db::begin(&mut tx.conn)?;
+    let outcome = work(&mut tx);
+    db::rollback(&mut tx.conn)?;
+    outcome
+}
+
+struct Writer {
+    conn: SqliteConnection,
+    vault: Arc<Vault>,
+    node: [u8; 8],
+    clock: Clock,
+    /// The last commit stamp: a clock that steps back must not reorder the feed.
+    last: Millis,
+}
+
+impl Writer {
+    /// Takes what is queued, runs each job in a savepoint, commits once, then answers all.
+    fn run(mut self, queue: &Receiver<Job>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            group.extend(queue.try_iter().take(GROUP - 1));
+            metrics::histogram!("firth_group_commit_jobs").record(group.len() as f64);
+            self.commit(group);
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Job>) {
+        self.last = self.last.max(self.clock.now());
+        let mut tx = Tx::new(Conn::Sqlite(&mut self.conn), self.last);
+        if let Err(e) = immediate(&mut tx) {
+            // Nothing was run; each job is told by running it against a transaction that is not there.
+            let (kind, says) = (e.kind, e.to_string());
+            for job in group {
+                job(&mut tx)(Err(Error::new(kind, says.clone())));
+            }
+            return;
+        }
+        let answers: Vec<Done> = group.into_iter().map(|job| job(&mut tx)).collect();
+        let entries = tx.take_entries();
+        let committed = tx.write_entries(&self.vault, &self.node, &entries).and_then(|()| db::commit(&mut tx.conn));
+        if committed.is_err() {
+            let _ = db::rollback(&mut tx.conn);
+        }
+        for answer in answers {
+            answer(match &committed {
+                Ok(()) => Ok(()),
+                Err(e) => Err(Error::new(e.kind, "the data could not be stored").because(e)),
+            });
+        }
+    }
+}
+
+/// The write lock is taken at once: a deferred transaction could fail in its middle.
+fn immediate(tx: &mut Tx<'_>) -> Result<()> {
+    use diesel::connection::{AnsiTransactionManager, TransactionManager};
+    match &mut tx.conn {
+        Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(*conn, "BEGIN IMMEDIATE").map_err(failed),
+        Conn::Pg(conn) => AnsiTransactionManager::begin_transaction(*conn).map_err(failed),
+    }
+}
+
+/// Moves the WAL into the database file, so that no request ever does.
+fn checkpoint(path: &Path) {
+    let Ok(mut conn) = connect(path) else { return };
+    let mut turns = 0u32;
+    while path.exists() {
+        thread::sleep(Duration::from_millis(500));
+        turns += 1;
+        let mode = if turns % 20 == 0 { "PRAGMA wal_checkpoint(RESTART)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
+        if let Err(e) = conn.batch_execute(mode) {
+            tracing::debug!(error = %e, "checkpoint put off");
+        }
+    }
+}

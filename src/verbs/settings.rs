@@ -1,0 +1,24 @@
+//! From the environment, the file and the flags to one `Config`.
+
+use std::fs;
+
+use super::Where;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+
+/// All faults are told in one line each; the first line names how many there are.
+pub fn read(place: &Where) -> Result<Config> {
+    let vars: Vec<(String, String)> = std::env::vars().collect();
+    let file = match &place.config {
+        Some(path) => Some(fs::read_to_string(path).map_err(|e| Error::new(Kind::Setting, format!("{} cannot be read ({e}); correct --config", path.display())))?),
+        None => fs::read_to_string("firth.toml").ok(),
+    };
+    let mut config = Config::read(&vars, file.as_deref()).map_err(|faults| Error::new(Kind::Setting, faults.join("; ")))?;
+    if let Some(dir) = &place.data_dir {
+        config.data_dir.clone_from(dir);
+    }
+    if let Some(file) = &place.root_key {
+        config.root_key_file.clone_from(file);
+    }
+    Ok(config)
+}
