@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::audit::Log;
+use crate::audit::{Action, Entry, Log};
 use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -49,7 +49,25 @@ impl App {
         let mappings = Arc::new(mappings.map_err(|e| Error::new(Kind::Setting, e.says().to_owned()))?);
         let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", config.listen));
-        Ok(App { config, db, vault, mappings, templates: Templates::default(), log, started_at: clock.now(), clock, public_url, wake: Wake::default() })
+        Ok(App {
+            config,
+            db,
+            vault,
+            mappings,
+            templates: Templates::default(),
+            log,
+            started_at: clock.now(),
+            clock,
+            public_url,
+            wake: Wake::default(),
+        })
+    }
+
+    /// Notes in the audit log that the server starts or stops.
+    pub async fn note(&self, action: Action, what: &str) -> Result<()> {
+        let mut entry = Entry::new(self.entry_id()?, self.clock.now(), action, what);
+        entry.request.clone_from(&entry.id);
+        self.log.append(&entry)?.durable().await
     }
 
     pub fn entry_id(&self) -> Result<EntryId> {
@@ -84,14 +102,20 @@ fn open_vault(opened: &mut Opened, root: &RootKey, sealing: Sealing) -> Result<V
 
 /// Takes the data directory for this process alone: `Kind::Unwritable`, or `Kind::Locked` when another has it.
 pub fn lock(data_dir: &Path) -> Result<Lock> {
-    let unwritable = |e: std::io::Error| Error::new(Kind::Unwritable, format!("{} cannot be written ({e}); make it writable for this user, or name another with --data-dir", data_dir.display()));
+    let unwritable = |e: std::io::Error| {
+        Error::new(
+            Kind::Unwritable,
+            format!("{} cannot be written ({e}); make it writable for this user, or name another with --data-dir", data_dir.display()),
+        )
+    };
     fs::create_dir_all(data_dir).map_err(unwritable)?;
     let file = File::options().create(true).truncate(false).write(true).open(data_dir.join("lock")).map_err(unwritable)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::new(Kind::Locked, format!("{} is in use by another firth; stop it, or name another directory with --data-dir", data_dir.display())))
-        }
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            Kind::Locked,
+            format!("{} is in use by another firth; stop it, or name another directory with --data-dir", data_dir.display()),
+        )),
         Err(TryLockError::Error(e)) => Err(unwritable(e)),
     }
 }

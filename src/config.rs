@@ -130,7 +130,8 @@ impl Config {
             }
         }
         for (name, _) in vars {
-            if name.starts_with("FIRTH_") && !SETTINGS.iter().any(|setting| setting.name == name) && !NOT_SETTINGS.contains(&name.as_str()) {
+            if name.starts_with("FIRTH_") && !SETTINGS.iter().any(|setting| setting.name == name) && !NOT_SETTINGS.contains(&name.as_str())
+            {
                 faults.push(unknown(name));
             }
         }
@@ -206,7 +207,9 @@ mod tests {
 
     #[test]
     fn every_fault_is_named_at_once() {
-        let faults = read(&[("FIRTH_LISTEM", "x"), ("FIRTH_LISTEN", "nowhere"), ("FIRTH_MAX_UPLOAD_BYTES", "-1")], Some("data_dri = \"x\"")).unwrap_err();
+        let faults =
+            read(&[("FIRTH_LISTEM", "x"), ("FIRTH_LISTEN", "nowhere"), ("FIRTH_MAX_UPLOAD_BYTES", "-1")], Some("data_dri = \"x\""))
+                .unwrap_err();
         assert_eq!(faults.len(), 4, "{faults:?}");
         assert!(faults.iter().any(|fault| fault.contains("did you mean FIRTH_LISTEN?")));
         assert!(faults.iter().any(|fault| fault.contains("did you mean FIRTH_DATA_DIR?")));

@@ -33,7 +33,8 @@ pub fn ask(data_dir: &Path, order: &Value) -> Result<Option<String>> {
     let mut answer = String::new();
     let said = writeln!(stream, "{order}").and_then(|()| stream.read_to_string(&mut answer));
     said.map_err(|e| Error::new(Kind::Busy, format!("the running server did not answer ({e}); try again")))?;
-    let answer: Value = serde_json::from_str(&answer).map_err(|e| Error::new(Kind::Busy, "the running server gave no answer; try again").because(e))?;
+    let answer: Value =
+        serde_json::from_str(&answer).map_err(|e| Error::new(Kind::Busy, "the running server gave no answer; try again").because(e))?;
     match answer["refused"].as_str() {
         None => Ok(Some(answer["text"].as_str().unwrap_or_default().to_owned())),
         Some(code) => {
@@ -57,9 +58,12 @@ impl Drop for Control {
 pub fn listen(app: &Arc<App>) -> Result<Control> {
     let path = socket(&app.config.data_dir);
     if path.exists() {
-        fs::remove_file(&path).map_err(|e| Error::new(Kind::Unwritable, format!("{} cannot be replaced ({e}); remove it", path.display())))?;
+        fs::remove_file(&path)
+            .map_err(|e| Error::new(Kind::Unwritable, format!("{} cannot be replaced ({e}); remove it", path.display())))?;
     }
-    let unwritable = |e: std::io::Error| Error::new(Kind::Unwritable, format!("{} cannot be made ({e}); use a shorter or writable --data-dir", path.display()));
+    let unwritable = |e: std::io::Error| {
+        Error::new(Kind::Unwritable, format!("{} cannot be made ({e}); use a shorter or writable --data-dir", path.display()))
+    };
     let listener = UnixListener::bind(&path).map_err(unwritable)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(unwritable)?;
     let app = Arc::clone(app);
@@ -100,7 +104,12 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
         "ingest replay" => replay(app),
         _ => Err(Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")),
     };
-    let mut entry = Entry::new(app.entry_id()?, app.clock.now(), if verb.starts_with("token") || verb.starts_with("app") { Action::Credential } else { Action::Activity }, &format!("firth {verb}"));
+    let mut entry = Entry::new(
+        app.entry_id()?,
+        app.clock.now(),
+        if verb.starts_with("token") || verb.starts_with("app") { Action::Credential } else { Action::Activity },
+        &format!("firth {verb}"),
+    );
     entry.request.clone_from(&entry.id);
     entry.role = Some(Role::Operator.name().to_owned());
     if let Err(e) = &outcome {
@@ -124,7 +133,12 @@ fn app_create(app: &App, order: &Value) -> Result<String> {
 
 fn user_add(app: &App, order: &Value) -> Result<String> {
     let of = &order["fields"];
-    let fields = Fields { external_user_id: text(of, "external_user_id"), first_name: text(of, "first_name"), last_name: text(of, "last_name"), email: text(of, "email") };
+    let fields = Fields {
+        external_user_id: text(of, "external_user_id"),
+        first_name: text(of, "first_name"),
+        last_name: text(of, "last_name"),
+        email: text(of, "email"),
+    };
     let adopted = text(of, "patient_id").map(|id| PatientId::parse(&id)).transpose()?;
     let (vault, system) = (Arc::clone(&app.vault), app.config.external_id_system.clone());
     let made = app.db.write("user.create", move |tx| users::create(tx, &vault, &system, (&fields, adopted)))?;
@@ -134,10 +148,14 @@ fn user_add(app: &App, order: &Value) -> Result<String> {
 fn token_issue(app: &App, order: &Value) -> Result<String> {
     let role = text(order, "role").unwrap_or_default();
     if role == "researcher" {
-        return Err(Error::new(Kind::Usage, "researcher tokens cannot be issued: what they may see is not decided before de-identification exists"));
+        return Err(Error::new(
+            Kind::Usage,
+            "researcher tokens cannot be issued: what they may see is not decided before de-identification exists",
+        ));
     }
     let role = Role::parse(&role).ok_or_else(|| {
-        let known: Vec<&str> = Role::ALL.iter().filter(|role| !matches!(role, Role::App | Role::DeviceSdk)).map(|role| role.name()).collect();
+        let known: Vec<&str> =
+            Role::ALL.iter().filter(|role| !matches!(role, Role::App | Role::DeviceSdk)).map(|role| role.name()).collect();
         Error::new(Kind::Usage, format!("there is no role '{role}'; choose one of {}", known.join(", ")))
     })?;
     let patients = order["patients"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -161,7 +179,12 @@ fn token_list(app: &App) -> Result<String> {
         };
         let role = Role::numbered(one.role).map_or("unknown", Role::name);
         let kind = ["", "access", "refresh", "api-key"].get(one.kind as usize).copied().unwrap_or("");
-        out.push_str(&format!("{}\t{role}\t{kind}\t{state}\t{}\t{}\n", one.id, one.expires_at.map_or_else(|| "never".into(), instant), one.scopes));
+        out.push_str(&format!(
+            "{}\t{role}\t{kind}\t{state}\t{}\t{}\n",
+            one.id,
+            one.expires_at.map_or_else(|| "never".into(), instant),
+            one.scopes
+        ));
     }
     Ok(out)
 }
@@ -182,13 +205,22 @@ fn ingest(app: &App, order: &Value) -> Result<String> {
         return Err(Error::new(Kind::Usage, "ingest reads SDK uploads (JSON) of the providers apple, samsung and google"));
     }
     let patient = PatientId::parse(text(order, "patient").unwrap_or_default().trim_start_matches("Patient/"))?;
-    let user = app.db.read("user", |tx| people::by_patient(tx, patient))?.ok_or_else(|| Error::new(Kind::NotFound, "the Patient has no user; firth user add --patient-id ID"))?;
+    let user = app
+        .db
+        .read("user", |tx| people::by_patient(tx, patient))?
+        .ok_or_else(|| Error::new(Kind::NotFound, "the Patient has no user; firth user add --patient-id ID"))?;
     let owner = Owner { user: user.id, patient, shelf: user.shelf };
     let path = text(order, "file").unwrap_or_default();
     let file = fs::File::open(&path).map_err(|e| Error::new(Kind::Usage, format!("{path} cannot be read: {e}")))?;
     let wrapped = app.db.read("shelf", |tx| keys::shelf_key(tx, user.shelf))?.ok_or_else(|| Error::bug("a user has no shelf"))?;
     let received = ledger::receive(&app.vault, &*app.vault.shelf(user.shelf, &wrapped)?, owner, BufReader::new(file));
-    let received = received.map_err(|e| if e.kind == Kind::Syntax { Error::new(Kind::Usage, format!("{path} is no SDK upload; ingest reads SDK uploads (JSON): {}", e.says())) } else { e })?;
+    let received = received.map_err(|e| {
+        if e.kind == Kind::Syntax {
+            Error::new(Kind::Usage, format!("{path} is no SDK upload; ingest reads SDK uploads (JSON): {}", e.says()))
+        } else {
+            e
+        }
+    })?;
     if received.envelope.provider.name() != provider {
         return Err(Error::new(Kind::Usage, format!("the file says provider {}, not {provider}", received.envelope.provider.name())));
     }
@@ -204,7 +236,10 @@ fn ingest(app: &App, order: &Value) -> Result<String> {
 fn summary(app: &App, id: crate::id::UploadId) -> Result<String> {
     let upload = app.db.read("upload.read", |tx| uploads::get(tx, id))?.ok_or_else(|| Error::bug("an upload vanished"))?;
     let n = upload.counts;
-    Ok(format!("upload_id={id} items={} stored={} unchanged={} corrected={} refused={}\n", n.items, n.stored, n.unchanged, n.corrected, n.refused))
+    Ok(format!(
+        "upload_id={id} items={} stored={} unchanged={} corrected={} refused={}\n",
+        n.items, n.stored, n.unchanged, n.corrected, n.refused
+    ))
 }
 
 fn replay(app: &App) -> Result<String> {

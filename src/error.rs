@@ -119,7 +119,12 @@ impl Error {
     /// A failure of ours: the words go to the log, the client gets the remedy and the request id.
     #[track_caller]
     pub fn bug(cause: impl fmt::Display) -> Error {
-        Error { kind: Kind::Bug, issues: vec![Issue { says: Kind::Bug.wire().remedy.into(), at: None }], cause: Some(cause.to_string()), raised: Location::caller() }
+        Error {
+            kind: Kind::Bug,
+            issues: vec![Issue { says: Kind::Bug.wire().remedy.into(), at: None }],
+            cause: Some(cause.to_string()),
+            raised: Location::caller(),
+        }
     }
 
     /// Names the element, parameter or path that is wrong.

@@ -65,7 +65,7 @@ fn keep(app: &App, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
         thread::sleep(Duration::from_millis(200));
         turn += 1;
-        if turn % 10 == 0
+        if turn.is_multiple_of(10)
             && let Err(e) = audit::catch_up(&app.db, &app.vault)
         {
             tracing::error!(cause = ?e, "the audit index is behind");

@@ -9,7 +9,14 @@ use tracing_subscriber::EnvFilter;
 pub fn start(filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     // A second start (in tests) keeps the first log.
-    let _ = tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_current_span(false).with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_target(false)
+        .with_current_span(false)
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
 }
 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();

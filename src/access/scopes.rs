@@ -16,8 +16,13 @@ pub enum Interaction {
 }
 
 impl Interaction {
-    const LETTERS: [(char, Interaction); 5] =
-        [('c', Interaction::Create), ('r', Interaction::Read), ('u', Interaction::Update), ('d', Interaction::Delete), ('s', Interaction::Search)];
+    const LETTERS: [(char, Interaction); 5] = [
+        ('c', Interaction::Create),
+        ('r', Interaction::Read),
+        ('u', Interaction::Update),
+        ('d', Interaction::Delete),
+        ('s', Interaction::Search),
+    ];
 
     pub const fn word(self) -> &'static str {
         match self {
@@ -54,13 +59,15 @@ impl Scopes {
 
 impl Scope {
     fn parse(text: &str) -> Result<Scope> {
-        let refused = |why: &str| Error::new(Kind::Invalid, format!("scope '{text}' {why}; a scope looks like user/Observation.rs")).at("scope");
+        let refused =
+            |why: &str| Error::new(Kind::Invalid, format!("scope '{text}' {why}; a scope looks like user/Observation.rs")).at("scope");
         let (context, rest) = text.split_once('/').ok_or_else(|| refused("has no context"))?;
         if !["patient", "user", "system"].contains(&context) {
             return Err(refused("has another context than patient, user or system"));
         }
         let (resource, letters) = rest.split_once('.').ok_or_else(|| refused("has no interactions"))?;
-        if resource != "*" && !(resource.starts_with(|c: char| c.is_ascii_uppercase()) && resource.chars().all(|c| c.is_ascii_alphabetic())) {
+        if resource != "*" && !(resource.starts_with(|c: char| c.is_ascii_uppercase()) && resource.chars().all(|c| c.is_ascii_alphabetic()))
+        {
             return Err(refused("names no resource type"));
         }
         let (mut bits, mut last) = (0u8, 0u8);
@@ -80,7 +87,8 @@ impl Scope {
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, scope) in self.0.iter().enumerate() {
-            let letters: String = Interaction::LETTERS.iter().filter(|(_, bit)| scope.letters & *bit as u8 != 0).map(|(letter, _)| letter).collect();
+            let letters: String =
+                Interaction::LETTERS.iter().filter(|(_, bit)| scope.letters & *bit as u8 != 0).map(|(letter, _)| letter).collect();
             write!(f, "{}{}/{}.{letters}", if n > 0 { " " } else { "" }, scope.context, scope.resource)?;
         }
         Ok(())
@@ -99,7 +107,17 @@ mod tests {
 
     #[test]
     fn what_cannot_be_enforced_is_refused() {
-        for bad in ["Observation.rs", "all/Observation.rs", "user/Observation", "user/Observation.", "user/Observation.sr", "user/Observation.rr", "user/Observation.rs?category=x", "user/observation.rs", "user/Observation.read"] {
+        for bad in [
+            "Observation.rs",
+            "all/Observation.rs",
+            "user/Observation",
+            "user/Observation.",
+            "user/Observation.sr",
+            "user/Observation.rr",
+            "user/Observation.rs?category=x",
+            "user/observation.rs",
+            "user/Observation.read",
+        ] {
             assert_eq!(Scopes::parse(bad).err().map(|e| e.kind), Some(Kind::Invalid), "{bad}");
         }
     }

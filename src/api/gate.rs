@@ -41,7 +41,11 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
 
 fn plain(app: &App, http: &HttpRequest, body: Body) -> Result<Request> {
     let id = app.entry_id()?.to_string();
-    let headers = http.headers().iter().map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
+    let headers = http
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
     Ok(Request {
         verb: http.method().as_str().to_owned(),
         uri: http.uri().path_and_query().map_or_else(String::new, ToString::to_string),
@@ -87,7 +91,9 @@ fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Ent
             entry.own = caller.patients.first().filter(|_| caller.role == Role::Patient).map(|own| own.to_string());
         }
         if request.uri.starts_with("/fhir/") {
-            entry.resource = Some([request.param("type"), request.param("id")].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/"));
+            entry.resource = Some(
+                [request.param("type"), request.param("id")].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/"),
+            );
         }
     }
     let outcome = caller.and_then(|caller| (route.to)(app, &mut request, caller.as_ref()));
@@ -99,7 +105,9 @@ fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Ca
     if route.need == Need::Nothing {
         return Ok(None);
     }
-    let bearer = request.header("authorization").map(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")).unwrap_or(value));
+    let bearer = request
+        .header("authorization")
+        .map(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")).unwrap_or(value));
     let secret = match (bearer, request.header("x-open-wearables-api-key")) {
         (Some(secret), _) | (None, Some(secret)) if !secret.trim().is_empty() => secret.trim(),
         _ => return Err(Error::new(Kind::Unauthenticated, "no token was sent")),
@@ -112,7 +120,11 @@ fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Ca
         Need::App => caller.role == Role::App,
         Need::Sdk => matches!(caller.role, Role::App | Role::DeviceSdk),
     };
-    if fits { Ok(Some(caller)) } else { Err(Error::new(Kind::Forbidden, format!("a token of role {} is of no use here", caller.role.name()))) }
+    if fits {
+        Ok(Some(caller))
+    } else {
+        Err(Error::new(Kind::Forbidden, format!("a token of role {} is of no use here", caller.role.name())))
+    }
 }
 
 /// The reply, once its audit entry is durable; without the entry there is no reply but 503.
@@ -124,10 +136,7 @@ async fn audited(app: &App, entry: Option<Entry>, outcome: Result<Reply>, of: (b
             if e.cause.is_some() {
                 tracing::error!(request_id = id, code = e.kind.wire().code, raised = %e.raised, cause = e.cause.as_deref(), "request failed");
             }
-            let mut reply = error::reply(&e, fhir, id);
-            reply.asked = None;
-            reply.headers.push(("x-firth-error", e.kind.wire().code.to_owned()));
-            reply
+            error::reply(&e, fhir, id)
         }
     };
     if reply.audited {
@@ -163,7 +172,9 @@ fn log_line(route: &'static str, http: &HttpRequest, reply: &Reply, of: (&str, I
 
 /// The trace id of a W3C `traceparent`: `00-<32 hex>-<16 hex>-<2 hex>`; anything else is left out.
 fn trace_id(value: &str) -> Option<&str> {
-    let hex = |text: &&str, length: usize| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase());
+    let hex = |text: &&str, length: usize| {
+        text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
+    };
     let parts: Vec<&str> = value.split('-').collect();
     match parts.as_slice() {
         [version, trace, parent, flags] if hex(version, 2) && hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => Some(trace),
@@ -171,15 +182,13 @@ fn trace_id(value: &str) -> Option<&str> {
     }
 }
 
-/// A reply of no route.
-pub fn plain_response(reply: Reply) -> HttpResponse {
-    respond(reply, "none")
-}
-
 fn respond(reply: Reply, id: &str) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(reply.status).unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
-    response.insert_header(("x-request-id", id)).insert_header(("cache-control", "no-store")).insert_header(("x-content-type-options", "nosniff"));
+    response
+        .insert_header(("x-request-id", id))
+        .insert_header(("cache-control", "no-store"))
+        .insert_header(("x-content-type-options", "nosniff"));
     for (name, value) in &reply.headers {
         response.insert_header((*name, value.as_str()));
     }

@@ -10,6 +10,7 @@ mod negotiate;
 mod operations;
 mod request;
 mod server;
+mod unrouted;
 mod v1;
 
 pub use request::{Reply, Request};

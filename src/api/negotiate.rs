@@ -26,6 +26,11 @@ pub fn json_only(request: &Request, pairs: &[(String, String)]) -> Result<()> {
 
 /// `Prefer: handling=lenient`; strict unless it is said.
 pub fn handling(request: &Request) -> Handling {
-    let lenient = request.headers.iter().filter(|(name, _)| name == "prefer").flat_map(|(_, value)| value.split([',', ';'])).any(|part| part.trim() == "handling=lenient");
+    let lenient = request
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "prefer")
+        .flat_map(|(_, value)| value.split([',', ';']))
+        .any(|part| part.trim() == "handling=lenient");
     if lenient { Handling::Lenient } else { Handling::Strict }
 }

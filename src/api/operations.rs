@@ -16,12 +16,15 @@ pub fn healthz(_: &App, _: &mut Request, _: Option<&Caller>) -> Result<Reply> {
 
 /// The database answers, the keys are open, the audit writer commits.
 pub fn readyz(app: &App, _: &mut Request, _: Option<&Caller>) -> Result<Reply> {
-    let database = app.db.read("ready", |tx| keys::store_id(tx)).is_ok_and(|id| id.is_some());
+    let database = app.db.read("ready", keys::store_id).is_ok_and(|id| id.is_some());
     let keys = app.vault.day("ready", 0, &[]).is_ok();
     let audit = app.log.healthy();
     let word = |ok: bool| if ok { "up" } else { "down" };
     let status = if database && keys && audit { 200 } else { 503 };
-    Ok(unaudited(Reply::json(status, &json!({"status": word(status == 200), "database": word(database), "keys": word(keys), "audit": word(audit)}))))
+    Ok(unaudited(Reply::json(
+        status,
+        &json!({"status": word(status == 200), "database": word(database), "keys": word(keys), "audit": word(audit)}),
+    )))
 }
 
 /// Prometheus text.

@@ -76,7 +76,9 @@ pub fn from_io(e: io::Error) -> Error {
         return Error::bug("an error of ours was lost");
     }
     match e.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => Error::new(Kind::Syntax, format!("the body cannot be read: {e}")),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
+            Error::new(Kind::Syntax, format!("the body cannot be read: {e}"))
+        }
         _ => Error::bug(e),
     }
 }

@@ -10,14 +10,15 @@ use actix_web::middleware::Compress;
 use actix_web::{App as Actix, HttpRequest, HttpResponse, HttpServer, guard, web};
 use tracing_actix_web::{RootSpanBuilder, TracingLogger};
 
-use super::{ROUTES, Reply, Route, error, gate};
+use super::unrouted::UNROUTED;
+use super::{ROUTES, Route, gate};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
 
 /// How connections are secured.
 pub enum Security {
     Plain,
-    Tls(rustls::ServerConfig),
+    Tls(Box<rustls::ServerConfig>),
 }
 
 /// A server that accepts connections once it is awaited.
@@ -35,7 +36,11 @@ pub fn listen(app: Arc<App>, security: Security) -> Result<Listening> {
     let asked = app.config.listen;
     let data = web::Data::from(app);
     let server = HttpServer::new(move || {
-        let mut actix = Actix::new().app_data(data.clone()).app_data(web::PayloadConfig::new(usize::MAX)).wrap(Compress::default()).wrap(TracingLogger::<Span>::new());
+        let mut actix = Actix::new()
+            .app_data(data.clone())
+            .app_data(web::PayloadConfig::new(usize::MAX))
+            .wrap(Compress::default())
+            .wrap(TracingLogger::<Span>::new());
         for path in paths() {
             let mut resource = web::resource(path);
             for route in ROUTES.iter().filter(|route| route.path == path) {
@@ -48,9 +53,9 @@ pub fn listen(app: Arc<App>, security: Security) -> Result<Listening> {
                     _ => resource.route(web::delete().to(serve)),
                 };
             }
-            actix = actix.service(resource.default_service(web::to(wrong_method)));
+            actix = actix.service(resource.default_service(web::to(unrouted)));
         }
-        actix.default_service(web::to(no_route))
+        actix.default_service(web::to(unrouted))
     })
     .disable_signals()
     .shutdown_timeout(DRAIN_SECS)
@@ -58,10 +63,12 @@ pub fn listen(app: Arc<App>, security: Security) -> Result<Listening> {
     .backlog(4096);
     let bound = match security {
         Security::Plain => server.bind_auto_h2c(asked),
-        Security::Tls(config) => server.bind_rustls_0_23(asked, config),
+        Security::Tls(config) => server.bind_rustls_0_23(asked, *config),
     };
     let bound = bound.map_err(|e| match e.kind() {
-        std::io::ErrorKind::AddrInUse => Error::new(Kind::PortBusy, format!("{asked} is in use; stop what listens there, or choose another with --listen")),
+        std::io::ErrorKind::AddrInUse => {
+            Error::new(Kind::PortBusy, format!("{asked} is in use; stop what listens there, or choose another with --listen"))
+        }
         _ => Error::new(Kind::Setting, format!("cannot listen on {asked} ({e}); choose another with --listen")),
     })?;
     let address = bound.addrs().first().copied().unwrap_or(asked);
@@ -84,8 +91,12 @@ fn paths() -> Vec<&'static str> {
 pub fn tls(cert: &Path, key: &Path) -> Result<rustls::ServerConfig> {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let refused = |path: &Path, why: &dyn std::fmt::Display| Error::new(Kind::Setting, format!("{} is not a PEM file for TLS ({why}); correct FIRTH_TLS_CERT and FIRTH_TLS_KEY", path.display()));
-    let chain: Vec<CertificateDer<'static>> = fs::read(cert).map_err(|e| refused(cert, &e)).map(|pem| CertificateDer::pem_slice_iter(&pem).filter_map(|der| der.ok()).collect())?;
+    let refused = |path: &Path, why: &dyn std::fmt::Display| {
+        Error::new(Kind::Setting, format!("{} is not a PEM file for TLS ({why}); correct FIRTH_TLS_CERT and FIRTH_TLS_KEY", path.display()))
+    };
+    let chain: Vec<CertificateDer<'static>> = fs::read(cert)
+        .map_err(|e| refused(cert, &e))
+        .map(|pem| CertificateDer::pem_slice_iter(&pem).filter_map(|der| der.ok()).collect())?;
     let pem = fs::read(key).map_err(|e| refused(key, &e))?;
     let key_der = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| refused(key, &e))?;
     rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -107,22 +118,9 @@ impl RootSpanBuilder for Span {
     fn on_request_end<B: actix_web::body::MessageBody>(_: tracing::Span, _: &std::result::Result<ServiceResponse<B>, actix_web::Error>) {}
 }
 
-fn refuse(http: &HttpRequest, kind: Kind, says: &str) -> HttpResponse {
-    let reply: Reply = error::reply(&Error::new(kind, says), http.path().starts_with("/fhir"), "none");
-    gate::plain_response(reply)
-}
-
-async fn no_route(http: HttpRequest) -> HttpResponse {
-    refuse(&http, Kind::NotFound, "nothing is served at this path")
-}
-
-async fn wrong_method(http: HttpRequest) -> HttpResponse {
-    let allowed: Vec<&str> = ROUTES.iter().filter(|route| http.match_pattern().as_deref() == Some(route.path)).map(|route| route.verb).collect();
-    let mut response = refuse(&http, Kind::Method, &format!("this path takes {}", allowed.join(", ")));
-    if let Ok(value) = actix_web::http::header::HeaderValue::from_str(&allowed.join(", ")) {
-        response.headers_mut().insert(actix_web::http::header::ALLOW, value);
-    }
-    response
+/// What no route serves passes the gate all the same, and leaves its audit entry.
+async fn unrouted(app: web::Data<App>, http: HttpRequest, payload: web::Payload) -> HttpResponse {
+    gate::serve(app, &UNROUTED, http, payload).await
 }
 
 /// Runs the server's own runtime until `work` is done.

@@ -20,7 +20,9 @@ pub enum Action {
     Upload,
     /// A credential was made, refreshed or revoked.
     Credential,
-    /// Start, stop, migration: the life of the server.
+    Start,
+    Stop,
+    /// What the server does by itself, or a verb asks of it.
     Activity,
     /// A request that no route serves.
     Other,

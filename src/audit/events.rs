@@ -9,9 +9,9 @@ use crate::fhir::audit_event::{self, Asker, Event};
 use crate::fhir::audit_search;
 use crate::id::{EntryId, PatientId, Shelf};
 use crate::search::{Criterion, DateRange, Filter, IndexRow, Opened, Query, Total};
+use crate::store::Db;
 use crate::store::audit::{self, IndexRow as Row, Window};
 use crate::store::listing::{Item, Page, Position};
-use crate::store::Db;
 use crate::vault::Vault;
 
 /// A page of AuditEvents and the patients it speaks of.
@@ -84,14 +84,22 @@ impl Blocks<'_> {
     fn entry(&mut self, row: &Row) -> Result<Entry> {
         let key = (row.origin, row.block);
         if !self.opened.contains_key(&key) {
-            let stored = if row.origin == APART { self.db.read_audit(|tx| audit::blocks(tx, &[row.block]))? } else { self.db.read("audit.block", |tx| audit::blocks(tx, &[row.block]))? };
+            let stored = if row.origin == APART {
+                self.db.read_audit(|tx| audit::blocks(tx, &[row.block]))?
+            } else {
+                self.db.read("audit.block", |tx| audit::blocks(tx, &[row.block]))?
+            };
             let stored = stored.first().ok_or_else(|| Error::bug("an indexed audit block is missing"))?;
             if self.opened.len() > 256 {
                 self.opened.clear();
             }
             self.opened.insert(key, stored.open(self.vault)?);
         }
-        let bytes = self.opened.get(&key).and_then(|entries| entries.get(row.ordinal as usize)).ok_or_else(|| Error::bug("an indexed audit entry is missing"))?;
+        let bytes = self
+            .opened
+            .get(&key)
+            .and_then(|entries| entries.get(row.ordinal as usize))
+            .ok_or_else(|| Error::bug("an indexed audit entry is missing"))?;
         Entry::decode(bytes)
     }
 }
@@ -119,7 +127,15 @@ impl<'a> Walk<'a> {
             after: None,
             limit: BATCH,
         };
-        Walk { blocks: Blocks { db, vault, opened: HashMap::new() }, query, server, window, rows: Vec::new().into_iter(), opened: 0, ended: false }
+        Walk {
+            blocks: Blocks { db, vault, opened: HashMap::new() },
+            query,
+            server,
+            window,
+            rows: Vec::new().into_iter(),
+            opened: 0,
+            ended: false,
+        }
     }
 
     fn start(&mut self, after: Option<Position>) {
@@ -137,7 +153,11 @@ impl<'a> Walk<'a> {
                 self.window.after = rows.last().map(|row| (row.recorded, row.entry, row.patient)).or(self.window.after);
                 self.opened += rows.len();
                 if self.opened > OPENED {
-                    return Err(Error::new(crate::error::Kind::TooCostly, "more than 100,000 audit entries would have to be opened; add date or patient").at("date"));
+                    return Err(Error::new(
+                        crate::error::Kind::TooCostly,
+                        "more than 100,000 audit entries would have to be opened; add date or patient",
+                    )
+                    .at("date"));
                 }
                 self.rows = rows.into_iter();
                 continue;
@@ -153,7 +173,11 @@ impl<'a> Walk<'a> {
             }
             let json = audit_event::json(&event(&entry, patient.as_deref(), self.server)?)?;
             let item = Item { resource: "AuditEvent", id, json, shelf: Shelf(0), committed_at: entry.recorded };
-            return Ok(Some((Position { key: row.recorded, tie: u128::from_be_bytes(row.entry), more: u128::from_be_bytes(row.patient) }, item, patient)));
+            return Ok(Some((
+                Position { key: row.recorded, tie: u128::from_be_bytes(row.entry), more: u128::from_be_bytes(row.patient) },
+                item,
+                patient,
+            )));
         }
     }
 }
@@ -175,6 +199,8 @@ fn action(action: Action) -> audit_event::Action {
         Action::Delete => audit_event::Action::Delete,
         Action::Upload => audit_event::Action::Upload,
         Action::Credential => audit_event::Action::Credential,
+        Action::Start => audit_event::Action::Start,
+        Action::Stop => audit_event::Action::Stop,
         Action::Activity | Action::Other => audit_event::Action::Activity,
     }
 }
@@ -186,7 +212,11 @@ fn index_rows(entry: &Entry, patient: Option<&str>) -> Vec<IndexRow> {
     let reference = |param: &'static str, id: &str| IndexRow::Reference { param, kind: "Patient".into(), id: id.to_owned() };
     rows.extend(patient.map(|patient| reference("patient", patient)));
     rows.extend(entry.own.iter().map(|own| reference("agent", own)));
-    let token = |param: &'static str, (system, code): (&str, &str)| IndexRow::Token { param, system: Some(system.to_owned()), code: code.to_owned() };
+    let token = |param: &'static str, (system, code): (&str, &str)| IndexRow::Token {
+        param,
+        system: Some(system.to_owned()),
+        code: code.to_owned(),
+    };
     rows.push(token("type", of.event_type()));
     rows.push(token("action", ("http://hl7.org/fhir/audit-event-action", of.code())));
     rows.push(token("outcome", ("http://terminology.hl7.org/CodeSystem/audit-event-outcome", audit_search::outcome(entry.status))));
@@ -222,8 +252,15 @@ fn event<'a>(entry: &'a Entry, patient: Option<&str>, server: &'a str) -> Result
         status: entry.status,
         outcome: entry.refused.as_deref(),
         asker,
-        server,
+        server: host(server),
         request_id: &entry.request,
         wrote: entry.wrote.as_deref(),
     })
+}
+
+/// The host of a base URL: what an agent's network names.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(authority, |(host, _)| host)
 }

@@ -43,7 +43,14 @@ fn read_pending(tx: &mut Tx<'_>, vault: &Vault, origin: i16) -> Result<(Vec<i64>
             let entry = Entry::decode(bytes)?;
             let id = entry.entry_id()?.0;
             let patients = entry.patient_ids()?;
-            let row = |patient: [u8; 16]| IndexRow { recorded: entry.recorded, entry: id, patient, origin, block: block.block, ordinal: ordinal as i32 };
+            let row = |patient: [u8; 16]| IndexRow {
+                recorded: entry.recorded,
+                entry: id,
+                patient,
+                origin,
+                block: block.block,
+                ordinal: ordinal as i32,
+            };
             if patients.is_empty() {
                 rows.push(row([0; 16]));
             }

@@ -85,7 +85,7 @@ impl Writer {
             }
             for tell in waiting {
                 // A request that was given up needs no answer; its entry is kept all the same.
-                let _ = tell.send(outcome.as_ref().map(|()| ()).map_err(|_| unwritten()));
+                let _ = tell.send(outcome.as_ref().copied().map_err(|_| unwritten()));
             }
         }
     }

@@ -9,7 +9,7 @@ use fhir_sdk::r4b::resources::{
     AuditEvent, AuditEventAgent, AuditEventAgentNetwork, AuditEventEntity, AuditEventEntityDetail, AuditEventEntityDetailValue,
     AuditEventSource,
 };
-use fhir_sdk::r4b::types::{CodeableConcept, Coding, Identifier, Meta, Reference};
+use fhir_sdk::r4b::types::{Coding, Identifier, Meta, Reference};
 
 use super::render::{self, coding, text};
 use crate::clock::Millis;
@@ -25,9 +25,13 @@ pub const OPERATION: &str = "urn:firth:operation";
 
 const PROFILE: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.";
 const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
+const REST: Code = ("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation");
+const ALERT: Code = (DCM, "110113", "Security Alert");
+const ACTIVITY: Code = (DCM, "110100", "Application Activity");
 const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
 const PROVENANCE: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 const ENTITY: &str = "http://terminology.hl7.org/CodeSystem/audit-entity-type";
+const THING: Code = (ENTITY, "2", "System Object");
 const OBJECT: &str = "http://terminology.hl7.org/CodeSystem/object-role";
 
 /// What was done.
@@ -54,40 +58,37 @@ pub enum Action {
     Activity,
 }
 
-/// How an action looks: BALP profile or none, type, subtype, action code.
-struct Looks {
-    profile: &'static str,
-    dicom: Option<(&'static str, &'static str)>,
-    subtype: Option<(&'static str, &'static str)>,
-    action: AuditEventAction,
-}
+/// System, code, display; an empty display is left out.
+type Code = (&'static str, &'static str, &'static str);
+
+/// How an action looks: its BALP profile, its type, its subtype, its action code.
+type Looks = (Option<&'static str>, Code, Option<Code>, AuditEventAction);
 
 impl Action {
     fn looks(self) -> Looks {
-        let rest = |profile, code, action| Looks { profile, dicom: None, subtype: Some((code, "")), action };
-        let own = |dicom, subtype, action| Looks { profile: "", dicom: Some(dicom), subtype, action };
-        let (activity, alert) = (("110100", "Application Activity"), ("110113", "Security Alert"));
-        use AuditEventAction as Code;
+        use AuditEventAction::{C, D, E, R, U};
+        let rest = |profile, code, action| (Some(profile), REST, Some(("http://hl7.org/fhir/restful-interaction", code, "")), action);
+        let own = |kind, subtype, action| (None, kind, subtype, action);
         match self {
-            Action::Read => rest("Read", "read", Code::R),
-            Action::Vread => rest("Read", "vread", Code::R),
-            Action::Search => rest("Query", "search-type", Code::E),
-            Action::Create => rest("Create", "create", Code::C),
-            Action::Update => rest("Update", "update", Code::U),
-            Action::Patch => rest("Update", "patch", Code::U),
-            Action::Delete => rest("Delete", "delete", Code::D),
-            Action::Upload => own(("110107", "Import"), None, Code::C),
-            Action::Credential => own(alert, Some(("110137", "User security Attributes Changed")), Code::E),
-            Action::Login => own(("110114", "User Authentication"), Some(("110122", "Login")), Code::E),
-            Action::Keys => own(alert, Some(("110129", "Security Configuration")), Code::E),
-            Action::Start => own(activity, Some(("110120", "Application Start")), Code::E),
-            Action::Stop => own(activity, Some(("110121", "Application Stop")), Code::E),
-            Action::Activity => own(activity, None, Code::E),
+            Action::Read => rest("Read", "read", R),
+            Action::Vread => rest("Read", "vread", R),
+            Action::Search => rest("Query", "search-type", E),
+            Action::Create => rest("Create", "create", C),
+            Action::Update => rest("Update", "update", U),
+            Action::Patch => rest("Update", "patch", U),
+            Action::Delete => rest("Delete", "delete", D),
+            Action::Upload => own((DCM, "110107", "Import"), None, C),
+            Action::Credential => own(ALERT, Some((DCM, "110137", "User security Attributes Changed")), E),
+            Action::Login => own((DCM, "110114", "User Authentication"), Some((DCM, "110122", "Login")), E),
+            Action::Keys => own(ALERT, Some((DCM, "110129", "Security Configuration")), E),
+            Action::Start => own(ACTIVITY, Some((DCM, "110120", "Application Start")), E),
+            Action::Stop => own(ACTIVITY, Some((DCM, "110121", "Application Stop")), E),
+            Action::Activity => own(ACTIVITY, None, E),
         }
     }
 
     /// Types of the client's and the server's agent; the data flows from 110153 to 110152.
-    fn roles(self) -> [(&'static str, &'static str, &'static str); 2] {
+    fn roles(self) -> [Code; 2] {
         let (source, destination) = ((DCM, "110153", "Source Role ID"), (DCM, "110152", "Destination Role ID"));
         match self {
             Action::Read | Action::Vread => [destination, source],
@@ -152,22 +153,24 @@ pub fn parse_id(text: &str) -> Result<(EntryId, u32)> {
 
 /// The AuditEvent.
 pub fn json(event: &Event<'_>) -> Result<String> {
-    let looks = event.action.looks();
+    let (profile, kind, subtype, action) = event.action.looks();
+    let mut subtypes: Vec<_> = subtype.map(coded).transpose()?.into_iter().map(Some).collect();
+    if profile.is_none() && !event.operation.is_empty() {
+        subtypes.push(Some(coding(OPERATION, event.operation, None)?));
+    }
+    let outcome = match event.status {
+        0..400 => AuditEventOutcome::N0,
+        400..500 => AuditEventOutcome::N4,
+        _ => AuditEventOutcome::N8,
+    };
     let mut made = AuditEvent::builder()
         .id(id(event.entry, event.ordinal))
-        .meta(meta(event, &looks)?)
-        .r#type(match looks.dicom {
-            None => coding("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", Some("RESTful Operation"))?,
-            Some((code, display)) => coding(DCM, code, Some(display))?,
-        })
-        .subtype(subtype(event, &looks)?)
-        .action(looks.action)
+        .meta(meta(event, profile)?)
+        .r#type(coded(kind)?)
+        .subtype(subtypes)
+        .action(action)
         .recorded(render::instant(event.recorded)?)
-        .outcome(match event.status {
-            0..400 => AuditEventOutcome::N0,
-            400..500 => AuditEventOutcome::N4,
-            _ => AuditEventOutcome::N8,
-        })
+        .outcome(outcome)
         .agent(agents(event)?)
         .source(source(event)?)
         .entity(entities(event)?)
@@ -178,76 +181,60 @@ pub fn json(event: &Event<'_>) -> Result<String> {
 }
 
 /// The profile is claimed only by what succeeded and has all that the profile asks for.
-fn meta(event: &Event<'_>, looks: &Looks) -> Result<Meta> {
+fn meta(event: &Event<'_>, profile: Option<&str>) -> Result<Meta> {
     let mut meta = Meta::builder().last_updated(render::instant(event.recorded)?).build().map_err(Error::bug)?;
     let whole = if event.action == Action::Search { event.query.is_some() } else { target(event).is_some() };
-    if !looks.profile.is_empty() && event.status < 400 && whole {
+    if let Some(profile) = profile.filter(|_| event.status < 400 && whole) {
         let of_patient = if event.patient.is_some() { "Patient" } else { "" };
-        meta.profile.push(Some(format!("{PROFILE}{of_patient}{}", looks.profile)));
+        meta.profile.push(Some(format!("{PROFILE}{of_patient}{profile}")));
     }
     Ok(meta)
-}
-
-fn subtype(event: &Event<'_>, looks: &Looks) -> Result<Vec<Option<Coding>>> {
-    let mut all = Vec::new();
-    match (looks.dicom, looks.subtype) {
-        (None, Some((code, _))) => all.push(Some(coding("http://hl7.org/fhir/restful-interaction", code, None)?)),
-        (Some(_), Some((code, display))) => all.push(Some(coding(DCM, code, Some(display))?)),
-        _ => {}
-    }
-    if looks.dicom.is_some() && !event.operation.is_empty() {
-        all.push(Some(coding(OPERATION, event.operation, None)?));
-    }
-    Ok(all)
 }
 
 fn agents(event: &Event<'_>) -> Result<Vec<Option<AuditEventAgent>>> {
     let asker = &event.asker;
     let [client_type, server_type] = event.action.roles();
-    let signed_in = asker.user.is_some() || asker.credential.is_some();
-    let client = AuditEventAgent::builder()
-        .r#type(concept(client_type)?)
-        .who(match (asker.client, asker.credential) {
-            (Some(client), _) => identified(CLIENT, client)?,
-            (None, Some(credential)) => identified(CREDENTIAL, credential)?,
-            (None, None) => named("unknown client")?,
-        })
-        .requestor(!signed_in)
-        .network(network(asker.address.unwrap_or("localhost"))?);
-    let server = AuditEventAgent::builder()
-        .r#type(concept(server_type)?)
-        .who(named("Firth")?)
-        .requestor(false)
-        .network(network(event.server)?);
-    let mut all = vec![Some(client.build().map_err(Error::bug)?), Some(server.build().map_err(Error::bug)?)];
-    if signed_in {
-        all.push(Some(user(event)?));
-    }
-    Ok(all)
+    let who = match (asker.client, asker.credential) {
+        (Some(client), _) => render::identified(CLIENT, client)?,
+        (None, Some(credential)) => render::identified(CREDENTIAL, credential)?,
+        (None, None) => render::shown_as("unknown client")?,
+    };
+    let mut client = machine(client_type, who, asker.address)?;
+    let user = (asker.user.is_some() || asker.credential.is_some()).then(|| user(event)).transpose()?;
+    client.requestor = user.is_none();
+    let server = machine(server_type, render::shown_as("Firth")?, Some(event.server))?;
+    Ok([Some(client), Some(server), user].into_iter().filter(Option::is_some).collect())
+}
+
+/// https://hl7.org/fhir/R4/valueset-network-type.html: 1 a machine's name, 2 an IP address.
+fn machine(kind: Code, who: Reference, address: Option<&str>) -> Result<AuditEventAgent> {
+    use AuditEventAgentNetworkType::{N1, N2};
+    let address = address.and_then(text).unwrap_or_else(|| "localhost".into());
+    let network = if address.parse::<std::net::IpAddr>().is_ok() { N2 } else { N1 };
+    let network = AuditEventAgentNetwork::builder().address(address).r#type(network).build().map_err(Error::bug)?;
+    let made = AuditEventAgent::builder().r#type(render::concept(coded(kind)?)?).who(who).requestor(false).network(network);
+    made.build().map_err(Error::bug)
 }
 
 /// The person or system behind the token: its reader, or the author of what was written.
 fn user(event: &Event<'_>) -> Result<AuditEventAgent> {
     let asker = &event.asker;
-    let kind = match event.action {
-        Action::Read | Action::Vread | Action::Search => (PARTICIPATION, "IRCP", "information recipient"),
-        _ => (PARTICIPATION, "AUT", "author (originator)"),
-    };
+    let reads = matches!(event.action, Action::Read | Action::Vread | Action::Search);
+    let kind = if reads { (PARTICIPATION, "IRCP", "information recipient") } else { (PARTICIPATION, "AUT", "author (originator)") };
     let mut who = match (asker.user, asker.credential) {
-        (Some(user), _) => identified(USER, user)?,
-        (None, credential) => identified(CREDENTIAL, credential.unwrap_or_default())?,
+        (Some(user), _) => render::identified(USER, user)?,
+        (None, credential) => render::identified(CREDENTIAL, credential.unwrap_or_default())?,
     };
     who.reference = asker.patient.map(|patient| format!("Patient/{patient}"));
-    let mut made = AuditEventAgent::builder().r#type(concept(kind)?).who(who).requestor(true).build().map_err(Error::bug)?;
-    if let Some(role) = asker.role {
-        made.role.push(Some(render::concept(coding(ROLE, role, None)?)?));
-    }
+    let made = AuditEventAgent::builder().r#type(render::concept(coded(kind)?)?).who(who).requestor(true).build();
+    let mut made = made.map_err(Error::bug)?;
+    made.role = asker.role.map(|role| render::concept(coding(ROLE, role, None)?)).transpose()?.into_iter().map(Some).collect();
     made.policy = asker.credential.map(|credential| Some(format!("{CREDENTIAL}:{credential}"))).into_iter().collect();
     Ok(made)
 }
 
 fn source(event: &Event<'_>) -> Result<AuditEventSource> {
-    let mut made = AuditEventSource::builder().observer(named("Firth")?).build().map_err(Error::bug)?;
+    let mut made = AuditEventSource::builder().observer(render::shown_as("Firth")?).build().map_err(Error::bug)?;
     made.site = text(event.server);
     made.r#type.push(Some(coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4", Some("Application Server"))?));
     Ok(made)
@@ -256,14 +243,14 @@ fn source(event: &Event<'_>) -> Result<AuditEventSource> {
 fn entities(event: &Event<'_>) -> Result<Vec<Option<AuditEventEntity>>> {
     let mut all = Vec::new();
     if let Some(query) = event.query.filter(|_| event.action == Action::Search) {
-        let mut entity = entity(("2", "System Object"), Some(("24", "Query")))?;
+        let mut entity = entity(THING, Some((OBJECT, "24", "Query")))?;
         entity.query = Some(Base64Binary(query.as_bytes().to_vec()));
         all.push(Some(entity));
     } else if event.resource.is_some() || event.wrote.is_some() {
         all.push(Some(data(event)?));
     }
     if let Some(patient) = event.patient {
-        let mut entity = entity(("1", "Person"), Some(("1", "Patient")))?;
+        let mut entity = entity((ENTITY, "1", "Person"), Some((OBJECT, "1", "Patient")))?;
         entity.what = Some(render::reference(format!("Patient/{patient}"))?);
         all.push(Some(entity));
     }
@@ -277,11 +264,10 @@ fn entities(event: &Event<'_>) -> Result<Vec<Option<AuditEventEntity>>> {
 }
 
 fn data(event: &Event<'_>) -> Result<AuditEventEntity> {
-    let mut made = entity(("2", "System Object"), target(event).map(|_| ("4", "Domain Resource")))?;
-    match target(event) {
-        Some(target) => made.what = Some(render::reference(target.to_owned())?),
-        None => made.name = event.resource.and_then(text),
-    }
+    let target = target(event);
+    let mut made = entity(THING, target.map(|_| (OBJECT, "4", "Domain Resource")))?;
+    made.what = target.map(|target| render::reference(target.to_owned())).transpose()?;
+    made.name = event.resource.filter(|_| target.is_none()).and_then(text);
     if let Some(wrote) = event.wrote {
         let value = AuditEventEntityDetailValue::String(wrote.to_owned());
         made.detail.push(Some(AuditEventEntityDetail::builder().r#type("sha-256".into()).value(value).build().map_err(Error::bug)?));
@@ -299,26 +285,115 @@ fn target<'a>(event: &Event<'a>) -> Option<&'a str> {
     (kind_fits && fits(id) && fits(version)).then_some(resource)
 }
 
-fn entity(kind: (&str, &str), role: Option<(&str, &str)>) -> Result<AuditEventEntity> {
-    let mut made = AuditEventEntity::builder().r#type(coding(ENTITY, kind.0, Some(kind.1))?).build().map_err(Error::bug)?;
-    made.role = role.map(|(code, display)| coding(OBJECT, code, Some(display))).transpose()?;
+fn entity(kind: Code, role: Option<Code>) -> Result<AuditEventEntity> {
+    let mut made = AuditEventEntity::builder().r#type(coded(kind)?).build().map_err(Error::bug)?;
+    made.role = role.map(coded).transpose()?;
     Ok(made)
 }
 
-fn concept((system, code, display): (&str, &str, &str)) -> Result<CodeableConcept> {
-    render::concept(coding(system, code, Some(display))?)
+fn coded((system, code, display): Code) -> Result<Coding> {
+    coding(system, code, Some(display).filter(|display| !display.is_empty()))
 }
 
-fn named(display: &str) -> Result<Reference> {
-    Reference::builder().display(display.to_owned()).build().map_err(Error::bug)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
 
-fn identified(system: &str, value: &str) -> Result<Reference> {
-    Reference::builder().identifier(render::identifier(system, value)?).build().map_err(Error::bug)
-}
+    fn read() -> Event<'static> {
+        let asker = Asker { user: Some("u1"), credential: Some("c1"), role: Some("clinician"), ..Asker::default() };
+        Event {
+            entry: EntryId::from_random([1; 16]),
+            ordinal: 0,
+            patient: Some(PatientId::from_random([2; 16])),
+            recorded: 1_771_922_700_123,
+            action: Action::Read,
+            operation: "fhir.read",
+            resource: Some("Observation/x"),
+            query: None,
+            status: 200,
+            outcome: None,
+            asker,
+            server: "firth.example",
+            request_id: "req-1",
+            wrote: None,
+        }
+    }
 
-/// https://hl7.org/fhir/R4/valueset-network-type.html: 1 a machine's name, 2 an IP address.
-fn network(address: &str) -> Result<AuditEventAgentNetwork> {
-    let kind = if address.parse::<std::net::IpAddr>().is_ok() { AuditEventAgentNetworkType::N2 } else { AuditEventAgentNetworkType::N1 };
-    AuditEventAgentNetwork::builder().address(address.to_owned()).r#type(kind).build().map_err(Error::bug)
+    fn shown(event: &Event<'_>) -> Value {
+        serde_json::from_str(&super::json(event).unwrap()).unwrap()
+    }
+
+    fn profile(event: &Event<'_>) -> String {
+        shown(event)["meta"]["profile"][0].as_str().unwrap_or("").replace(PROFILE, "")
+    }
+
+    #[test]
+    fn each_interaction_names_its_profile_and_code() {
+        use Action::{Create, Delete, Patch, Read, Search, Update, Vread};
+        let wanted = ["Read R", "Read R", "Query E", "Create C", "Update U", "Update U", "Delete D"];
+        for (action, wanted) in [Read, Vread, Search, Create, Update, Patch, Delete].into_iter().zip(wanted) {
+            let event = Event { action, query: Some("GET /fhir/Observation?code=8867-4"), ..read() };
+            let told = |event: &Event<'_>| format!("{} {}", profile(event), shown(event)["action"].as_str().unwrap());
+            assert_eq!(told(&event), format!("Patient{wanted}"));
+            assert_eq!(told(&Event { patient: None, ..event }), wanted);
+            assert_eq!(profile(&Event { status: 403, ..event }), "");
+        }
+        assert_eq!(profile(&Event { resource: Some("Observation"), ..read() }), "");
+        assert_eq!(profile(&Event { action: Action::Search, ..read() }), "");
+    }
+
+    #[test]
+    fn a_query_is_kept_in_base64_and_names_nothing() {
+        let event = Event { action: Action::Search, query: Some("GET /fhir/Observation"), resource: Some("Observation"), ..read() };
+        let entity = &shown(&event)["entity"][0];
+        assert_eq!(entity["query"], "R0VUIC9maGlyL09ic2VydmF0aW9u");
+        assert!(["what", "name", "detail"].iter().all(|absent| entity.get(absent).is_none()));
+    }
+
+    #[test]
+    fn agents_say_who_and_from_where() {
+        let agents = shown(&read())["agent"].clone();
+        assert_eq!(agents[0]["network"], json!({"address": "localhost", "type": "1"}));
+        assert_eq!(agents[0]["who"]["identifier"], json!({"system": CREDENTIAL, "value": "c1"}));
+        assert_eq!(agents[2]["who"]["identifier"], json!({"system": USER, "value": "u1"}));
+        assert_eq!((&agents[2]["requestor"], &agents[2]["policy"]), (&json!(true), &json!(["urn:firth:credential:c1"])));
+        assert_eq!(agents[2]["role"][0]["coding"][0]["code"], "clinician");
+        let asker = Asker { address: Some("2001:db8::1"), ..Asker::default() };
+        let stranger = shown(&Event { asker, status: 401, ..read() });
+        assert_eq!(stranger["agent"][0]["network"]["type"], "2");
+        assert_eq!((stranger["agent"].as_array().map(Vec::len), &stranger["agent"][0]["requestor"]), (Some(2), &json!(true)));
+    }
+
+    #[test]
+    fn failures_have_their_outcome() {
+        for (status, outcome) in [(200, "0"), (304, "0"), (400, "4"), (404, "4"), (500, "8"), (503, "8")] {
+            assert_eq!(shown(&Event { status, ..read() })["outcome"], outcome);
+        }
+        assert_eq!(shown(&Event { status: 403, outcome: Some("auth.forbidden"), ..read() })["outcomeDesc"], "auth.forbidden");
+    }
+
+    #[test]
+    fn what_is_no_reference_is_a_name() {
+        let entity = |resource: &str| shown(&Event { resource: Some(resource), ..read() })["entity"][0].clone();
+        for resource in ["Observation/a.b-1", "Observation/a/_history/2"] {
+            assert_eq!((&entity(resource)["what"]["reference"], entity(resource).get("name")), (&json!(resource), None));
+        }
+        for resource in ["Observation", "Observation/", "Observation/a/b", "observation/a", "Observation/a b", "/a"] {
+            assert_eq!((&entity(resource)["name"], entity(resource).get("what")), (&json!(resource), None));
+        }
+    }
+
+    #[test]
+    fn ids_are_read_back() {
+        let entry = EntryId::from_random([7; 16]);
+        for ordinal in [0, 1, u32::MAX] {
+            let text = id(entry, ordinal);
+            assert!(text.len() <= 64);
+            assert_eq!(parse_id(&text).unwrap(), (entry, ordinal));
+        }
+        for wrong in [format!("{entry}.0"), format!("{entry}.01"), format!("{entry}."), format!("{entry}.+1"), "x".into()] {
+            assert!(parse_id(&wrong).is_err(), "{wrong}");
+        }
+    }
 }

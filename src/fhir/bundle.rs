@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use super::render;
 use crate::clock::Millis;
+use crate::id::DocumentId;
+use crate::vault::digest;
 
 /// Why an entry is on the page (https://hl7.org/fhir/R4/valueset-search-entry-mode.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +18,8 @@ pub enum Mode {
 /// One resource of the page.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
-    /// Absolute URL without a version; empty for what has no id, such as an OperationOutcome.
+    /// Absolute URL without a version. Empty for what has no id, such as an OperationOutcome: every entry must have
+    /// one, so it gets a `urn:uuid:` made from its text.
     pub full_url: String,
     /// The resource, one JSON object.
     pub json: &'a str,
@@ -55,12 +58,14 @@ pub fn searchset(total: Option<i64>, links: &[(&str, String)], entries: &[Entry<
 }
 
 fn push_entry(out: &mut String, entry: &Entry<'_>) {
-    if !entry.full_url.is_empty() {
-        out.push_str(r#""fullUrl":"#);
+    out.push_str(r#""fullUrl":"#);
+    if entry.full_url.is_empty() {
+        let name = digest(&[entry.json.as_bytes()]);
+        let _ = write!(out, r#""urn:uuid:{}""#, DocumentId::from_random(std::array::from_fn(|at| name[at])));
+    } else {
         quote(out, &entry.full_url);
-        out.push(',');
     }
-    out.push_str(r#""resource":"#);
+    out.push_str(r#","resource":"#);
     out.push_str(entry.json);
     out.push_str(match entry.mode {
         Mode::Match => r#","search":{"mode":"match"}}"#,
@@ -117,7 +122,8 @@ mod tests {
         assert_eq!(bundle["meta"]["lastUpdated"], "2026-02-24T08:45:00.000Z");
         let modes: Vec<_> = bundle["entry"].as_array().unwrap().iter().map(|entry| entry["search"]["mode"].clone()).collect();
         assert_eq!(modes, ["match", "include", "outcome"]);
-        assert_eq!(bundle["entry"][2].get("fullUrl"), None);
+        let name = bundle["entry"][2]["fullUrl"].as_str().and_then(|url| url.strip_prefix("urn:uuid:")).unwrap();
+        assert!(DocumentId::parse(name).is_ok());
     }
 
     proptest! {

@@ -106,9 +106,8 @@ fn rest(statement: &Statement<'_>) -> Result<CapabilityStatementRest> {
 }
 
 fn resource(served: &Served<'_>) -> Result<CapabilityStatementRestResource> {
-    let interaction = |code: &&str| {
-        CapabilityStatementRestResourceInteraction::builder().code((*code).to_owned()).build().map(Some).map_err(Error::bug)
-    };
+    let interaction =
+        |code: &&str| CapabilityStatementRestResourceInteraction::builder().code((*code).to_owned()).build().map(Some).map_err(Error::bug);
     let versioning = if served.versioned { ResourceVersionPolicy::Versioned } else { ResourceVersionPolicy::NoVersion };
     let mut made = CapabilityStatementRestResource::builder()
         .r#type(served.type_name.parse().map_err(Error::bug)?)
@@ -136,4 +135,58 @@ fn params(offered: &[Offered<'_>]) -> Result<Vec<Option<CapabilityStatementRestR
         Ok(Some(made))
     };
     offered.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn offered(name: &'static str, fhir_type: &'static str) -> Offered<'static> {
+        Offered { name, fhir_type, definition: None, documentation: "What it does.".into() }
+    }
+
+    fn statement() -> Statement<'static> {
+        let date = Offered { definition: Some("http://hl7.org/fhir/SearchParameter/clinical-date"), ..offered("date", "date") };
+        let observation = Served {
+            type_name: "Observation",
+            interactions: vec!["read", "vread", "search-type"],
+            versioned: true,
+            read_history: true,
+            params: vec![date],
+            includes: vec!["Observation:device".into()],
+            documentation: None,
+        };
+        let audit = Served { type_name: "AuditEvent", versioned: false, includes: vec![], params: vec![], ..observation.clone() };
+        Statement {
+            software_version: "0.1.0",
+            base: "https://firth.example/fhir",
+            date: 1_771_922_700_000,
+            resources: vec![observation, audit],
+            common: vec![offered("_count", "number")],
+        }
+    }
+
+    #[test]
+    fn the_tables_are_shown() {
+        let shown: Value = serde_json::from_str(&super::json(&statement()).unwrap()).unwrap();
+        assert_eq!((&shown["fhirVersion"], &shown["url"]), (&json!("4.0.1"), &json!("https://firth.example/fhir/metadata")));
+        let rest = &shown["rest"][0];
+        assert_eq!(rest["resource"][0]["interaction"], json!([{"code": "read"}, {"code": "vread"}, {"code": "search-type"}]));
+        assert_eq!(
+            rest["resource"][0]["searchParam"],
+            json!([{"name": "date", "definition": "http://hl7.org/fhir/SearchParameter/clinical-date", "type": "date", "documentation": "What it does."}])
+        );
+        assert_eq!(rest["resource"][0]["searchInclude"], json!(["Observation:device"]));
+        assert_eq!((&rest["resource"][1]["versioning"], rest["resource"][1].get("searchParam")), (&json!("no-version"), None));
+        assert_eq!(rest["security"].get("service"), None);
+        assert_eq!(rest["searchParam"][0]["name"], "_count");
+    }
+
+    #[test]
+    fn a_table_with_a_typing_error_is_a_bug() {
+        let mut wrong = statement();
+        wrong.common[0].fhir_type = "text";
+        assert!(super::json(&wrong).is_err());
+    }
 }

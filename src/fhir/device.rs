@@ -69,11 +69,11 @@ pub fn json(described: &Described) -> Result<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    pub(crate) fn watch() -> Described {
+    fn watch() -> Described {
         Described {
             id: DocumentId::from_random([1; 16]),
             version: 2,
@@ -91,7 +91,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(crate) fn nothing_known() -> Described {
+    fn nothing_known() -> Described {
         let none = || None;
         Described {
             manufacturer: Some(" ".into()),

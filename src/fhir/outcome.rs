@@ -17,7 +17,12 @@ const LAST_RESORT: &str = r#"{"resourceType":"OperationOutcome","issue":[{"sever
 pub fn of(error: &Error, request_id: &str) -> String {
     let nameless = [Issue { says: String::new(), at: None }];
     let issues = if error.issues.is_empty() { &nameless[..] } else { &error.issues };
-    issues.iter().map(|issue| failure(error.kind, issue, request_id)).collect::<Result<_>>().and_then(whole).unwrap_or_else(|_| LAST_RESORT.into())
+    issues
+        .iter()
+        .map(|issue| failure(error.kind, issue, request_id))
+        .collect::<Result<_>>()
+        .and_then(whole)
+        .unwrap_or_else(|_| LAST_RESORT.into())
 }
 
 /// What a lenient search left out (https://hl7.org/fhir/R4/search.html#errors): for the entry of a Bundle with

@@ -62,6 +62,16 @@ pub(super) fn reference(to: String) -> Result<Reference> {
     Reference::builder().reference(to).build().map_err(Error::bug)
 }
 
+/// A reference to somebody by an identifier.
+pub(super) fn identified(system: &str, value: &str) -> Result<Reference> {
+    Reference::builder().identifier(identifier(system, value)?).build().map_err(Error::bug)
+}
+
+/// A reference that says no more than a name.
+pub(super) fn shown_as(display: &str) -> Result<Reference> {
+    Reference::builder().display(display.to_owned()).build().map_err(Error::bug)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

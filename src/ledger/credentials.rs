@@ -34,7 +34,11 @@ pub struct Issued {
 /// Issues a bearer token for `/fhir`. Scopes beyond the role's are refused by name, not cut off.
 pub fn issue(tx: &mut Tx<'_>, vault: &Vault, grant: &Grant) -> Result<Issued> {
     if matches!(grant.role, Role::App | Role::DeviceSdk) {
-        return Err(Error::new(Kind::Invalid, format!("role {} has its own way to a token: firth app create, POST /api/v1/users/ID/token", grant.role.name())).at("role"));
+        return Err(Error::new(
+            Kind::Invalid,
+            format!("role {} has its own way to a token: firth app create, POST /api/v1/users/ID/token", grant.role.name()),
+        )
+        .at("role"));
     }
     if grant.role == Role::Patient && grant.patients.len() != 1 {
         return Err(Error::new(Kind::Invalid, "a patient token names its one patient; add --patient ID").at("patient"));

@@ -1,14 +1,15 @@
 //! The Devices of a patient: the one that measured, and the app that passed the record on.
 
+use crate::access::Visible;
 use crate::error::Result;
 use crate::fhir::device::{self, Described};
 use crate::id::{DocumentId, PatientId, Shelf};
 use crate::mapping::Source;
+use crate::search::Bounds;
 use crate::search::{Criterion, Filter, System, Token, Type};
 use crate::store::Tx;
-use crate::store::documents::{self, Ask, Key, Order};
-use crate::access::Visible;
-use crate::search::Bounds;
+use crate::store::document_search::{Ask, Order, find};
+use crate::store::documents::Key;
 use crate::vault::Vault;
 
 use super::documents::{Put, put};
@@ -44,13 +45,13 @@ fn find_or_make(tx: &mut Tx<'_>, owner: Owner<'_>, source: &Source, which: (&str
         limit: 1,
     };
     let mut described = describe(tx, owner, source, (hash, app))?;
-    let (id, version, before) = match documents::find(tx, owner.vault.index(), &ask)?.first() {
+    let (id, version, before) = match find(tx, owner.vault.index(), &ask)?.first() {
         None => (described.id, 1, None),
         Some(found) => {
             let id = DocumentId::from_slice(&found.id)?;
             let key = Key { shelf: owner.shelf, resource: Type::Device, id: id.0 };
             let current = super::documents::current(tx, owner.vault, &key)?;
-            (id, found.version as u32 + 1, current.map(|(version, json)| (version, json)))
+            (id, found.version as u32 + 1, current)
         }
     };
     described.id = id;
@@ -64,7 +65,11 @@ fn find_or_make(tx: &mut Tx<'_>, owner: Owner<'_>, source: &Source, which: (&str
         described.version = version;
     }
     let json = device::json(&described)?;
-    put(tx, owner.vault, &Put { key: Key { shelf: owner.shelf, resource: Type::Device, id: id.0 }, version: described.version, json: &json })?;
+    put(
+        tx,
+        owner.vault,
+        &Put { key: Key { shelf: owner.shelf, resource: Type::Device, id: id.0 }, version: described.version, json: &json },
+    )?;
     Ok(format!("Device/{id}"))
 }
 

@@ -68,7 +68,9 @@ pub fn instant(ms: i64) -> String {
 
 fn bits(vault: &Vault, rows: &[IndexRow]) -> u64 {
     rows.iter().fold(0, |bits, row| match row {
-        IndexRow::Token { param, system: Some(system), code } if ["code", "category"].contains(param) => bits | bloom(vault, param, system, code),
+        IndexRow::Token { param, system: Some(system), code } if ["code", "category"].contains(param) => {
+            bits | bloom(vault, param, system, code)
+        }
         _ => bits,
     })
 }

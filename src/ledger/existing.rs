@@ -24,7 +24,7 @@ pub struct Existing<'a> {
     keys: Arc<ShelfKeys>,
     vault: &'a Vault,
     /// seq, window of starts, sorted fingerprints; newest first.
-    headers: Vec<(i64, (Millis, Millis), Vec<u32>)>,
+    headers: Vec<blocks::Prints>,
     hot: HashMap<i64, Rc<Block>>,
     cold: HashMap<i64, Rc<RecordIds>>,
     /// Series number -> metric key.

@@ -5,5 +5,6 @@ mod devices;
 pub mod documents;
 mod existing;
 pub mod samples;
+mod templates;
 pub mod uploads;
 pub mod users;

@@ -7,16 +7,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::devices::{self, Owner};
+use super::devices::Owner;
 use super::documents::{Put, current, instant, put_override};
 use super::existing::{Existing, Stored, series_place};
+use super::templates::Templates;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::decimal::{Decimal, Number};
 use crate::id::{Address, PatientId, Shelf};
-use crate::mapping::{Mapping, Measured, Source};
+use crate::mapping::Measured;
 use crate::search::Type;
-use crate::series::template::{Filling, Particulars};
+use crate::series::template::Filling;
 use crate::series::{Block, RecordIds, Sample, Template};
 use crate::store::blocks::{self, FeedKind, Header, NewBlock, OverrideKind};
 use crate::store::documents::Key;
@@ -40,8 +41,10 @@ pub fn store(tx: &mut Tx<'_>, vault: &Vault, of: (Shelf, PatientId), measured: &
     let wrapped = keys::shelf_lock(tx, shelf)?;
     let keys = vault.shelf(shelf, &wrapped)?;
     let mut slice = Slice::open(tx, Owner { vault, shelf, patient }, Arc::clone(&keys))?;
-    let prints: Vec<(u32, &str, &str)> =
-        measured.iter().filter_map(|m| m.record.as_deref().map(|record| (blocks::fingerprint(&keys, record), m.metric(), record))).collect();
+    let prints: Vec<(u32, &str, &str)> = measured
+        .iter()
+        .filter_map(|m| m.record.as_deref().map(|record| (blocks::fingerprint(&keys, record), m.metric(), record)))
+        .collect();
     let known = slice.existing.by_record(tx, &prints)?;
     let mut fates = Vec::with_capacity(measured.len());
     for one in measured {
@@ -63,56 +66,28 @@ struct Slice<'a> {
     keys: Arc<ShelfKeys>,
     existing: Existing<'a>,
     series: HashMap<i64, u32>,
-    templates: HashMap<(u32, i64), u32>,
-    opened: HashMap<(u32, u32), Arc<Template>>,
-    made: HashMap<TemplateKey, (u32, Arc<Template>)>,
-    devices: HashMap<*const Source, (Option<String>, Option<String>)>,
+    templates: Templates<'a>,
     rows: Vec<Row>,
     by_record: HashMap<(String, String), usize>,
     by_place: HashMap<(u32, Millis), Vec<usize>>,
 }
 
-/// What decides a template within one upload, without building its text.
-#[derive(PartialEq, Eq, Hash)]
-struct TemplateKey {
-    series: u32,
-    mapping: *const Mapping,
-    variant: usize,
-    source: *const Source,
-    system: Option<&'static str>,
-    period: bool,
-    offset_unknown: bool,
-    present: Vec<bool>,
-}
-
 /// A measured sample with its series known.
-struct Draft<'m> {
-    of: &'m Measured,
-    series: u32,
+pub(super) struct Draft<'m> {
+    pub of: &'m Measured,
+    pub series: u32,
     slots: Vec<Option<Decimal>>,
     /// Numbers of more than 18 digits, by slot: such an Observation is a document.
-    wide: Vec<(usize, String)>,
+    pub wide: Vec<(usize, String)>,
     record_ids: Vec<String>,
 }
 
 impl<'a> Slice<'a> {
     fn open(tx: &mut Tx<'_>, owner: Owner<'a>, keys: Arc<ShelfKeys>) -> Result<Slice<'a>> {
         let series = blocks::series_all(tx, owner.shelf)?.into_iter().map(|(no, hash)| (hash, no)).collect();
-        let templates = blocks::templates_all(tx, owner.shelf)?.into_iter().map(|(series, no, hash)| ((series, hash), no)).collect();
+        let templates = Templates::of(tx, owner, Arc::clone(&keys))?;
         let existing = Existing::of(tx, owner.vault, owner.shelf, Arc::clone(&keys))?;
-        Ok(Slice {
-            owner,
-            keys,
-            existing,
-            series,
-            templates,
-            opened: HashMap::new(),
-            made: HashMap::new(),
-            devices: HashMap::new(),
-            rows: Vec::new(),
-            by_record: HashMap::new(),
-            by_place: HashMap::new(),
-        })
+        Ok(Slice { owner, keys, existing, series, templates, rows: Vec::new(), by_record: HashMap::new(), by_place: HashMap::new() })
     }
 
     fn place(&mut self, tx: &mut Tx<'_>, of: &Measured, known: &HashMap<(String, String), Stored>) -> Result<Fate> {
@@ -145,7 +120,8 @@ impl<'a> Slice<'a> {
                 if no > Address::SERIES_MAX {
                     return Err(Error::bug(FULL));
                 }
-                let sealed = self.keys.body.seal(self.owner.vault.chance, series_place(self.owner.shelf, &no.to_be_bytes()), identity.as_bytes())?;
+                let sealed =
+                    self.keys.body.seal(self.owner.vault.chance, series_place(self.owner.shelf, &no.to_be_bytes()), identity.as_bytes())?;
                 blocks::series_insert(tx, self.owner.shelf, no, (hash, sealed))?;
                 self.series.insert(hash, no);
                 no
@@ -176,7 +152,7 @@ impl<'a> Slice<'a> {
     fn again(&mut self, tx: &mut Tx<'_>, draft: Draft<'_>, row: usize) -> Result<Fate> {
         let before = self.rows[row].sample.clone();
         let (slots, filled, changed) = merge(&before.slots, &draft.slots);
-        let template = self.template(tx, &draft, &slots)?;
+        let template = self.templates.of_draft(tx, &draft, &slots)?;
         let same_value = template.1.facts.value == self.rows[row].template.facts.value;
         if !filled && !changed && same_value && same_period(&before, draft.of) {
             return Ok(Fate::Unchanged);
@@ -198,13 +174,22 @@ impl<'a> Slice<'a> {
         let start = draft.of.start.ms;
         let stored = self.existing.at(tx, draft.series, start)?;
         let in_slice = self.by_place.get(&(draft.series, start)).map(Vec::as_slice).unwrap_or_default();
-        let taken = stored.iter().map(|stored| stored.sample.disc + 1).chain(in_slice.iter().map(|row| self.rows[*row].sample.disc + 1)).max();
+        let taken =
+            stored.iter().map(|stored| stored.sample.disc + 1).chain(in_slice.iter().map(|row| self.rows[*row].sample.disc + 1)).max();
         let disc = taken.unwrap_or(0);
         if disc > Address::DISC_MAX {
             return Err(Error::bug(FULL));
         }
-        let (template_no, template) = self.template(tx, &draft, &draft.slots)?;
-        let sample = Sample { series: draft.series, disc, version: 1, template: template_no, start: draft.of.start, end: draft.of.end, slots: draft.slots.clone() };
+        let (template_no, template) = self.templates.of_draft(tx, &draft, &draft.slots)?;
+        let sample = Sample {
+            series: draft.series,
+            disc,
+            version: 1,
+            template: template_no,
+            start: draft.of.start,
+            end: draft.of.end,
+            slots: draft.slots.clone(),
+        };
         if !draft.wide.is_empty() {
             let address = Address { shelf: self.owner.shelf, series: draft.series, start, disc };
             self.replace(tx, &draft, (address, 1))?;
@@ -231,13 +216,14 @@ impl<'a> Slice<'a> {
             return self.replace(tx, &draft, (address, before.version + 1));
         }
         let (slots, filled, changed) = merge(&before.slots, &draft.slots);
-        let (template_no, template) = self.template(tx, &draft, &slots)?;
-        let value_before = self.opened(tx, (before.series, before.template))?.facts.value.clone();
+        let (template_no, template) = self.templates.of_draft(tx, &draft, &slots)?;
+        let value_before = self.templates.opened(tx, (before.series, before.template))?.facts.value.clone();
         let same_value = template.facts.value == value_before;
         if !filled && !changed && same_value && same_period(&before, draft.of) && same_offset(&before, draft.of) {
             return Ok(Fate::Unchanged);
         }
-        let sample = Sample { version: before.version + 1, template: template_no, slots, start: draft.of.start, end: draft.of.end, ..before };
+        let sample =
+            Sample { version: before.version + 1, template: template_no, slots, start: draft.of.start, end: draft.of.end, ..before };
         let mut draft = draft;
         for id in stored.record_ids {
             if !draft.record_ids.contains(&id) {
@@ -254,11 +240,26 @@ impl<'a> Slice<'a> {
         let (address, version) = at;
         let vault = self.existing.vault();
         let key = Key { shelf: address.shelf, resource: Type::Observation, id: vault.sample_id(address) };
-        let (_, template) = self.template(tx, draft, &draft.slots)?;
+        let (_, template) = self.templates.of_draft(tx, draft, &draft.slots)?;
         let id = vault.sample_text(address);
         let render = |version: u32, last_updated: &str| {
-            let sample = Sample { series: draft.series, disc: 0, version, template: 0, start: draft.of.start, end: draft.of.end, slots: draft.slots.clone() };
-            template.render(&Filling { id: &id, patient: &self.owner.patient.to_string(), last_updated, record_ids: &draft.record_ids, sample: &sample, wide: &draft.wide })
+            let sample = Sample {
+                series: draft.series,
+                disc: 0,
+                version,
+                template: 0,
+                start: draft.of.start,
+                end: draft.of.end,
+                slots: draft.slots.clone(),
+            };
+            template.render(&Filling {
+                id: &id,
+                patient: &self.owner.patient.to_string(),
+                last_updated,
+                record_ids: &draft.record_ids,
+                sample: &sample,
+                wide: &draft.wide,
+            })
         };
         let mut next = version;
         if let Some((current, json)) = current(tx, vault, &key)? {
@@ -274,65 +275,6 @@ impl<'a> Slice<'a> {
         let json = render(next, &instant(tx.committed_at()));
         put_override(tx, vault, &Put { key, version: next, json: &json })?;
         Ok(Fate::Corrected)
-    }
-
-    /// The template of a draft: known in this slice, known in the shelf, or new.
-    fn template(&mut self, tx: &mut Tx<'_>, draft: &Draft<'_>, slots: &[Option<Decimal>]) -> Result<(u32, Arc<Template>)> {
-        let of = draft.of;
-        let present: Vec<bool> = slots.iter().enumerate().map(|(slot, number)| number.is_some() || draft.wide.iter().any(|(wide, _)| *wide == slot)).collect();
-        let key = TemplateKey {
-            series: draft.series,
-            mapping: Arc::as_ptr(&of.mapping),
-            variant: of.variant,
-            source: Arc::as_ptr(&of.source),
-            system: of.identifier.as_ref().map(|identifier| identifier.system),
-            period: of.end.is_some(),
-            offset_unknown: of.start.offset.is_none(),
-            present,
-        };
-        if let Some(made) = self.made.get(&key) {
-            return Ok(made.clone());
-        }
-        let source = Arc::as_ptr(&of.source);
-        if !self.devices.contains_key(&source) {
-            let devices = devices::of_source(tx, self.owner, &of.source)?;
-            self.devices.insert(source, devices);
-        }
-        let (device, gateway) = self.devices.get(&source).cloned().unwrap_or_default();
-        let particulars = Particulars {
-            device,
-            gateway,
-            identifier_system: key.system.map(str::to_owned),
-            period: key.period,
-            offset_unknown: key.offset_unknown,
-            present: key.present.clone(),
-        };
-        let text = Template::text(of.shape(), &particulars);
-        let hash = self.keys.index.hash("template", &[text.as_bytes()]);
-        let no = match self.templates.get(&(draft.series, hash)) {
-            Some(no) => *no,
-            None => {
-                let no = self.templates.keys().filter(|(series, _)| *series == draft.series).count() as u32;
-                let id = blocks::template_id(draft.series, no);
-                let place = crate::vault::Place { kind: "template", shelf: self.owner.shelf, id: &id, version: 1 };
-                let sealed = self.keys.body.seal_packed(self.owner.vault.chance, place, text.as_bytes())?;
-                blocks::template_insert(tx, self.owner.shelf, (draft.series, no), hash, &sealed)?;
-                self.templates.insert((draft.series, hash), no);
-                no
-            }
-        };
-        let made = (no, Arc::new(Template::read(text)?));
-        self.made.insert(key, made.clone());
-        Ok(made)
-    }
-
-    fn opened(&mut self, tx: &mut Tx<'_>, at: (u32, u32)) -> Result<Arc<Template>> {
-        if let Some(template) = self.opened.get(&at) {
-            return Ok(Arc::clone(template));
-        }
-        let template = blocks::template_open(tx, &self.keys, (self.owner.shelf, at.0, at.1))?;
-        self.opened.insert(at, Arc::clone(&template));
-        Ok(template)
     }
 
     /// One feed row and one block for everything that is new.
@@ -367,7 +309,8 @@ impl<'a> Slice<'a> {
             superseding: samples.iter().any(|sample| sample.version > 1),
         };
         let number = seq.to_be_bytes();
-        let seal = |cold: bool, bytes: &[u8]| self.keys.body.seal(vault.chance, blocks::block_place(self.owner.shelf, &number, cold), bytes);
+        let seal =
+            |cold: bool, bytes: &[u8]| self.keys.body.seal(vault.chance, blocks::block_place(self.owner.shelf, &number, cold), bytes);
         let (hot, cold) = (seal(false, &Block::encode(&samples))?, seal(true, &RecordIds::encode(&ids))?);
         blocks::block_insert(tx, NewBlock { header: &header, n: samples.len(), filter: &filter, hot, cold })
     }

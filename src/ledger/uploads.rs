@@ -53,7 +53,18 @@ pub struct Received {
 /// Reads a body to its end: `Kind::Syntax`, `Kind::Envelope`, or what the reader itself raises.
 pub fn receive(vault: &Vault, keys: &ShelfKeys, owner: Owner, body: impl Read) -> Result<Received> {
     let id = UploadId::from_random(vault.chance.bytes()?);
-    let mut tee = Tee { body, vault, keys, owner, id, hash: keys.index.stream(), segment: Vec::new(), raw: Vec::new(), bytes: 0, small: Some(Vec::new()) };
+    let mut tee = Tee {
+        body,
+        vault,
+        keys,
+        owner,
+        id,
+        hash: keys.index.stream(),
+        segment: Vec::new(),
+        raw: Vec::new(),
+        bytes: 0,
+        small: Some(Vec::new()),
+    };
     let envelope = ingest::check(&mut tee)?;
     tee.seal(true)?;
     Ok(Received { id, envelope, bytes: tee.bytes, body_hash: (tee.hash)(None), raw: tee.raw, small: tee.small })
@@ -189,7 +200,8 @@ pub fn accept(tx: &mut Tx<'_>, vault: &Vault, prepared: &Prepared, source: &str)
         sdk_version: received.envelope.sdk_version.clone(),
         sync_timestamp: received.envelope.sync_timestamp.clone(),
     };
-    let detail = keys.body.seal(vault.chance, detail_place(owner.shelf, &received.id), &serde_json::to_vec(&detail).map_err(Error::bug)?)?;
+    let detail =
+        keys.body.seal(vault.chance, detail_place(owner.shelf, &received.id), &serde_json::to_vec(&detail).map_err(Error::bug)?)?;
     let new = New {
         id: received.id,
         shelf: owner.shelf,
@@ -250,7 +262,11 @@ fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<
         let wrapped = keys::shelf_key(tx, work.owner.shelf)?.ok_or_else(|| Error::bug("an upload has no shelf"))?;
         let keys = vault.shelf(work.owner.shelf, &wrapped)?;
         let id = segment_id(work.id, counts.done, false);
-        let sealed = keys.body.seal_packed(vault.chance, Place { kind: "refusals", shelf: work.owner.shelf, id: &id, version: 1 }, &serde_json::to_vec(&refused).map_err(Error::bug)?)?;
+        let sealed = keys.body.seal_packed(
+            vault.chance,
+            Place { kind: "refusals", shelf: work.owner.shelf, id: &id, version: 1 },
+            &serde_json::to_vec(&refused).map_err(Error::bug)?,
+        )?;
         uploads::refusals_insert(tx, work.id, counts.done, &sealed)?;
     }
     uploads::progress(tx, work.id, if work.last { Stage::Completed } else { Stage::Saving }, counts)?;
@@ -263,7 +279,14 @@ fn told(item: &Item, refusal: &Refusal) -> Refused {
         Some(at) => format!("{at}: {}", refusal.reason),
         None => refusal.reason.clone(),
     };
-    Refused { list: item.list.clone(), index: item.index, kind: item.kind.clone(), code: wire.code.into(), reason, remedy: wire.remedy.into() }
+    Refused {
+        list: item.list.clone(),
+        index: item.index,
+        kind: item.kind.clone(),
+        code: wire.code.into(),
+        reason,
+        remedy: wire.remedy.into(),
+    }
 }
 
 /// Processes an upload that waits, from where it was left; also a replay of a kept body.

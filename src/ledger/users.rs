@@ -30,7 +30,12 @@ const FIELD_MAX: usize = 255;
 
 impl Fields {
     fn checked(&self) -> Result<()> {
-        for (name, value) in [("external_user_id", &self.external_user_id), ("first_name", &self.first_name), ("last_name", &self.last_name), ("email", &self.email)] {
+        for (name, value) in [
+            ("external_user_id", &self.external_user_id),
+            ("first_name", &self.first_name),
+            ("last_name", &self.last_name),
+            ("email", &self.email),
+        ] {
             let Some(value) = value else { continue };
             if value.trim().is_empty() || value.len() > FIELD_MAX || value.chars().any(char::is_control) {
                 return Err(Error::new(Kind::Unprocessable, format!("{name} must have 1 to {FIELD_MAX} printable characters")).at(name));
@@ -44,7 +49,10 @@ impl Fields {
 
     fn keys(&self, vault: &Vault) -> Keys {
         let hash = |domain: &str, text: &String| vault.index().hash(domain, &[text.as_bytes()]);
-        Keys { external: self.external_user_id.as_ref().map(|id| hash("user-external", id)), email: self.email.as_ref().map(|email| hash("user-email", &string::normal(email))) }
+        Keys {
+            external: self.external_user_id.as_ref().map(|id| hash("user-external", id)),
+            email: self.email.as_ref().map(|email| hash("user-email", &string::normal(email))),
+        }
     }
 }
 
@@ -96,7 +104,8 @@ fn adopt(tx: &mut Tx<'_>, vault: &Vault, who: (UserId, PatientId), of: (&Fields,
     if users::by_patient(tx, patient)?.is_some() {
         return Err(Error::new(Kind::Duplicate, "this Patient belongs to another user already").at("patient_id"));
     }
-    let shelf = documents::directory_find(tx, Type::Patient, &patient.0)?.ok_or_else(|| Error::new(Kind::NotFound, "there is no such Patient").at("patient_id"))?;
+    let shelf = documents::directory_find(tx, Type::Patient, &patient.0)?
+        .ok_or_else(|| Error::new(Kind::NotFound, "there is no such Patient").at("patient_id"))?;
     amend(tx, vault, key(patient, shelf), (user, of.0, of.1))?;
     Ok(shelf)
 }
@@ -166,7 +175,8 @@ pub struct Asked {
 pub fn list(tx: &mut Tx<'_>, vault: &Vault, system: &str, asked: &Asked) -> Result<(Vec<Shown>, i64)> {
     let wanted = Fields { external_user_id: asked.external_user_id.clone(), email: asked.email.clone(), ..Fields::default() };
     let hashes = wanted.keys(vault);
-    let filter = Filter { external: hashes.external, email: hashes.email, ascending: asked.ascending, offset: asked.offset, limit: asked.limit };
+    let filter =
+        Filter { external: hashes.external, email: hashes.email, ascending: asked.ascending, offset: asked.offset, limit: asked.limit };
     let (found, total) = users::list(tx, &filter)?;
     let shown = found.into_iter().map(|user| Ok(Shown { user, fields: read(tx, vault, &user, system)? })).collect::<Result<_>>()?;
     Ok((shown, total))

@@ -24,14 +24,19 @@ impl Opened<'_> {
         match criterion {
             Criterion::Id(id) => id == self.id,
             Criterion::Date(when) if param == "_lastUpdated" => when.matches(self.last_updated),
-            Criterion::Date(when) => self.rows.iter().any(|row| matches!(row, IndexRow::Date { param: p, lo, hi } if *p == param && when.matches(DateRange { lo: *lo, hi: *hi }))),
-            Criterion::Token(token) | Criterion::Identifier(token) => {
-                self.rows.iter().any(|row| matches!(row, IndexRow::Token { param: p, system, code } if *p == param && token.matches(system.as_deref(), code)))
+            Criterion::Date(when) => self.rows.iter().any(
+                |row| matches!(row, IndexRow::Date { param: p, lo, hi } if *p == param && when.matches(DateRange { lo: *lo, hi: *hi })),
+            ),
+            Criterion::Token(token) | Criterion::Identifier(token) => self.rows.iter().any(
+                |row| matches!(row, IndexRow::Token { param: p, system, code } if *p == param && token.matches(system.as_deref(), code)),
+            ),
+            Criterion::Birth { tokens, .. } => {
+                self.rows.iter().any(|row| matches!(row, IndexRow::Token { param: p, code, .. } if *p == param && tokens.contains(code)))
             }
-            Criterion::Birth { tokens, .. } => self.rows.iter().any(|row| matches!(row, IndexRow::Token { param: p, code, .. } if *p == param && tokens.contains(code))),
-            Criterion::Reference(reference) => {
-                self.rows.iter().any(|row| matches!(row, IndexRow::Reference { param: p, kind, id } if *p == param && reference.matches(kind, id)))
-            }
+            Criterion::Reference(reference) => self
+                .rows
+                .iter()
+                .any(|row| matches!(row, IndexRow::Reference { param: p, kind, id } if *p == param && reference.matches(kind, id))),
             Criterion::Text(text) => self.names(param).iter().any(|value| text.matches(value)),
         }
     }
@@ -40,7 +45,13 @@ impl Opened<'_> {
     fn names(&self, param: &str) -> Vec<&str> {
         let mut texts = Vec::new();
         for name in self.document["name"].as_array().into_iter().flatten() {
-            for (part, params) in [("family", ["family", "name"]), ("given", ["given", "name"]), ("text", ["name", ""]), ("prefix", ["name", ""]), ("suffix", ["name", ""])] {
+            for (part, params) in [
+                ("family", ["family", "name"]),
+                ("given", ["given", "name"]),
+                ("text", ["name", ""]),
+                ("prefix", ["name", ""]),
+                ("suffix", ["name", ""]),
+            ] {
                 if params.contains(&param) {
                     let value = &name[part];
                     texts.extend(value.as_str());

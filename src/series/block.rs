@@ -138,7 +138,8 @@ impl Block {
         if *format != FORMAT || n > 1 << 24 {
             return Err(Damaged);
         }
-        let (series, disc, version, template) = (columns::take(bytes, n)?, columns::take(bytes, n)?, columns::take(bytes, n)?, columns::take(bytes, n)?);
+        let (series, disc, version, template) =
+            (columns::take(bytes, n)?, columns::take(bytes, n)?, columns::take(bytes, n)?, columns::take(bytes, n)?);
         let ms = columns::take(bytes, n)?;
         let start = Times::take_rest(ms, bytes)?;
         let span = columns::take(bytes, n)?;
@@ -156,7 +157,18 @@ impl Block {
         if at != all || all > 1 << 26 {
             return Err(Damaged);
         }
-        Ok(Block { series, disc, version, template, start, span, end, first_slot, mantissa: columns::take(bytes, all)?, scale: columns::take(bytes, all)? })
+        Ok(Block {
+            series,
+            disc,
+            version,
+            template,
+            start,
+            span,
+            end,
+            first_slot,
+            mantissa: columns::take(bytes, all)?,
+            scale: columns::take(bytes, all)?,
+        })
     }
 
     pub fn len(&self) -> usize {
@@ -194,7 +206,11 @@ impl Block {
             template: self.template(row),
             start: self.start.get(row),
             end: (self.span[row] >= 0).then(|| self.end.get(row)),
-            slots: slots.map(|slot| (self.scale[slot] != NO_NUMBER).then(|| Decimal { mantissa: self.mantissa[slot], scale: self.scale[slot] as i8 })).collect(),
+            slots: slots
+                .map(|slot| {
+                    (self.scale[slot] != NO_NUMBER).then(|| Decimal { mantissa: self.mantissa[slot], scale: self.scale[slot] as i8 })
+                })
+                .collect(),
         }
     }
 
@@ -225,7 +241,10 @@ impl RecordIds {
         columns::put(&mut out, &rows.iter().map(|ids| ids.len() as i64).collect::<Vec<_>>());
         let packed: Vec<Option<[u8; 16]>> = all.iter().map(|id| packed_uuid(id)).collect();
         columns::put(&mut out, &packed.iter().map(|id| if id.is_some() { UUID } else { TEXT }).collect::<Vec<_>>());
-        columns::put(&mut out, &all.iter().zip(&packed).map(|(id, packed)| if packed.is_some() { 16 } else { id.len() as i64 }).collect::<Vec<_>>());
+        columns::put(
+            &mut out,
+            &all.iter().zip(&packed).map(|(id, packed)| if packed.is_some() { 16 } else { id.len() as i64 }).collect::<Vec<_>>(),
+        );
         for (id, packed) in all.iter().zip(&packed) {
             match packed {
                 Some(bytes) => out.extend_from_slice(bytes),
@@ -301,8 +320,16 @@ mod tests {
 
     fn sample() -> impl Strategy<Value = Sample> {
         let slot = prop::option::of((any::<i64>(), -20i8..20).prop_map(|(mantissa, scale)| Decimal { mantissa, scale }));
-        (0u32..1 << 20, 0u32..1 << 20, 1u32..9, 0u32..9, stamp(), prop::option::of((0i64..1 << 30, stamp())), prop::collection::vec(slot, 0..4)).prop_map(
-            |(series, disc, version, template, start, end, slots)| Sample {
+        (
+            0u32..1 << 20,
+            0u32..1 << 20,
+            1u32..9,
+            0u32..9,
+            stamp(),
+            prop::option::of((0i64..1 << 30, stamp())),
+            prop::collection::vec(slot, 0..4),
+        )
+            .prop_map(|(series, disc, version, template, start, end, slots)| Sample {
                 series,
                 disc,
                 version,
@@ -310,8 +337,7 @@ mod tests {
                 start,
                 end: end.map(|(span, end)| Stamp { ms: start.ms + span, ..end }),
                 slots,
-            },
-        )
+            })
     }
 
     proptest! {

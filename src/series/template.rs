@@ -103,7 +103,7 @@ impl Template {
         let mut out = String::with_capacity(self.text.len() + 200);
         let mut pieces = self.text.split(HOLE);
         out.push_str(pieces.next().unwrap_or(""));
-        while let Some(piece) = pieces.next() {
+        for piece in pieces {
             let (letter, rest) = piece.split_at_checked(1).unwrap_or((piece, ""));
             match letter {
                 "i" => out.push_str(with.id),
@@ -216,8 +216,8 @@ fn facts(text: &str) -> Option<Facts> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fhir::shape::{Component, Unit};
     use crate::fhir::decimal::Decimal;
+    use crate::fhir::shape::{Component, Unit};
     use crate::fhir::stamp::Stamp;
 
     fn coding(system: &str, code: &str) -> Coding {
@@ -225,7 +225,13 @@ mod tests {
     }
 
     fn shape(value: ValueShape) -> Shape {
-        Shape { source: "urn:firth:mapping:t@1.0.0".into(), profiles: vec![], categories: vec![coding("c", "vital-signs")], codes: vec![coding("l", "1-8")], value }
+        Shape {
+            source: "urn:firth:mapping:t@1.0.0".into(),
+            profiles: vec![],
+            categories: vec![coding("c", "vital-signs")],
+            codes: vec![coding("l", "1-8")],
+            value,
+        }
     }
 
     fn unit() -> Unit {
@@ -233,12 +239,26 @@ mod tests {
     }
 
     fn rendered(shape: &Shape, present: Vec<bool>, slots: Vec<Option<Decimal>>) -> Value {
-        let of = Particulars { device: Some("Device/d".into()), gateway: None, identifier_system: Some("urn:x".into()), period: false, offset_unknown: true, present };
+        let of = Particulars {
+            device: Some("Device/d".into()),
+            gateway: None,
+            identifier_system: Some("urn:x".into()),
+            period: false,
+            offset_unknown: true,
+            present,
+        };
         let template = Template::read(Template::text(shape, &of)).unwrap();
         let start = Stamp::parse("2026-02-24T08:30:00.5Z", None).unwrap();
         let sample = Sample { series: 0, disc: 0, version: 2, template: 0, start, end: None, slots };
         let ids = ["a\"b".to_owned(), "c".to_owned()];
-        let text = template.render(&Filling { id: "i1", patient: "p1", last_updated: "2026-01-01T00:00:00Z", record_ids: &ids, sample: &sample, wide: &[] });
+        let text = template.render(&Filling {
+            id: "i1",
+            patient: "p1",
+            last_updated: "2026-01-01T00:00:00Z",
+            record_ids: &ids,
+            sample: &sample,
+            wide: &[],
+        });
         assert!(!text.contains('\u{1}'), "{text}");
         serde_json::from_str(&text).unwrap()
     }
@@ -246,9 +266,15 @@ mod tests {
     #[test]
     fn every_hole_is_filled() {
         let json = rendered(&shape(ValueShape::Quantity(unit())), vec![true], vec![Some(Decimal { mantissa: 7210, scale: 2 })]);
-        assert_eq!(json["valueQuantity"].to_string(), r#"{"value":72.10,"unit":"beats/minute","system":"http://unitsofmeasure.org","code":"/min"}"#);
+        assert_eq!(
+            json["valueQuantity"].to_string(),
+            r#"{"value":72.10,"unit":"beats/minute","system":"http://unitsofmeasure.org","code":"/min"}"#
+        );
         assert_eq!(json["identifier"].to_string(), r#"[{"system":"urn:x","value":"a\"b"},{"system":"urn:x","value":"c"}]"#);
-        assert_eq!((json["id"].as_str(), json["status"].as_str(), json["meta"]["versionId"].as_str()), (Some("i1"), Some("amended"), Some("2")));
+        assert_eq!(
+            (json["id"].as_str(), json["status"].as_str(), json["meta"]["versionId"].as_str()),
+            (Some("i1"), Some("amended"), Some("2"))
+        );
         assert_eq!(json["effectiveDateTime"], "2026-02-24T08:30:00.5Z");
         assert_eq!(json["subject"]["reference"], "Patient/p1");
     }
@@ -256,7 +282,11 @@ mod tests {
     #[test]
     fn a_missing_half_says_why() {
         let component = |code: &str| Component { codes: vec![coding("l", code)], unit: unit() };
-        let json = rendered(&shape(ValueShape::Components(vec![component("s"), component("d")])), vec![false, true], vec![None, Some(Decimal { mantissa: 80, scale: 0 })]);
+        let json = rendered(
+            &shape(ValueShape::Components(vec![component("s"), component("d")])),
+            vec![false, true],
+            vec![None, Some(Decimal { mantissa: 80, scale: 0 })],
+        );
         assert_eq!(json["component"][0]["dataAbsentReason"]["coding"][0]["code"], "unknown");
         assert_eq!(json["component"][1]["valueQuantity"]["value"].to_string(), "80");
     }

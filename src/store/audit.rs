@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::schema::{audit_block, audit_index, audit_pending};
 use super::Tx;
+use super::schema::{audit_block, audit_index, audit_pending};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::Shelf;
@@ -155,9 +155,17 @@ pub fn index_page(tx: &mut Tx<'_>, window: &Window) -> Result<Vec<IndexRow>> {
             if let Some((at, entry, patient)) = &window.after {
                 let (entry, patient) = (entry.as_slice(), patient.as_slice());
                 query = if window.descending {
-                    query.filter(dsl::recorded.lt(*at).or(dsl::recorded.eq(*at).and(dsl::entry.lt(entry).or(dsl::entry.eq(entry).and(dsl::patient.lt(patient))))))
+                    query.filter(
+                        dsl::recorded
+                            .lt(*at)
+                            .or(dsl::recorded.eq(*at).and(dsl::entry.lt(entry).or(dsl::entry.eq(entry).and(dsl::patient.lt(patient))))),
+                    )
                 } else {
-                    query.filter(dsl::recorded.gt(*at).or(dsl::recorded.eq(*at).and(dsl::entry.gt(entry).or(dsl::entry.eq(entry).and(dsl::patient.gt(patient))))))
+                    query.filter(
+                        dsl::recorded
+                            .gt(*at)
+                            .or(dsl::recorded.eq(*at).and(dsl::entry.gt(entry).or(dsl::entry.eq(entry).and(dsl::patient.gt(patient))))),
+                    )
                 };
             }
             query = if window.descending {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::prelude::*;
 
-use super::schema::{block, feed, sample_override, series, template};
 use super::Tx;
+use super::schema::{block, feed, sample_override, series, template};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{Address, Shelf};
@@ -22,25 +22,32 @@ pub enum FeedKind {
 
 /// All series of a shelf: number and identity hash.
 pub fn series_all(tx: &mut Tx<'_>, shelf: Shelf) -> Result<Vec<(u32, i64)>> {
-    let rows: Vec<(i32, i64)> = on!(tx, c => series::table.filter(series::shelf.eq(shelf.0)).select((series::series_no, series::identity_hash)).load(*c))?;
+    let rows: Vec<(i32, i64)> =
+        on!(tx, c => series::table.filter(series::shelf.eq(shelf.0)).select((series::series_no, series::identity_hash)).load(*c))?;
     Ok(rows.into_iter().map(|(no, hash)| (no as u32, hash)).collect())
 }
 
 pub fn series_insert(tx: &mut Tx<'_>, shelf: Shelf, no: u32, identity: (i64, Vec<u8>)) -> Result<()> {
-    let row = (series::shelf.eq(shelf.0), series::series_no.eq(no as i32), series::identity_hash.eq(identity.0), series::sealed.eq(identity.1));
+    let row =
+        (series::shelf.eq(shelf.0), series::series_no.eq(no as i32), series::identity_hash.eq(identity.0), series::sealed.eq(identity.1));
     on!(tx, c => diesel::insert_into(series::table).values(row).execute(*c))?;
     Ok(())
 }
 
 /// Every template of a shelf: (series, number, hash of its text).
 pub fn templates_all(tx: &mut Tx<'_>, shelf: Shelf) -> Result<Vec<(u32, u32, i64)>> {
-    let rows: Vec<(i32, i32, i64)> =
-        on!(tx, c => template::table.filter(template::shelf.eq(shelf.0)).select((template::series_no, template::template_no, template::text_hash)).load(*c))?;
+    let rows: Vec<(i32, i32, i64)> = on!(tx, c => template::table.filter(template::shelf.eq(shelf.0)).select((template::series_no, template::template_no, template::text_hash)).load(*c))?;
     Ok(rows.into_iter().map(|(series, no, hash)| (series as u32, no as u32, hash)).collect())
 }
 
 pub fn template_insert(tx: &mut Tx<'_>, shelf: Shelf, at: (u32, u32), hash: i64, sealed: &[u8]) -> Result<()> {
-    let row = (template::shelf.eq(shelf.0), template::series_no.eq(at.0 as i32), template::template_no.eq(at.1 as i32), template::text_hash.eq(hash), template::sealed.eq(sealed));
+    let row = (
+        template::shelf.eq(shelf.0),
+        template::series_no.eq(at.0 as i32),
+        template::template_no.eq(at.1 as i32),
+        template::text_hash.eq(hash),
+        template::sealed.eq(sealed),
+    );
     on!(tx, c => diesel::insert_into(template::table).values(row).execute(*c))?;
     Ok(())
 }
@@ -74,7 +81,8 @@ impl Templates {
 /// Reads and opens one template.
 pub fn template_open(tx: &mut Tx<'_>, keys: &ShelfKeys, at: (Shelf, u32, u32)) -> Result<Arc<Template>> {
     let (shelf, series_no, template_no) = at;
-    let sealed: Vec<u8> = on!(tx, c => template::table.find((shelf.0, series_no as i32, template_no as i32)).select(template::sealed).first(*c))?;
+    let sealed: Vec<u8> =
+        on!(tx, c => template::table.find((shelf.0, series_no as i32, template_no as i32)).select(template::sealed).first(*c))?;
     let place = Place { kind: "template", shelf, id: &template_id(series_no, template_no), version: 1 };
     let text = String::from_utf8(keys.body.open_packed(place, &sealed)?).map_err(Error::bug)?;
     Ok(Arc::new(Template::read(text)?))
@@ -82,7 +90,13 @@ pub fn template_open(tx: &mut Tx<'_>, keys: &ShelfKeys, at: (Shelf, u32, u32)) -
 
 /// The arrival of a change; answers its place in the feed.
 pub fn feed_insert(tx: &mut Tx<'_>, shelf: Shelf, kind: FeedKind, bloom: u64) -> Result<i64> {
-    let row = (feed::committed_at.eq(tx.committed_at()), feed::shelf.eq(shelf.0), feed::kind.eq(kind as i16), feed::bloom.eq(bloom as i64), feed::extent.eq(Vec::<u8>::new()));
+    let row = (
+        feed::committed_at.eq(tx.committed_at()),
+        feed::shelf.eq(shelf.0),
+        feed::kind.eq(kind as i16),
+        feed::bloom.eq(bloom as i64),
+        feed::extent.eq(Vec::<u8>::new()),
+    );
     on!(tx, c => diesel::insert_into(feed::table).values(row).returning(feed::seq).get_result(*c))
 }
 
@@ -143,16 +157,27 @@ pub fn fingerprint(keys: &ShelfKeys, record: &str) -> u32 {
 }
 
 type FilterRow = (i64, i64, i64, Vec<u8>);
+/// A block's seq, its window of starts, and the sorted fingerprints of its records.
+pub type Prints = (i64, (Millis, Millis), Vec<u32>);
 
 /// For each block of the shelf, newest first: seq, its window of starts, its fingerprints.
-pub fn filters(tx: &mut Tx<'_>, shelf: Shelf) -> Result<Vec<(i64, (Millis, Millis), Vec<u32>)>> {
+pub fn filters(tx: &mut Tx<'_>, shelf: Shelf) -> Result<Vec<Prints>> {
     let rows: Vec<FilterRow> = on!(tx, c => block::table
         .filter(block::shelf.eq(shelf.0))
         .select((block::seq, block::start_lo, block::start_hi, block::filter))
         .order(block::seq.desc())
         .load(*c))?;
-    let prints = |bytes: Vec<u8>| bytes.as_chunks::<4>().0.iter().map(|chunk| u32::from_be_bytes(*chunk)).collect();
-    Ok(rows.into_iter().map(|(seq, lo, hi, bytes)| (seq, (lo, hi), prints(bytes))).collect())
+    Ok(rows.into_iter().map(|(seq, lo, hi, bytes)| (seq, (lo, hi), prints(&bytes))).collect())
+}
+
+/// The sorted fingerprints of one block.
+pub fn filter(tx: &mut Tx<'_>, shelf: Shelf, seq: i64) -> Result<Vec<u32>> {
+    let bytes: Vec<u8> = on!(tx, c => block::table.find((shelf.0, seq)).select(block::filter).first(*c))?;
+    Ok(prints(&bytes))
+}
+
+fn prints(bytes: &[u8]) -> Vec<u32> {
+    bytes.as_chunks::<4>().0.iter().map(|chunk| u32::from_be_bytes(*chunk)).collect()
 }
 
 /// Blocks of the shelf in which some sample starts at this millisecond, newest first.
@@ -166,8 +191,16 @@ pub fn covering(tx: &mut Tx<'_>, shelf: Shelf, start: Millis) -> Result<Vec<Head
 }
 
 pub(super) type HeaderRow = (i64, i64, i64, i64, i64, i64, i64, bool);
-pub(super) const HEADER: (block::shelf, block::seq, block::committed_at, block::start_lo, block::start_hi, block::end_hi, block::bloom, block::superseding) =
-    (block::shelf, block::seq, block::committed_at, block::start_lo, block::start_hi, block::end_hi, block::bloom, block::superseding);
+pub(super) const HEADER: (
+    block::shelf,
+    block::seq,
+    block::committed_at,
+    block::start_lo,
+    block::start_hi,
+    block::end_hi,
+    block::bloom,
+    block::superseding,
+) = (block::shelf, block::seq, block::committed_at, block::start_lo, block::start_hi, block::end_hi, block::bloom, block::superseding);
 
 impl Header {
     pub(super) fn from_row(row: HeaderRow) -> Header {

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::schema::{app, credential, credential_patient};
 use super::Tx;
+use super::schema::{app, credential, credential_patient};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::id::{GrantId, PatientId, UserId};
@@ -36,7 +36,18 @@ type Row = (Vec<u8>, Vec<u8>, i16, i16, String, Option<Vec<u8>>, i64, Option<i64
 fn read(row: Row) -> Result<Credential> {
     let (id, family, kind, role, scopes, user, issued_at, expires_at, used_at, revoked_at) = row;
     let user = user.map(|user| UserId::from_slice(&user)).transpose()?;
-    Ok(Credential { id: GrantId::from_slice(&id)?, family: GrantId::from_slice(&family)?, kind, role, scopes, user, issued_at, expires_at, used_at, revoked_at })
+    Ok(Credential {
+        id: GrantId::from_slice(&id)?,
+        family: GrantId::from_slice(&family)?,
+        kind,
+        role,
+        scopes,
+        user,
+        issued_at,
+        expires_at,
+        used_at,
+        revoked_at,
+    })
 }
 
 macro_rules! columns {
@@ -58,9 +69,17 @@ macro_rules! columns {
 
 pub fn insert(tx: &mut Tx<'_>, secret: &[u8; 32], new: &Credential, patients: &[PatientId]) -> Result<()> {
     let row = (
-        (credential::secret.eq(secret.as_slice()), credential::credential_.eq(new.id.0.as_slice()), credential::family.eq(new.family.0.as_slice())),
+        (
+            credential::secret.eq(secret.as_slice()),
+            credential::credential_.eq(new.id.0.as_slice()),
+            credential::family.eq(new.family.0.as_slice()),
+        ),
         (credential::kind.eq(new.kind), credential::role.eq(new.role), credential::scopes.eq(&new.scopes)),
-        (credential::user_id.eq(new.user.map(|user| user.0.to_vec())), credential::issued_at.eq(new.issued_at), credential::expires_at.eq(new.expires_at)),
+        (
+            credential::user_id.eq(new.user.map(|user| user.0.to_vec())),
+            credential::issued_at.eq(new.issued_at),
+            credential::expires_at.eq(new.expires_at),
+        ),
     );
     on!(tx, c => diesel::insert_into(credential::table).values(row).execute(*c))?;
     for patient in patients {
@@ -85,7 +104,8 @@ pub fn patients(tx: &mut Tx<'_>, id: GrantId) -> Result<Vec<PatientId>> {
 }
 
 pub fn list(tx: &mut Tx<'_>) -> Result<Vec<Credential>> {
-    let rows: Vec<Row> = on!(tx, c => credential::table.select(columns!()).order((credential::issued_at, credential::credential_)).load(*c))?;
+    let rows: Vec<Row> =
+        on!(tx, c => credential::table.select(columns!()).order((credential::issued_at, credential::credential_)).load(*c))?;
     rows.into_iter().map(read).collect()
 }
 

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::schema::{meta, patient_shelf, shelf, store_key};
 use super::Tx;
+use super::schema::{meta, patient_shelf, shelf, store_key};
 use crate::error::{Error, Result};
 use crate::id::{PatientId, Shelf};
 use crate::vault::Kept;

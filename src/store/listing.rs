@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::Tx;
-use super::documents::{Ask, Found, Order, body_place, find};
+use super::document_search::{Ask, Found, Order, find};
+use super::documents::body_place;
 use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -106,7 +107,11 @@ impl<'a> Listing<'a> {
         self.ended = found.len() < BATCH as usize;
         self.opened += found.len();
         if self.opened > CANDIDATES {
-            return Err(Error::new(crate::error::Kind::TooCostly, "more than 10,000 resources would have to be opened; add identifier, patient or _id").at("patient"));
+            return Err(Error::new(
+                crate::error::Kind::TooCostly,
+                "more than 10,000 resources would have to be opened; add identifier, patient or _id",
+            )
+            .at("patient"));
         }
         for row in found {
             let id: [u8; 16] = row.id.as_slice().try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
@@ -129,9 +134,20 @@ impl<'a> Listing<'a> {
         let document: Value = serde_json::from_str(&json).map_err(Error::bug)?;
         let text_id = document["id"].as_str().unwrap_or_default().to_owned();
         let rows = index(self.look.query.resource, &document);
-        let opened = Opened { id: &text_id, document: &document, rows: &rows, last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 } };
+        let opened = Opened {
+            id: &text_id,
+            document: &document,
+            rows: &rows,
+            last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 },
+        };
         let answers = row.committed_at <= self.look.horizon && self.look.query.filters.iter().all(|filter| opened.answers(filter));
-        Ok(answers.then(|| Item { resource: self.look.query.resource.name(), id: text_id.clone(), json, shelf, committed_at: row.committed_at }))
+        Ok(answers.then(|| Item {
+            resource: self.look.query.resource.name(),
+            id: text_id.clone(),
+            json,
+            shelf,
+            committed_at: row.committed_at,
+        }))
     }
 }
 

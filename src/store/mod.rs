@@ -24,6 +24,7 @@ mod sqlite;
 pub mod audit;
 pub mod blocks;
 pub mod credentials;
+pub mod document_search;
 pub mod documents;
 pub mod keys;
 pub mod listing;
@@ -47,7 +48,9 @@ pub fn migrate_postgres(url: &str, dry_run: bool) -> crate::error::Result<Vec<St
 pub(in crate::store) fn failed(e: Diesel) -> Error {
     match &e {
         Diesel::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Error::new(Kind::Conflict, "it exists already").because(e),
-        Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ClosedConnection, _) => Error::new(Kind::Busy, "the database is busy").because(e),
+        Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ClosedConnection, _) => {
+            Error::new(Kind::Busy, "the database is busy").because(e)
+        }
         Diesel::DatabaseError(_, info) if starved(info.message()) => Error::new(Kind::Busy, "the data cannot be stored now").because(e),
         _ => Error::bug(e),
     }
@@ -55,7 +58,16 @@ pub(in crate::store) fn failed(e: Diesel) -> Error {
 
 /// Conditions of the machine that pass: the client is told to come back, and loses nothing.
 fn starved(message: &str) -> bool {
-    ["disk is full", "database is locked", "disk I/O error", "readonly database", "No space left", "deadlock detected", "canceling statement", "could not resize"]
-        .iter()
-        .any(|text| message.contains(text))
+    [
+        "disk is full",
+        "database is locked",
+        "disk I/O error",
+        "readonly database",
+        "No space left",
+        "deadlock detected",
+        "canceling statement",
+        "could not resize",
+    ]
+    .iter()
+    .any(|text| message.contains(text))
 }

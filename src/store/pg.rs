@@ -18,29 +18,33 @@ use crate::vault::Vault;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 /// Write transactions are found by this name when the horizon is computed.
-const NAME: &str = "firth";
-const CONNECTIONS: u32 = 16;
+const NAME: &str = "firth-write";
+/// Readers have another name: an old snapshot that only reads holds nothing back.
+const READER: &str = "firth-read";
+const WRITERS: u32 = 12;
+const READERS: u32 = 8;
 const ATTEMPTS: u32 = 4;
 
 #[derive(Debug)]
-struct Session;
+struct Session(&'static str);
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
     fn on_acquire(&self, conn: &mut PgConnection) -> std::result::Result<(), diesel::r2d2::Error> {
-        prepare(conn).map_err(diesel::r2d2::Error::QueryError)
+        prepare(conn, self.0).map_err(diesel::r2d2::Error::QueryError)
     }
 }
 
-fn prepare(conn: &mut PgConnection) -> diesel::QueryResult<()> {
+fn prepare(conn: &mut PgConnection, name: &str) -> diesel::QueryResult<()> {
     conn.batch_execute(&format!(
-        "SET application_name = '{NAME}'; SET statement_timeout = '10s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on;"
+        "SET application_name = '{name}'; SET statement_timeout = '10s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on;"
     ))
 }
 
 #[derive(Clone)]
 pub struct Pool {
     url: String,
-    pool: diesel::r2d2::Pool<ConnectionManager<PgConnection>>,
+    writers: diesel::r2d2::Pool<ConnectionManager<PgConnection>>,
+    readers: diesel::r2d2::Pool<ConnectionManager<PgConnection>>,
 }
 
 impl Pool {
@@ -50,21 +54,26 @@ impl Pool {
         let known = sqlite::migrations_known(&MIGRATIONS)?;
         let applied: Vec<String> = conn.applied_migrations().map_err(Error::bug)?.iter().map(ToString::to_string).collect();
         if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
-            return Err(Error::new(Kind::Schema, format!("the database has schema {newer}, which this binary does not know; run the binary that made it")));
+            return Err(Error::new(
+                Kind::Schema,
+                format!("the database has schema {newer}, which this binary does not know; run the binary that made it"),
+            ));
         }
         if applied.len() < known.len() {
             return Err(Error::new(Kind::Schema, "the database's schema is older than this binary; run: firth migrate"));
         }
         durable(&mut conn)?;
-        let pool = diesel::r2d2::Pool::builder()
-            .max_size(CONNECTIONS)
-            .min_idle(Some(1))
-            .test_on_check_out(false)
-            .connection_timeout(Duration::from_secs(1))
-            .connection_customizer(Box::new(Session))
-            .build(ConnectionManager::new(url))
-            .map_err(|e| Error::new(Kind::Unreachable, format!("PostgreSQL does not answer: {e}")))?;
-        Ok(Pool { url: url.into(), pool })
+        let pool = |size, name| {
+            diesel::r2d2::Pool::builder()
+                .max_size(size)
+                .min_idle(Some(1))
+                .test_on_check_out(false)
+                .connection_timeout(Duration::from_secs(1))
+                .connection_customizer(Box::new(Session(name)))
+                .build(ConnectionManager::new(url))
+                .map_err(|e| Error::new(Kind::Unreachable, format!("PostgreSQL does not answer: {e}")))
+        };
+        Ok(Pool { url: url.into(), writers: pool(WRITERS, NAME)?, readers: pool(READERS, READER)? })
     }
 
     /// Brings the schema up to date; answers the names of what was applied, or would be with `dry_run`.
@@ -84,14 +93,16 @@ impl Pool {
         loop {
             attempt += 1;
             match self.attempt(seal, work) {
-                Err(e) if e.kind == Kind::Busy && attempt < ATTEMPTS => thread::sleep(Duration::from_millis(u64::from(attempt * attempt) * 7)),
+                Err(e) if e.kind == Kind::Busy && attempt < ATTEMPTS => {
+                    thread::sleep(Duration::from_millis(u64::from(attempt * attempt) * 7))
+                }
                 outcome => return outcome,
             }
         }
     }
 
     fn attempt<T>(&self, seal: Option<(&Vault, &[u8; 8])>, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut conn = self.get()?;
+        let mut conn = self.writers.get().map_err(|e| Error::new(Kind::Busy, "no database connection is free").because(e))?;
         conn.transaction::<T, Failure, _>(|conn| {
             let at: Stamp = sql_query("SELECT (extract(epoch FROM transaction_timestamp()) * 1000)::bigint AS at").get_result(conn)?;
             let mut tx = Tx::new(Conn::Pg(conn), at.at);
@@ -108,8 +119,8 @@ impl Pool {
         })
     }
 
-    fn get(&self) -> Result<diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>> {
-        self.pool.get().map_err(|e| Error::new(Kind::Busy, "no database connection is free").because(e))
+    fn reader(&self) -> Result<diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>> {
+        self.readers.get().map_err(|e| Error::new(Kind::Busy, "no database connection is free").because(e))
     }
 }
 
@@ -138,14 +149,20 @@ struct Settings {
 
 fn connect(url: &str) -> Result<PgConnection> {
     local_only(url)?;
-    let mut conn = PgConnection::establish(url).map_err(|e| Error::new(Kind::Unreachable, format!("PostgreSQL does not answer: {}", e.to_string().trim().replace('\n', " "))))?;
-    prepare(&mut conn).map_err(failed)?;
+    let mut conn = PgConnection::establish(url)
+        .map_err(|e| Error::new(Kind::Unreachable, format!("PostgreSQL does not answer: {}", e.to_string().trim().replace('\n', " "))))?;
+    prepare(&mut conn, NAME).map_err(failed)?;
     Ok(conn)
 }
 
 /// This build has no TLS for PostgreSQL, so the connection must not leave the machine.
 fn local_only(url: &str) -> Result<()> {
-    let refused = || Error::new(Kind::Setting, "this build reaches PostgreSQL over a Unix socket or loopback only (it has no TLS for it); put host=/run/postgresql or 127.0.0.1 into FIRTH_DATABASE_URL");
+    let refused = || {
+        Error::new(
+            Kind::Setting,
+            "this build reaches PostgreSQL over a Unix socket or loopback only (it has no TLS for it); put host=/run/postgresql or 127.0.0.1 into FIRTH_DATABASE_URL",
+        )
+    };
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let query = rest.split_once('?').map_or("", |(_, query)| query);
     let authority = rest.split(['/', '?']).next().unwrap_or("");
@@ -163,7 +180,9 @@ fn local_only(url: &str) -> Result<()> {
 
 /// A 2xx means durable, so a server that does not flush is refused.
 fn durable(conn: &mut PgConnection) -> Result<()> {
-    let settings: Settings = sql_query("SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off' AS ok").get_result(conn).map_err(failed)?;
+    let settings: Settings = sql_query("SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off' AS ok")
+        .get_result(conn)
+        .map_err(failed)?;
     if settings.ok { Ok(()) } else { Err(Error::new(Kind::Setting, "PostgreSQL runs with fsync or synchronous_commit off; turn both on")) }
 }
 
@@ -179,7 +198,7 @@ impl Postgres {
     }
 
     pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut conn = self.pool.get()?;
+        let mut conn = self.pool.reader()?;
         conn.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(failed)?;
         let outcome = work(&mut Tx::new(Conn::Pg(&mut conn), 0));
         conn.batch_execute("ROLLBACK").map_err(failed)?;
@@ -196,7 +215,7 @@ impl Postgres {
 
     /// Older than the oldest write transaction that is still open: what a feed shows up to here is complete.
     pub fn horizon(&self) -> Result<Millis> {
-        let mut conn = self.pool.get()?;
+        let mut conn = self.pool.reader()?;
         let at: Stamp = sql_query(format!(
             "SELECT least((extract(epoch FROM clock_timestamp()) * 1000)::bigint,
                 coalesce((SELECT min((extract(epoch FROM xact_start) * 1000)::bigint) FROM pg_stat_activity

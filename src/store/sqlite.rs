@@ -59,7 +59,10 @@ fn migrate(conn: &mut SqliteConnection, migrations: EmbeddedMigrations, path: &P
     let known = migrations_known(&migrations)?;
     let applied = conn.applied_migrations().map_err(Error::bug)?;
     if let Some(newer) = applied.iter().map(ToString::to_string).find(|version| !known.contains(version)) {
-        return Err(Error::new(Kind::Schema, format!("{} has schema {newer}, which this binary does not know; run the binary that made it", path.display())));
+        return Err(Error::new(
+            Kind::Schema,
+            format!("{} has schema {newer}, which this binary does not know; run the binary that made it", path.display()),
+        ));
     }
     conn.run_pending_migrations(migrations).map_err(Error::bug)?;
     Ok(())
@@ -107,7 +110,12 @@ pub struct Sqlite {
 impl Sqlite {
     pub fn start(files: Files, vault: Arc<Vault>, node: [u8; 8], clock: Clock) -> Result<Sqlite> {
         let (jobs, queue) = channel::<Job>();
-        let sqlite = Sqlite { readers: readers(&files.main_path)?, audit_readers: readers(&files.audit_path)?, audit_path: files.audit_path.clone(), jobs };
+        let sqlite = Sqlite {
+            readers: readers(&files.main_path)?,
+            audit_readers: readers(&files.audit_path)?,
+            audit_path: files.audit_path.clone(),
+            jobs,
+        };
         let writer = Writer { conn: files.main, vault, node, clock, last: 0 };
         thread::Builder::new().name("firth-writer".into()).spawn(move || writer.run(&queue)).map_err(Error::bug)?;
         for path in [files.main_path, files.audit_path] {
@@ -213,7 +221,7 @@ fn checkpoint(path: &Path) {
     while path.exists() {
         thread::sleep(Duration::from_millis(500));
         turns += 1;
-        let mode = if turns % 20 == 0 { "PRAGMA wal_checkpoint(RESTART)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
+        let mode = if turns.is_multiple_of(20) { "PRAGMA wal_checkpoint(RESTART)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
         if let Err(e) = conn.batch_execute(mode) {
             tracing::debug!(error = %e, "checkpoint put off");
         }

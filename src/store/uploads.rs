@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::schema::{job, raw_segment, upload, upload_refusal};
 use super::Tx;
+use super::schema::{job, raw_segment, upload, upload_refusal};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{Shelf, UploadId, UserId};
@@ -21,7 +21,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [Stage; 7] = [Stage::Queued, Stage::Started, Stage::Processing, Stage::Saving, Stage::Completed, Stage::Failed, Stage::Cancelled];
+    const ALL: [Stage; 7] =
+        [Stage::Queued, Stage::Started, Stage::Processing, Stage::Saving, Stage::Completed, Stage::Failed, Stage::Cancelled];
 
     pub const fn word(self) -> &'static str {
         match self {
@@ -75,15 +76,24 @@ pub struct New<'a> {
 
 /// The upload of the same bytes for the same shelf, while its row exists.
 pub fn by_body(tx: &mut Tx<'_>, shelf: Shelf, body_hash: &[u8; 32]) -> Result<Option<UploadId>> {
-    let id: Option<Vec<u8>> =
-        on!(tx, c => upload::table.filter(upload::shelf.eq(shelf.0).and(upload::body_hash.eq(body_hash.as_slice()))).select(upload::upload_).first(*c).optional())?;
+    let id: Option<Vec<u8>> = on!(tx, c => upload::table.filter(upload::shelf.eq(shelf.0).and(upload::body_hash.eq(body_hash.as_slice()))).select(upload::upload_).first(*c).optional())?;
     id.map(|id| UploadId::from_slice(&id)).transpose()
 }
 
 pub fn accept(tx: &mut Tx<'_>, new: &New<'_>) -> Result<()> {
     let row = (
-        (upload::upload_.eq(new.id.0.as_slice()), upload::shelf.eq(new.shelf.0), upload::user_id.eq(new.user.0.as_slice()), upload::body_hash.eq(new.body_hash.as_slice())),
-        (upload::stage.eq(Stage::Queued as i16), upload::accepted_at.eq(tx.committed_at()), upload::items.eq(new.items as i32), upload::done.eq(0)),
+        (
+            upload::upload_.eq(new.id.0.as_slice()),
+            upload::shelf.eq(new.shelf.0),
+            upload::user_id.eq(new.user.0.as_slice()),
+            upload::body_hash.eq(new.body_hash.as_slice()),
+        ),
+        (
+            upload::stage.eq(Stage::Queued as i16),
+            upload::accepted_at.eq(tx.committed_at()),
+            upload::items.eq(new.items as i32),
+            upload::done.eq(0),
+        ),
         (upload::stored.eq(0), upload::unchanged.eq(0), upload::corrected.eq(0), upload::refused.eq(0), upload::detail.eq(new.detail)),
     );
     on!(tx, c => diesel::insert_into(upload::table).values(row).execute(*c))?;
@@ -110,9 +120,26 @@ pub fn get(tx: &mut Tx<'_>, id: UploadId) -> Result<Option<Upload>> {
     );
     let row: Option<Row> = on!(tx, c => upload::table.find(id.0.as_slice()).select(columns).first(*c).optional())?;
     let Some((id, shelf, user, stage, accepted_at, started_at, ended_at, n, detail)) = row else { return Ok(None) };
-    let counts = Counts { items: n.0 as u32, done: n.1 as u32, stored: n.2 as u32, unchanged: n.3 as u32, corrected: n.4 as u32, refused: n.5 as u32 };
+    let counts = Counts {
+        items: n.0 as u32,
+        done: n.1 as u32,
+        stored: n.2 as u32,
+        unchanged: n.3 as u32,
+        corrected: n.4 as u32,
+        refused: n.5 as u32,
+    };
     let stage = Stage::ALL.into_iter().find(|known| *known as i16 == stage).ok_or_else(|| Error::bug("an upload has an unknown stage"))?;
-    Ok(Some(Upload { id: UploadId::from_slice(&id)?, shelf: Shelf(shelf), user: UserId::from_slice(&user)?, stage, accepted_at, started_at, ended_at, counts, detail }))
+    Ok(Some(Upload {
+        id: UploadId::from_slice(&id)?,
+        shelf: Shelf(shelf),
+        user: UserId::from_slice(&user)?,
+        stage,
+        accepted_at,
+        started_at,
+        ended_at,
+        counts,
+        detail,
+    }))
 }
 
 /// Uploads that have a raw body, oldest first: what a replay goes through.
@@ -126,8 +153,18 @@ pub fn progress(tx: &mut Tx<'_>, id: UploadId, stage: Stage, counts: Counts) -> 
     let at = tx.committed_at();
     let ended = matches!(stage, Stage::Completed | Stage::Failed | Stage::Cancelled).then_some(at);
     let columns = (
-        (upload::stage.eq(stage as i16), upload::ended_at.eq(ended), upload::items.eq(counts.items as i32), upload::done.eq(counts.done as i32)),
-        (upload::stored.eq(counts.stored as i32), upload::unchanged.eq(counts.unchanged as i32), upload::corrected.eq(counts.corrected as i32), upload::refused.eq(counts.refused as i32)),
+        (
+            upload::stage.eq(stage as i16),
+            upload::ended_at.eq(ended),
+            upload::items.eq(counts.items as i32),
+            upload::done.eq(counts.done as i32),
+        ),
+        (
+            upload::stored.eq(counts.stored as i32),
+            upload::unchanged.eq(counts.unchanged as i32),
+            upload::corrected.eq(counts.corrected as i32),
+            upload::refused.eq(counts.refused as i32),
+        ),
     );
     on!(tx, c => diesel::update(upload::table.find(id.0.as_slice())).set(columns).execute(*c))?;
     on!(tx, c => diesel::update(upload::table.find(id.0.as_slice()).filter(upload::started_at.is_null())).set(upload::started_at.eq(at)).execute(*c))?;
@@ -186,7 +223,11 @@ pub fn job_insert(tx: &mut Tx<'_>, kind: i16, subject: &[u8], run_at: Millis) ->
 
 /// Takes the next job that is due and holds it until `until`, so that a crash gives it back.
 pub fn job_claim(tx: &mut Tx<'_>, now: Millis, until: Millis) -> Result<Option<JobRow>> {
-    let due = job::table.filter(job::run_at.le(now)).order((job::run_at, job::job_)).select((job::job_, job::kind, job::subject, job::attempts)).limit(1);
+    let due = job::table
+        .filter(job::run_at.le(now))
+        .order((job::run_at, job::job_))
+        .select((job::job_, job::kind, job::subject, job::attempts))
+        .limit(1);
     let row: Option<(i64, i16, Vec<u8>, i32)> = match &mut tx.conn {
         super::Conn::Sqlite(c) => due.first(*c).optional(),
         super::Conn::Pg(c) => due.for_update().skip_locked().first(*c).optional(),
@@ -219,7 +260,14 @@ pub fn reset(tx: &mut Tx<'_>, id: UploadId) -> Result<()> {
         return Ok(());
     }
     on!(tx, c => diesel::delete(upload_refusal::table.filter(upload_refusal::upload.eq(id.0.as_slice()))).execute(*c))?;
-    let zero = (upload::done.eq(0), upload::stored.eq(0), upload::unchanged.eq(0), upload::corrected.eq(0), upload::refused.eq(0), upload::stage.eq(Stage::Queued as i16));
+    let zero = (
+        upload::done.eq(0),
+        upload::stored.eq(0),
+        upload::unchanged.eq(0),
+        upload::corrected.eq(0),
+        upload::refused.eq(0),
+        upload::stage.eq(Stage::Queued as i16),
+    );
     on!(tx, c => diesel::update(upload::table.find(id.0.as_slice())).set(zero).execute(*c))?;
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::schema::{app_user, block, invitation};
 use super::Tx;
+use super::schema::{app_user, block, invitation};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::id::{PatientId, Shelf, UserId};
@@ -29,7 +29,8 @@ fn user((id, patient, shelf, created_at): Row) -> Result<User> {
     Ok(User { id: UserId::from_slice(&id)?, patient: PatientId::from_slice(&patient)?, shelf: Shelf(shelf), created_at })
 }
 
-const COLUMNS: (app_user::user_id, app_user::patient, app_user::shelf, app_user::created_at) = (app_user::user_id, app_user::patient, app_user::shelf, app_user::created_at);
+const COLUMNS: (app_user::user_id, app_user::patient, app_user::shelf, app_user::created_at) =
+    (app_user::user_id, app_user::patient, app_user::shelf, app_user::created_at);
 
 pub fn insert(tx: &mut Tx<'_>, new: &User, keys: Keys) -> Result<()> {
     let row = (
@@ -62,7 +63,8 @@ pub fn by_external(tx: &mut Tx<'_>, hash: i64) -> Result<Option<User>> {
 }
 
 pub fn by_patient(tx: &mut Tx<'_>, patient: PatientId) -> Result<Option<User>> {
-    let row: Option<Row> = on!(tx, c => app_user::table.filter(app_user::patient.eq(patient.0.as_slice())).select(COLUMNS).first(*c).optional())?;
+    let row: Option<Row> =
+        on!(tx, c => app_user::table.filter(app_user::patient.eq(patient.0.as_slice())).select(COLUMNS).first(*c).optional())?;
     row.map(user).transpose()
 }
 
@@ -95,7 +97,10 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<(Vec<User>, i64)> {
             } else {
                 chosen().select(COLUMNS).order((app_user::created_at.desc(), app_user::user_id.desc()))
             };
-            chosen().count().get_result::<i64>($conn).and_then(|total| page.offset(filter.offset).limit(filter.limit).load::<Row>($conn).map(|rows| (rows, total)))
+            chosen()
+                .count()
+                .get_result::<i64>($conn)
+                .and_then(|total| page.offset(filter.offset).limit(filter.limit).load::<Row>($conn).map(|rows| (rows, total)))
         }};
     }
     let (rows, total) = on!(tx, c => run!(*c))?;

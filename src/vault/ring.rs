@@ -68,8 +68,9 @@ impl Vault {
     /// Opens the kept keys. A root key of another store is refused before anything is touched.
     pub fn open(root: &RootKey, store_id: [u8; 16], kept: &[Kept], sealing: Sealing) -> Result<Vault> {
         let root = Cipher::new(&root.0, store_id, VERSION, Sealing::Aes256Gcm);
-        let store_key = take(&root, KeyKind::Store, kept)
-            .map_err(|e| Error::new(Kind::Setting, "the root key does not open this store; name the right one with --root-key FILE").because(e))?;
+        let store_key = take(&root, KeyKind::Store, kept).map_err(|e| {
+            Error::new(Kind::Setting, "the root key does not open this store; name the right one with --root-key FILE").because(e)
+        })?;
         let wrap = wrapping(&store_key, store_id)?;
         let addresses = AddressCipher::new(&*take(&wrap, KeyKind::Id, kept)?);
         let index = Hasher::new(&*take(&wrap, KeyKind::Index, kept)?);

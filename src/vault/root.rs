@@ -39,10 +39,23 @@ impl RootKey {
         })?;
         let mode = meta.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(Error::new(Kind::Setting, format!("the root key {shown} has mode {mode:04o}, so others may read it; run: chmod 0400 {shown}")));
+            return Err(Error::new(
+                Kind::Setting,
+                format!("the root key {shown} has mode {mode:04o}, so others may read it; run: chmod 0400 {shown}"),
+            ));
         }
-        let text = Zeroizing::new(fs::read_to_string(path).map_err(|e| Error::new(Kind::Setting, format!("the root key {shown} is not readable ({e}); run: chmod 0400 {shown}")))?);
-        let short = || Error::new(Kind::Setting, format!("the root key {shown} is not 64 hexadecimal digits; restore it from its backup, or for a new store: rm -f {shown} && firth keys init --root-key {shown}"));
+        let text = Zeroizing::new(
+            fs::read_to_string(path)
+                .map_err(|e| Error::new(Kind::Setting, format!("the root key {shown} is not readable ({e}); run: chmod 0400 {shown}")))?,
+        );
+        let short = || {
+            Error::new(
+                Kind::Setting,
+                format!(
+                    "the root key {shown} is not 64 hexadecimal digits; restore it from its backup, or for a new store: rm -f {shown} && firth keys init --root-key {shown}"
+                ),
+            )
+        };
         let bytes = Zeroizing::new(HEX.decode(text.trim().as_bytes()).map_err(|_| short())?);
         let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| short())?;
         Ok(RootKey(Zeroizing::new(key)))

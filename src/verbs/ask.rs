@@ -75,7 +75,11 @@ pub fn mapping(place: &Where, what: &MappingVerb) -> Result<()> {
 
 /// One line a record: what it becomes, or why it is refused.
 fn show(mappings: &Mappings, file: &std::path::Path) -> Result<()> {
-    let open = || std::fs::File::open(file).map(std::io::BufReader::new).map_err(|e| Error::new(Kind::Usage, format!("{} cannot be read: {e}", file.display())));
+    let open = || {
+        std::fs::File::open(file)
+            .map(std::io::BufReader::new)
+            .map_err(|e| Error::new(Kind::Usage, format!("{} cannot be read: {e}", file.display())))
+    };
     let envelope = ingest::check(open()?)?;
     ingest::read(open()?, envelope.provider, mappings, &mut |judged| {
         let line = match &judged.outcome {
@@ -83,7 +87,9 @@ fn show(mappings: &Mappings, file: &std::path::Path) -> Result<()> {
                 "metric": m.metric(), "mapping": m.shape().source, "start": m.start.to_string(), "end": m.end.map(|end| end.to_string()),
                 "code": m.shape().codes.first().map(|code| &code.code), "value": m.slots.iter().map(|slot| slot.as_ref().map(ToString::to_string)).collect::<Vec<_>>(),
             })).collect::<Vec<_>>()}),
-            Err(refusal) => json!({"list": judged.list, "index": judged.index, "type": judged.kind, "refused": refusal.kind.wire().code, "reason": refusal.reason, "at": refusal.at}),
+            Err(refusal) => {
+                json!({"list": judged.list, "index": judged.index, "type": judged.kind, "refused": refusal.kind.wire().code, "reason": refusal.reason, "at": refusal.at})
+            }
         };
         println!("{line}");
         Ok(())

@@ -183,7 +183,9 @@ enum MappingVerb {
 /// The exit code of a refusal (docs/errors.md); 70 for what is our fault.
 pub fn exit_code(e: &Error) -> u8 {
     match e.kind {
-        Kind::Usage | Kind::Unreachable | Kind::Unwritable | Kind::Locked | Kind::Schema | Kind::Setting | Kind::PortBusy => e.kind.wire().status as u8,
+        Kind::Usage | Kind::Unreachable | Kind::Unwritable | Kind::Locked | Kind::Schema | Kind::Setting | Kind::PortBusy => {
+            e.kind.wire().status as u8
+        }
         Kind::Bug | Kind::Sealed | Kind::MappingInvalid => 70,
         _ => 65,
     }
@@ -202,9 +204,10 @@ pub fn run(command: Command) -> Result<()> {
             let fields = serde_json::json!({"external_user_id": external_user_id, "first_name": first_name, "last_name": last_name, "email": email, "patient_id": patient_id});
             ask::tell(&place, &serde_json::json!({"verb": "user add", "fields": fields}))
         }
-        Verb::Token { what: TokenVerb::Issue { role, patient, scope, ttl } } => {
-            ask::tell(&place, &serde_json::json!({"verb": "token issue", "role": role, "patients": patient, "scopes": scope.join(" "), "ttl": ttl}))
-        }
+        Verb::Token { what: TokenVerb::Issue { role, patient, scope, ttl } } => ask::tell(
+            &place,
+            &serde_json::json!({"verb": "token issue", "role": role, "patients": patient, "scopes": scope.join(" "), "ttl": ttl}),
+        ),
         Verb::Token { what: TokenVerb::List } => ask::tell(&place, &serde_json::json!({"verb": "token list"})),
         Verb::Token { what: TokenVerb::Revoke { id } } => ask::tell(&place, &serde_json::json!({"verb": "token revoke", "id": id})),
         Verb::Ingest(options) => ask::ingest(&place, &options),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Serve, Where, settings};
 use crate::api::{self, Security};
 use crate::app::{self, App};
+use crate::audit::Action;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -21,17 +22,19 @@ pub fn run(place: &Where, options: &Serve) -> Result<()> {
     telemetry::record();
     let _lock = app::lock(&config.data_dir)?;
     let security = match (&config.tls_cert, &config.tls_key) {
-        (Some(cert), Some(key)) => Security::Tls(api::tls(cert, key)?),
+        (Some(cert), Some(key)) => Security::Tls(Box::new(api::tls(cert, key)?)),
         _ => Security::Plain,
     };
     let app = Arc::new(App::build(config, Clock::system(), Sealing::Aes256Gcm)?);
     api::block_on(async move {
         let listening = api::listen(Arc::clone(&app), security)?;
+        app.note(Action::Start, "serve").await?;
         let workers = jobs::start(&app)?;
         let control = control::listen(&app)?;
         println!("firth listens on {}", app.public_url);
         api::until_told(listening).await?;
         drop((workers, control));
+        app.note(Action::Stop, "serve").await?;
         Ok(())
     })
 }
@@ -41,6 +44,9 @@ fn plain_http_allowed(config: &Config, options: &Serve) -> Result<()> {
     if config.tls_cert.is_some() || config.listen.ip().is_loopback() || options.insecure_plain_http || options.behind_proxy.is_some() {
         return Ok(());
     }
-    let says = format!("{} is not a loopback address and there is no TLS; set FIRTH_TLS_CERT and FIRTH_TLS_KEY, or say --behind-proxy CIDR or --insecure-plain-http", config.listen);
+    let says = format!(
+        "{} is not a loopback address and there is no TLS; set FIRTH_TLS_CERT and FIRTH_TLS_KEY, or say --behind-proxy CIDR or --insecure-plain-http",
+        config.listen
+    );
     Err(Error::new(Kind::Setting, says))
 }

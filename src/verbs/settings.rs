@@ -10,7 +10,10 @@ use crate::error::{Error, Kind, Result};
 pub fn read(place: &Where) -> Result<Config> {
     let vars: Vec<(String, String)> = std::env::vars().collect();
     let file = match &place.config {
-        Some(path) => Some(fs::read_to_string(path).map_err(|e| Error::new(Kind::Setting, format!("{} cannot be read ({e}); correct --config", path.display())))?),
+        Some(path) => Some(
+            fs::read_to_string(path)
+                .map_err(|e| Error::new(Kind::Setting, format!("{} cannot be read ({e}); correct --config", path.display())))?,
+        ),
         None => fs::read_to_string("firth.toml").ok(),
     };
     let mut config = Config::read(&vars, file.as_deref()).map_err(|faults| Error::new(Kind::Setting, faults.join("; ")))?;

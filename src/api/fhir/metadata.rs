@@ -23,10 +23,26 @@ pub fn statement(base: &str, date: i64) -> Result<String> {
         interactions: vec!["read", "vread", "search-type"],
         versioned: searchable.resource != Type::AuditEvent,
         read_history: searchable.resource != Type::AuditEvent,
-        params: searchable.params.iter().map(|param| Offered { name: param.name, fhir_type: param.how.fhir_type(), definition: Some(param.definition), documentation: param.doc.to_owned() }).collect(),
+        params: searchable
+            .params
+            .iter()
+            .map(|param| Offered {
+                name: param.name,
+                fhir_type: param.how.fhir_type(),
+                definition: Some(param.definition),
+                documentation: param.doc.to_owned(),
+            })
+            .collect(),
         includes: searchable.includes.iter().map(|include| include.text.to_owned()).collect(),
         documentation: None,
     });
-    let common = RESULT_PARAMS.iter().map(|(name, doc)| Offered { name, fhir_type: "special", definition: None, documentation: (*doc).to_owned() });
-    capability::json(&Statement { software_version: env!("CARGO_PKG_VERSION"), base, date, resources: resources.collect(), common: common.collect() })
+    let common =
+        RESULT_PARAMS.iter().map(|(name, doc)| Offered { name, fhir_type: "special", definition: None, documentation: (*doc).to_owned() });
+    capability::json(&Statement {
+        software_version: env!("CARGO_PKG_VERSION"),
+        base,
+        date,
+        resources: resources.collect(),
+        common: common.collect(),
+    })
 }

@@ -37,7 +37,9 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     };
     let id = request.param("id").to_owned();
     if of == Type::AuditEvent {
-        let (json, patient) = events::read(&app.db, &app.vault, &app.public_url, &id)?.filter(|_| which.is_none_or(|which| which == 1)).ok_or_else(not_found)?;
+        let (json, patient) = events::read(&app.db, &app.vault, &app.public_url, &id)?
+            .filter(|_| which.is_none_or(|which| which == 1))
+            .ok_or_else(not_found)?;
         return Ok(Reply::fhir(200, json).with("etag", "W/\"1\"").about(format!("AuditEvent/{id}"), patient.into_iter().collect()));
     }
     let visible = who.visible();
@@ -47,7 +49,10 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         Ok((found, whose))
     })?;
     let modified = http_date(found.committed_at);
-    Ok(Reply::fhir(200, found.json).with("etag", format!("W/\"{}\"", found.version)).with("last-modified", modified).about(format!("{}/{id}", of.name()), whose))
+    Ok(Reply::fhir(200, found.json)
+        .with("etag", format!("W/\"{}\"", found.version))
+        .with("last-modified", modified)
+        .about(format!("{}/{id}", of.name()), whose))
 }
 
 /// Hidden and absent look the same.
@@ -76,7 +81,12 @@ fn document(tx: &mut Tx<'_>, app: &App, visible: &Visible, what: (Key, Option<u3
     let Some(found) = documents::version(tx, &key, which)? else { return Ok(None) };
     let wrapped = keys::shelf_key(tx, key.shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
     let body = app.vault.shelf(key.shelf, &wrapped)?.body.open_packed(body_place(key.shelf, &key.id, found.version), &found.body)?;
-    Ok(Some(Version { json: String::from_utf8(body).map_err(Error::bug)?, version: found.version, committed_at: found.committed_at, shelf: key.shelf }))
+    Ok(Some(Version {
+        json: String::from_utf8(body).map_err(Error::bug)?,
+        version: found.version,
+        committed_at: found.committed_at,
+        shelf: key.shelf,
+    }))
 }
 
 /// A sample's Observation: the document that stands before it, if there is one, else the view of its row.
@@ -100,7 +110,8 @@ fn http_date(ms: i64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let day = DAYS[ms.div_euclid(86_400_000).rem_euclid(7) as usize];
-    let month = iso.get(5..7).and_then(|month| month.parse::<usize>().ok()).and_then(|month| MONTHS.get(month.wrapping_sub(1))).unwrap_or(&"Jan");
+    let month =
+        iso.get(5..7).and_then(|month| month.parse::<usize>().ok()).and_then(|month| MONTHS.get(month.wrapping_sub(1))).unwrap_or(&"Jan");
     format!("{day}, {} {month} {} {} GMT", iso.get(8..10).unwrap_or(""), iso.get(0..4).unwrap_or(""), iso.get(11..19).unwrap_or(""))
 }
 

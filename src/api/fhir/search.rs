@@ -13,7 +13,7 @@ use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::bundle::{self, Mode};
 use crate::fhir::outcome;
 use crate::id::Shelf;
-use crate::search::{self, Cursor, Query, Terms, Type, canonical};
+use crate::search::{self, Cursor, Query, SortKey, Terms, Type, canonical};
 use crate::store::listing::{self, Item, Look, Page, Position};
 use crate::store::{Tx, observations};
 use crate::vault::{Cipher, Place, digest};
@@ -28,7 +28,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let query = search::parse(of, &pairs, &Terms { handling: negotiate::handling(request), base: &base, now: app.clock.now() })?;
     let seal = CursorSeal::of(app, who, &query)?;
     let after = query.cursor.as_deref().map(|text| seal.open(text)).transpose()?;
-    let horizon = app.db.horizon()?;
+    // Only a walk of the feed must not pass what is still being committed; the rest reads the latest commit.
+    let horizon = if walks_feed(&query) { app.db.horizon()? } else { i64::MAX };
     let (page, includes, whose) = if of == Type::AuditEvent {
         let page = events::search(&app.db, &app.vault, &app.public_url, (&query, after))?;
         let whose = page.patients;
@@ -54,11 +55,17 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     Ok(reply)
 }
 
+fn walks_feed(query: &Query) -> bool {
+    query.sort.is_some_and(|sort| sort.key == SortKey::LastUpdated) || query.filters_on("_lastUpdated").next().is_some()
+}
+
 /// The parameters of the URL, and with POST those of the form.
 fn asked(request: &mut Request) -> Result<Vec<(String, String)>> {
     let mut pairs = request.pairs()?;
     if request.verb == "POST" {
-        let form = request.header("content-type").is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/x-www-form-urlencoded"));
+        let form = request
+            .header("content-type")
+            .is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/x-www-form-urlencoded"));
         let body = request.small_body()?;
         if !form && !body.is_empty() {
             return Err(Error::new(Kind::MediaType, "a search by POST takes application/x-www-form-urlencoded"));
@@ -92,7 +99,13 @@ fn include(tx: &mut Tx<'_>, app: &App, look: &Look<'_>, page: &Page) -> Result<V
         let Some((kind, id)) = reference.split_once('/') else { continue };
         let Some(of) = Type::parse(kind) else { continue };
         if let Some(found) = read::run(tx, app, look.visible, (of, id, None))? {
-            items.push(Item { resource: of.name(), id: id.to_owned(), json: found.json, shelf: found.shelf, committed_at: found.committed_at });
+            items.push(Item {
+                resource: of.name(),
+                id: id.to_owned(),
+                json: found.json,
+                shelf: found.shelf,
+                committed_at: found.committed_at,
+            });
         }
     }
     Ok(items)
@@ -105,11 +118,16 @@ fn render(base: &str, query: &Query, seal: &CursorSeal<'_>, found: (&Page, &[Ite
     if let Some(next) = page.next {
         links.push(("next", format!("{own}&{}={}", search::params::CURSOR, seal.seal(next)?)));
     }
-    let ignored: Vec<Issue> = query.ignored.iter().map(|name| Issue { says: format!("the parameter {name} was ignored"), at: Some(name.clone()) }).collect();
+    let ignored: Vec<Issue> =
+        query.ignored.iter().map(|name| Issue { says: format!("the parameter {name} was ignored"), at: Some(name.clone()) }).collect();
     let ignored = outcome::warning(&ignored);
     let mut entries: Vec<bundle::Entry<'_>> = Vec::with_capacity(page.items.len() + includes.len() + 1);
     for (items, mode) in [(page.items.as_slice(), Mode::Match), (includes, Mode::Include)] {
-        entries.extend(items.iter().map(|item| bundle::Entry { full_url: format!("{base}/{}/{}", item.resource, item.id), json: &item.json, mode }));
+        entries.extend(items.iter().map(|item| bundle::Entry {
+            full_url: format!("{base}/{}/{}", item.resource, item.id),
+            json: &item.json,
+            mode,
+        }));
     }
     entries.extend(ignored.iter().map(|json| bundle::Entry { full_url: String::new(), json, mode: Mode::Outcome }));
     Ok(bundle::searchset(page.total, &links, &entries, None))
@@ -125,7 +143,13 @@ const DAY_MS: i64 = 86_400_000;
 
 impl<'a> CursorSeal<'a> {
     fn of(app: &'a App, who: &Caller, query: &Query) -> Result<CursorSeal<'a>> {
-        let bound = digest(&[&who.credential.0, who.scopes.to_string().as_bytes(), b"\0", query.resource.name().as_bytes(), canonical(query).as_bytes()]);
+        let bound = digest(&[
+            &who.credential.0,
+            who.scopes.to_string().as_bytes(),
+            b"\0",
+            query.resource.name().as_bytes(),
+            canonical(query).as_bytes(),
+        ]);
         Ok(CursorSeal { app, bound })
     }
 
@@ -146,7 +170,10 @@ impl<'a> CursorSeal<'a> {
     }
 
     fn open(&self, text: &str) -> Result<Position> {
-        let refused = || Error::new(Kind::Parameter, "the cursor does not belong to this search; follow the next link as it is").at(search::params::CURSOR);
+        let refused = || {
+            Error::new(Kind::Parameter, "the cursor does not belong to this search; follow the next link as it is")
+                .at(search::params::CURSOR)
+        };
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| refused())?;
         let (day, sealed) = bytes.split_first_chunk::<4>().ok_or_else(refused)?;
         let clear = self.cipher(u32::from_be_bytes(*day))?.open(self.place(), sealed).map_err(|_| refused())?;

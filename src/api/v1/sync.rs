@@ -34,7 +34,12 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let most = app.config.max_upload_bytes;
     let plain = Limited { body: &mut request.body, left: most, most };
     let received = if gzip {
-        ledger::receive(&app.vault, &keys, owner, Limited { body: MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, plain)), left: most, most })
+        ledger::receive(
+            &app.vault,
+            &keys,
+            owner,
+            Limited { body: MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, plain)), left: most, most },
+        )
     } else {
         ledger::receive(&app.vault, &keys, owner, plain)
     }?;
@@ -48,7 +53,9 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         Ok(accepted)
     });
     // Old SDKs take a 4xx as done and lose the data: what is not the body's fault is told as 503.
-    let accepted = accepted.map_err(|e| if e.kind.wire().status >= 500 { Error::new(Kind::Busy, "the data cannot be stored now").because(format!("{e:?}")) } else { e })?;
+    let accepted = accepted.map_err(|e| {
+        if e.kind.wire().status >= 500 { Error::new(Kind::Busy, "the data cannot be stored now").because(format!("{e:?}")) } else { e }
+    })?;
     metrics::counter!("firth_upload_bytes_total").increment(bytes as u64);
     metrics::counter!("firth_upload_records_total").increment(items);
     if accepted.waits {

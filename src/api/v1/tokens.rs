@@ -48,7 +48,9 @@ pub fn refresh(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<R
     let vault = Arc::clone(&app.vault);
     match app.db.write("token.refresh", move |tx| credentials::refresh(tx, &vault, &token))? {
         Refreshed::Pair(made, user) => Ok(of_user(Reply::json(200, &pair(&made)), user)),
-        Refreshed::Reused => Err(Error::new(Kind::Unauthenticated, "the refresh token was used before; all tokens of its family are revoked")),
+        Refreshed::Reused => {
+            Err(Error::new(Kind::Unauthenticated, "the refresh token was used before; all tokens of its family are revoked"))
+        }
         Refreshed::Unknown => Err(Error::new(Kind::Unauthenticated, "the refresh token is not valid")),
     }
 }
@@ -95,7 +97,8 @@ pub fn redeem(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Re
     let code = secret_digest(&required(&request.json()?, "code")?.trim().to_uppercase());
     let vault = Arc::clone(&app.vault);
     let (made, user) = app.db.write("redeem", move |tx| {
-        let user = users::invitation_use(tx, &code, tx.committed_at())?.ok_or_else(|| Error::new(Kind::NotFound, "the code is not valid"))?;
+        let user =
+            users::invitation_use(tx, &code, tx.committed_at())?.ok_or_else(|| Error::new(Kind::NotFound, "the code is not valid"))?;
         Ok((credentials::pair(tx, &vault, user, None)?, user))
     })?;
     let mut body = pair(&made);

@@ -19,7 +19,12 @@ fn fields(body: &serde_json::Map<String, Value>) -> Result<Fields> {
     if let Some(unknown) = body.keys().find(|key| !FIELDS.contains(&key.as_str())) {
         return Err(Error::new(Kind::Unprocessable, format!("a user has no member {unknown}")).at(unknown.clone()));
     }
-    Ok(Fields { external_user_id: text(body, "external_user_id")?, first_name: text(body, "first_name")?, last_name: text(body, "last_name")?, email: text(body, "email")? })
+    Ok(Fields {
+        external_user_id: text(body, "external_user_id")?,
+        first_name: text(body, "first_name")?,
+        last_name: text(body, "last_name")?,
+        email: text(body, "email")?,
+    })
 }
 
 fn shown(shown: &Shown) -> Value {
@@ -37,7 +42,9 @@ fn about(reply: Reply, who: &Shown) -> Reply {
 
 pub fn create(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     let body = request.json()?;
-    let adopted = text(&body, "patient_id")?.map(|id| PatientId::parse(&id).map_err(|_| Error::new(Kind::Unprocessable, "patient_id is no id of a Patient").at("patient_id"))).transpose()?;
+    let adopted = text(&body, "patient_id")?
+        .map(|id| PatientId::parse(&id).map_err(|_| Error::new(Kind::Unprocessable, "patient_id is no id of a Patient").at("patient_id")))
+        .transpose()?;
     let fields = fields(&body)?;
     let (vault, system) = (Arc::clone(&app.vault), app.config.external_id_system.clone());
     let made = app.db.write("user.create", move |tx| users::create(tx, &vault, &system, (&fields, adopted)))?;
@@ -79,11 +86,19 @@ pub fn list(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Repl
     for (name, value) in request.pairs()? {
         let refused = |what: &str| Error::new(Kind::Parameter, format!("{name} {what}")).at(name.clone());
         match name.as_str() {
-            "page" => page = value.parse().ok().filter(|page| (1..=1_000_000).contains(page)).ok_or_else(|| refused("must be a number from 1"))?,
-            "limit" => asked.limit = value.parse().ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(|| refused("must be a number from 1 to 100"))?,
+            "page" => {
+                page = value.parse().ok().filter(|page| (1..=1_000_000).contains(page)).ok_or_else(|| refused("must be a number from 1"))?
+            }
+            "limit" => {
+                asked.limit =
+                    value.parse().ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(|| refused("must be a number from 1 to 100"))?
+            }
             "sort_by" if value == "created_at" => {}
             "sort_by" => return Err(refused("can only be created_at: the rest is sealed")),
-            "sort_order" => asked.ascending = ["desc", "asc"].iter().position(|order| *order == value).ok_or_else(|| refused("must be asc or desc"))? == 1,
+            "sort_order" => {
+                asked.ascending =
+                    ["desc", "asc"].iter().position(|order| *order == value).ok_or_else(|| refused("must be asc or desc"))? == 1
+            }
             "email" => asked.email = Some(value),
             "external_user_id" => asked.external_user_id = Some(value),
             _ => return Err(Error::new(Kind::ParameterUnknown, format!("{name} is no parameter of the list")).at(name)),

@@ -1,6 +1,7 @@
 //! The samples of the visible shelves in order: blocks are opened only when their turn may have come.
 
 use std::cmp::Ordering;
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -35,7 +36,9 @@ impl Scope {
         };
         for filter in look.query.filters_on("patient").chain(look.query.filters_on("subject")) {
             let named = filter.any.iter().filter_map(|criterion| match criterion {
-                Criterion::Reference(reference) if reference.kind.is_none_or(|kind| kind == "Patient") => PatientId::parse(&reference.id).ok(),
+                Criterion::Reference(reference) if reference.kind.is_none_or(|kind| kind == "Patient") => {
+                    PatientId::parse(&reference.id).ok()
+                }
                 _ => None,
             });
             let named: HashSet<PatientId> = named.collect();
@@ -233,10 +236,15 @@ impl<'a> Samples<'a> {
             return Ok(());
         }
         if self.scope.shelves.is_none() && self.open.len() >= BLOCKS {
-            return Err(Error::new(Kind::TooCostly, "more than 10,000 blocks of samples would have to be opened; add patient").at("patient"));
+            return Err(
+                Error::new(Kind::TooCostly, "more than 10,000 blocks of samples would have to be opened; add patient").at("patient")
+            );
         }
         let wrapped = keys::shelf_key(tx, header.shelf)?.ok_or_else(|| Error::bug("a block has no shelf"))?;
         let keys = self.look.vault.shelf(header.shelf, &wrapped)?;
+        if !self.judge.may_identify(tx, &keys, &header)? {
+            return Ok(());
+        }
         let block = blocks::hot(tx, &keys, header.shelf, header.seq)?;
         let bounds = self.look.query.bounds("date");
         let descending = self.look.sort().descending;
@@ -269,7 +277,8 @@ impl<'a> Samples<'a> {
             let seen = self.look.after.is_some_and(|after| if descending { at >= after } else { at <= after });
             if !seen {
                 let start = self.open[open].block.start_ms(row);
-                let behind = by_date(self.look) && if descending { bounds.lo_min.is_some_and(|lo| start < lo) } else { bounds.lo_max.is_some_and(|hi| start > hi) };
+                let behind = by_date(self.look)
+                    && if descending { bounds.lo_min.is_some_and(|lo| start < lo) } else { bounds.lo_max.is_some_and(|hi| start > hi) };
                 if !behind {
                     let (_, _, version) = self.open[open].block.key(row);
                     self.heap.push(Head { at, version, open, row, descending });
@@ -284,11 +293,10 @@ impl<'a> Samples<'a> {
     }
 
     fn overridden(&mut self, tx: &mut Tx<'_>, shelf: Shelf) -> Result<&HashSet<(u32, i64, u32)>> {
-        if !self.overrides.contains_key(&shelf) {
-            let overrides = blocks::overrides(tx, shelf)?;
-            self.overrides.insert(shelf, overrides);
+        match self.overrides.entry(shelf) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(blocks::overrides(tx, shelf)?)),
         }
-        self.overrides.get(&shelf).ok_or_else(|| Error::bug("overrides were just read"))
     }
 
     /// In commit order an older version may come up alone: is there a newer one?
@@ -348,7 +356,8 @@ impl<'a> Samples<'a> {
                     query = if sort.descending { query.filter(block::start_lo.le(key)) } else { query.filter(block::start_hi.ge(key)) };
                 }
                 if let (SortKey::LastUpdated, Some(key)) = (sort.key, after) {
-                    query = if sort.descending { query.filter(block::committed_at.le(key)) } else { query.filter(block::committed_at.ge(key)) };
+                    query =
+                        if sort.descending { query.filter(block::committed_at.le(key)) } else { query.filter(block::committed_at.ge(key)) };
                 }
                 if let Some((bound, seq)) = self.last_header {
                     query = if sort.descending {
@@ -357,7 +366,11 @@ impl<'a> Samples<'a> {
                         query.filter($column.gt(bound).or($column.eq(bound).and(block::seq.gt(seq))))
                     };
                 }
-                query = if sort.descending { query.order(($column.desc(), block::seq.desc())) } else { query.order(($column.asc(), block::seq.asc())) };
+                query = if sort.descending {
+                    query.order(($column.desc(), block::seq.desc()))
+                } else {
+                    query.order(($column.asc(), block::seq.asc()))
+                };
                 query.limit(HEADERS).load::<HeaderRow>($conn)
             }};
         }
@@ -369,4 +382,3 @@ impl<'a> Samples<'a> {
         Ok(rows.into_iter().map(Header::from_row).collect())
     }
 }
-

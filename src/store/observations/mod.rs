@@ -58,7 +58,12 @@ struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     fn new(tx: &mut Tx<'_>, look: &'a Look<'a>, templates: &'a Templates, scope: &'a Scope) -> Result<Merge<'a>> {
-        Ok(Merge { descending: look.sort().descending, samples: Samples::new(tx, look, templates, scope)?, documents: Listing::new(look, look.after), waiting: None })
+        Ok(Merge {
+            descending: look.sort().descending,
+            samples: Samples::new(tx, look, templates, scope)?,
+            documents: Listing::new(look, look.after),
+            waiting: None,
+        })
     }
 
     /// The next Observation of the order, from whichever side it is.

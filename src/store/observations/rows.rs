@@ -14,7 +14,7 @@ use crate::series::{Sample, Template};
 use crate::store::blocks::{self, Header, Templates, bloom_bit};
 use crate::store::listing::{Item, Look};
 use crate::store::{Tx, keys};
-use crate::vault::Vault;
+use crate::vault::{ShelfKeys, Vault};
 
 /// What an Observation search found, before it is rendered.
 pub enum Found {
@@ -64,6 +64,24 @@ impl<'a> Judge<'a> {
     pub fn may_hold(&self, header: &Header) -> bool {
         // A newer version may be coded otherwise than the one it hides, so its block is always read.
         header.superseding || self.masks.iter().all(|mask| header.bloom & mask != 0)
+    }
+
+    /// Can a block hold the record that is asked for, by its fingerprints? A block that may hide a sample is always read.
+    pub fn may_identify(&self, tx: &mut Tx<'_>, keys: &ShelfKeys, header: &Header) -> Result<bool> {
+        for filter in self.look.query.filters_on("identifier") {
+            let named = filter.any.iter().map(|criterion| match criterion {
+                Criterion::Token(token) => token.code.as_deref(),
+                _ => None,
+            });
+            // A search by system alone names no record.
+            let Some(named) = named.collect::<Option<Vec<&str>>>() else { continue };
+            let prints = blocks::filter(tx, header.shelf, header.seq)?;
+            let held = named.iter().any(|id| prints.binary_search(&blocks::fingerprint(keys, id)).is_ok());
+            if !held && !header.superseding {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     pub fn answers(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<bool> {
@@ -133,7 +151,8 @@ fn render(vault: &Vault, template: &Template, of: (Shelf, PatientId), committed_
     let ((shelf, patient), (sample, record_ids)) = (of, sample);
     let id = vault.sample_text(Address { shelf, series: sample.series, start: sample.start.ms, disc: sample.disc });
     let last_updated = Stamp { ms: committed_at, sub_ms_nanos: 0, digits: 3, offset: None }.to_string();
-    let json = template.render(&Filling { id: &id, patient: &patient.to_string(), last_updated: &last_updated, record_ids, sample, wide: &[] });
+    let json =
+        template.render(&Filling { id: &id, patient: &patient.to_string(), last_updated: &last_updated, record_ids, sample, wide: &[] });
     View { id, json, shelf, version: sample.version, committed_at }
 }
 
@@ -142,7 +161,7 @@ pub(super) fn newest(tx: &mut Tx<'_>, vault: &Vault, address: Address) -> Result
     if blocks::overrides(tx, address.shelf)?.contains(&(address.series, address.start, address.disc)) {
         return Ok(None);
     }
-    Ok(versions(tx, vault, address, None)?)
+    versions(tx, vault, address, None)
 }
 
 fn versions(tx: &mut Tx<'_>, vault: &Vault, address: Address, which: Option<u32>) -> Result<Option<(Open, usize)>> {
@@ -186,7 +205,9 @@ fn template_answers(template: &Template, filter: &Filter) -> bool {
         "category" => any(&template.facts.categories),
         "device" => {
             let device = template.facts.device.as_deref().and_then(|reference| reference.split_once('/'));
-            device.is_some_and(|(kind, id)| filter.any.iter().any(|criterion| matches!(criterion, Criterion::Reference(reference) if reference.matches(kind, id))))
+            device.is_some_and(|(kind, id)| {
+                filter.any.iter().any(|criterion| matches!(criterion, Criterion::Reference(reference) if reference.matches(kind, id)))
+            })
         }
         _ => true,
     }

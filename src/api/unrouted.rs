@@ -1,0 +1,33 @@
+//! Requests that no route serves: 404, or 405 with the methods that the path takes.
+
+use super::request::{Reply, Request};
+use super::{Need, ROUTES, Route, error};
+use crate::access::Caller;
+use crate::app::App;
+use crate::audit::Action;
+use crate::error::{Error, Kind, Result};
+
+pub static UNROUTED: Route = Route { verb: "*", path: "*", name: "unrouted", need: Need::Nothing, action: Action::Other, to: handler };
+
+fn handler(_: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    let path = request.uri.split('?').next().unwrap_or_default();
+    let verbs: Vec<&str> = ROUTES.iter().filter(|route| fits(route.path, path)).map(|route| route.verb).collect();
+    if verbs.is_empty() {
+        return Err(Error::new(Kind::NotFound, "nothing is served at this path"));
+    }
+    let allow = verbs.join(", ").replace("GET", "GET, HEAD");
+    let refusal = Error::new(Kind::Method, format!("this path takes {allow}"));
+    Ok(error::reply(&refusal, path.starts_with("/fhir"), &request.id).with("allow", allow))
+}
+
+/// Does a path fit a pattern whose `{parts}` stand for anything?
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if wanted == given || (wanted.starts_with('{') && !given.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
