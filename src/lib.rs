@@ -30,4 +30,5 @@ pub mod api;
 pub mod control;
 pub mod jobs;
 
+pub mod bench;
 pub mod verbs;

@@ -3,6 +3,7 @@
 //! `ROUTES` is all there is. Every request goes through `gate`, which authenticates, runs the
 //! route's handler on a blocking thread, and writes the audit entry before the first byte leaves.
 
+mod base;
 mod error;
 mod fhir;
 mod gate;
@@ -13,6 +14,7 @@ mod server;
 mod unrouted;
 mod v1;
 
+pub use base::listen_base;
 pub use request::{Reply, Request};
 pub use server::{Listening, Security, block_on, listen, tls, until_told};
 

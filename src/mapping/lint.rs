@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 
 use super::compile::{LOINC, PHR};
-use super::grammar::{Category, Code, Coded, Component, File, Observation, Reading, Value};
+use super::grammar::{Category, Code, Coded, Component, File, Observation, Reading, Time, Value};
 use super::path::Path;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::decimal::Decimal;
@@ -221,6 +221,9 @@ fn magic(place: &Place<'_>, observation: &Observation, list: &[Code], reading: O
         if !observation.categories.contains(&Category::VitalSigns) {
             return place.refuse(code, "vital-signs", "this code is a vital sign", "add vital-signs to categories");
         }
+        if observation.time == Time::Period {
+            return place.refuse(code, "vital-signs", "the R4 invariant vs-1 refuses a period", "write time: instant");
+        }
         if !loincs(list).any(|one| one.value == magic.companion) {
             let remedy = format!("add loinc {} beside it", magic.companion);
             return place.refuse(code, "companion", "validators demand another code with this one", &remedy);
@@ -319,7 +322,8 @@ mod tests {
     fn a_broken_rule_is_named() {
         for (rule, text, from, to) in [
             ("grammar", HEART, "version:", "versoin:"),
-            ("grammar", HEART, "time: period", "time: sometimes"),
+            ("grammar", HEART, "time: instant", "time: sometimes"),
+            ("vital-signs", HEART, "time: instant", "time: period"),
             ("grammar", HEART, "providers: [apple]", "providers: ["),
             ("id", HEART, "id: apple.resting", "id: Apple.resting"),
             ("version", HEART, "1.0.0", "1.0"),

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench;
 use crate::chance::Chance;
 use crate::error::{Error, Kind, Result};
 use crate::vault::RootKey;
@@ -78,6 +79,11 @@ enum Verb {
     },
     /// Print a table of this binary
     Print { table: print::Table },
+    /// Measure this binary: it is started as a server and driven over HTTP
+    Bench(bench::Options),
+    /// The limit that `bench` holds reads against
+    #[command(hide = true)]
+    BenchBase(bench::Base),
 }
 
 #[derive(Args, Debug)]
@@ -198,6 +204,8 @@ pub fn run(command: Command) -> Result<()> {
         Verb::Keys { what: Keys::Init } => keys_init(&place),
         Verb::Migrate { dry_run } => ask::migrate(&place, dry_run),
         Verb::Print { table } => print::run(&table),
+        Verb::Bench(options) => bench::run(&options),
+        Verb::BenchBase(options) => bench::base(settings::read(&place)?, &options),
         Verb::Mapping { what } => ask::mapping(&place, &what),
         Verb::App { what: AppVerb::Create { name } } => ask::tell(&place, &serde_json::json!({"verb": "app create", "name": name})),
         Verb::User { what: UserVerb::Add { external_user_id, first_name, last_name, email, patient_id } } => {

@@ -1,0 +1,177 @@
+//! `firth bench`: this binary, started with default settings, is driven over HTTP from this process.
+//!
+//! The bar of a read is a ratio: the same framework that answers a static body of the same size after
+//! the same durable audit commit (`api::listen_base`) is measured in turns with the server, in one run.
+
+mod bodies;
+mod client;
+mod crowd;
+mod dice;
+mod load;
+mod machine;
+mod report;
+mod reads;
+mod server;
+mod upload;
+mod uploads;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::api;
+use crate::app::{self, App};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::fhir::stamp::Stamp;
+use crate::vault::Sealing;
+use client::Client;
+use crowd::Crowd;
+use report::{Bar, Report};
+use server::{Home, Server};
+
+/// Bodies of each patient when reads are measured.
+const BLOCKS: usize = 8;
+const PATIENTS: usize = 1_000;
+const CLIENTS: usize = 32;
+const UPLOADERS: usize = 8;
+/// Shorter runs say little.
+const SECONDS: u64 = 10;
+/// A median below this is no disk.
+const NO_DISK_US: f64 = 10.0;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Heart-rate bodies of 2,000 records, counted when they are searchable
+    Upload,
+    /// Observation?patient&code&date, a window of one hour, 100 a page
+    Search,
+    /// One Observation by its id
+    Read,
+}
+
+#[derive(Args, Debug)]
+pub struct Options {
+    what: What,
+    /// How long the server is measured
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Patients; fewer than 1,000 are not comparable
+    #[arg(long, default_value_t = PATIENTS, value_parser = patients)]
+    patients: usize,
+    /// Connections; without it 32 that read or 8 that upload
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    clients: Option<u16>,
+    /// An empty PostgreSQL database instead of SQLite
+    #[arg(long, value_name = "postgres://...")]
+    database: Option<String>,
+    /// Keep data and keys here, and use what an earlier run left here
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `bench` itself starts as the limit of reads.
+#[derive(Args, Debug)]
+pub struct Base {
+    /// Bytes of the static body
+    #[arg(long)]
+    size: usize,
+    #[arg(long)]
+    listen: SocketAddr,
+}
+
+fn patients(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=100_000).contains(n)).ok_or_else(|| "must be from 1 to 100000".to_owned())
+}
+
+impl Options {
+    fn clients(&self) -> usize {
+        self.clients.map_or(if self.what == What::Upload { UPLOADERS } else { CLIENTS }, usize::from)
+    }
+
+    fn lasting(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+/// One run: its folder, its running server, its people, and what it will print.
+struct Run<'a> {
+    options: &'a Options,
+    home: Home,
+    server: Server,
+    crowd: Crowd,
+    report: Report,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let home = Home::open(options.dir.as_deref(), options.database.as_deref())?;
+    let mut report = Report::new(title(options));
+    weakened(options, &mut report);
+    let sync = machine::fdatasync_us(&home.folder)?;
+    if sync < NO_DISK_US {
+        report.weakened(format!("{} is in memory or does not sync; name a folder on a disk with --dir", home.folder.display()));
+    }
+    report.figure(("fdatasync, median", "us"), Some(sync), Bar::None);
+    let server = home.serve()?;
+    report.figure(("start to ready", "ms"), Some(server.ready_after.as_secs_f64() * 1e3), Bar::Below(1_000.0));
+    std::thread::sleep(Duration::from_secs(2));
+    report.figure(("idle memory", "MB"), machine::resident_mb(server.pid()), Bar::Below(100.0));
+    let crowd = Crowd::gather(&home, &mut Client::connect(server.address)?, options.patients)?;
+    let mut run = Run { options, home, server, crowd, report };
+    match options.what {
+        What::Upload => upload::measure(&mut run)?,
+        What::Search => reads::search(&mut run)?,
+        What::Read => reads::read(&mut run)?,
+    }
+    run.report.figure(("peak memory", "MB"), machine::peak_mb(run.server.pid()), Bar::None);
+    if options.json { println!("{}", run.report.json()) } else { print!("{}", run.report.text()) }
+    Ok(())
+}
+
+/// The limit of reads, until it is told to stop.
+pub fn base(config: Config, options: &Base) -> Result<()> {
+    let config = Config { listen: options.listen, ..config };
+    let _lock = app::lock(&config.data_dir)?;
+    let app = Arc::new(App::build(config, Clock::system(), Sealing::Aes256Gcm)?);
+    let size = options.size;
+    api::block_on(async move { api::until_told(api::listen_base(app, size)?).await })
+}
+
+fn title(options: &Options) -> String {
+    let now = Stamp { ms: Clock::system().now(), sub_ms_nanos: 0, digits: 0, offset: None };
+    let database = if options.database.is_some() { "PostgreSQL" } else { "SQLite" };
+    let what = match options.what {
+        What::Upload => format!("upload, bodies of {} heart-rate records", bodies::RECORDS),
+        What::Search => format!("search, {BLOCKS} blocks of {} samples a patient", bodies::RECORDS),
+        What::Read => format!("read by id, {BLOCKS} blocks of {} samples a patient", bodies::RECORDS),
+    };
+    let (patients, clients, seconds) = (options.patients, options.clients(), options.seconds);
+    format!("firth bench {what}\n{database}, {patients} patients, {clients} clients, {seconds} s; {}; {now}", machine::name())
+}
+
+fn weakened(options: &Options, report: &mut Report) {
+    if cfg!(debug_assertions) {
+        report.weakened("this is a debug build");
+    }
+    if options.patients < PATIENTS {
+        report.weakened(format!("{} patients instead of {PATIENTS}", options.patients));
+    }
+    if options.what != What::Upload && options.clients() != CLIENTS {
+        report.weakened(format!("{} clients instead of {CLIENTS}", options.clients()));
+    }
+    if options.seconds < SECONDS {
+        report.weakened(format!("{} seconds instead of {SECONDS} or more", options.seconds));
+    }
+}
+
+/// What could not be used, and why.
+fn failed(what: &str, why: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Busy, format!("{what} cannot be used: {why}"))
+}
