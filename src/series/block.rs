@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::columns::{self, Damaged};
+use super::columns::{self, Column, Damaged};
 use crate::error::{Error, Kind};
 use crate::fhir::decimal::Decimal;
 use crate::fhir::stamp::Stamp;
@@ -53,51 +53,92 @@ impl Sample {
 
 /// The hot columns of a block, readable row by row.
 pub struct Block {
-    series: Vec<i64>,
-    disc: Vec<i64>,
-    version: Vec<i64>,
-    template: Vec<i64>,
-    start: Times,
+    n: usize,
+    series: Column,
+    disc: Column,
+    version: Column,
+    template: Column,
+    /// Milliseconds, in order: rows are found by it.
+    starts: Vec<i64>,
+    start: Rest,
     /// Milliseconds from start to end; -1 for a moment.
-    span: Vec<i64>,
-    end: Times,
-    first_slot: Vec<usize>,
-    mantissa: Vec<i64>,
-    scale: Vec<i64>,
+    span: Column,
+    end: Rest,
+    slots: Slots,
 }
 
-struct Times {
-    ms: Vec<i64>,
-    sub: Vec<i64>,
-    digits: Vec<i64>,
-    offset: Vec<i64>,
+/// What a stamp has besides its milliseconds.
+struct Rest {
+    sub: Column,
+    digits: Column,
+    offset: Column,
 }
 
-impl Times {
-    fn of(stamps: impl Iterator<Item = Stamp> + Clone) -> Times {
-        Times {
-            ms: stamps.clone().map(|at| at.ms).collect(),
-            sub: stamps.clone().map(|at| i64::from(at.sub_ms_nanos)).collect(),
-            digits: stamps.clone().map(|at| i64::from(at.digits)).collect(),
-            offset: stamps.map(|at| at.offset.map_or(NO_OFFSET, i64::from)).collect(),
+impl Rest {
+    fn put(out: &mut Vec<u8>, stamps: &[Stamp]) {
+        columns::put(out, &stamps.iter().map(|at| i64::from(at.sub_ms_nanos)).collect::<Vec<_>>());
+        columns::put(out, &stamps.iter().map(|at| i64::from(at.digits)).collect::<Vec<_>>());
+        columns::put(out, &stamps.iter().map(|at| at.offset.map_or(NO_OFFSET, i64::from)).collect::<Vec<_>>());
+    }
+
+    fn take(bytes: &mut &[u8], n: usize) -> Result<Rest, Damaged> {
+        Ok(Rest { sub: columns::take(bytes, n)?, digits: columns::take(bytes, n)?, offset: columns::take(bytes, n)? })
+    }
+
+    fn stamp(&self, row: usize, ms: i64) -> Stamp {
+        let offset = self.offset.at(row);
+        Stamp {
+            ms,
+            sub_ms_nanos: self.sub.at(row) as u32,
+            digits: self.digits.at(row) as u8,
+            offset: (offset != NO_OFFSET).then_some(offset as i16),
         }
     }
+}
 
-    fn put_rest(&self, out: &mut Vec<u8>) {
-        [&self.sub, &self.digits, &self.offset].into_iter().for_each(|column| columns::put(out, column));
+/// The numbers of all rows, one after the other.
+struct Slots {
+    places: Places,
+    mantissa: Column,
+    scale: Column,
+}
+
+/// Where the parts of a row stand in a list of all parts.
+enum Places {
+    /// Every row has as many.
+    Even(usize),
+    /// The first part of each row, and the end.
+    First(Vec<usize>),
+}
+
+impl Places {
+    /// Reads the counts of `n` rows; they must add up to `all`.
+    fn take(bytes: &mut &[u8], n: usize, all: impl FnOnce(&mut &[u8]) -> Result<usize, Damaged>) -> Result<(Places, usize), Damaged> {
+        let places = match columns::take(bytes, n)? {
+            Column::Same(each) => Places::Even(usize::try_from(each).map_err(|_| Damaged)?),
+            Column::Each(counts) => {
+                let mut first = Vec::with_capacity(n + 1);
+                let mut at = 0usize;
+                for count in counts {
+                    first.push(at);
+                    at = at.checked_add(usize::try_from(count).map_err(|_| Damaged)?).ok_or(Damaged)?;
+                }
+                first.push(at);
+                Places::First(first)
+            }
+        };
+        let all = all(bytes)?;
+        let fits = match &places {
+            Places::Even(each) => n.checked_mul(*each) == Some(all),
+            Places::First(first) => first.last() == Some(&all),
+        };
+        if fits && all <= 1 << 26 { Ok((places, all)) } else { Err(Damaged) }
     }
 
-    fn take_rest(ms: Vec<i64>, bytes: &mut &[u8]) -> Result<Times, Damaged> {
-        let n = ms.len();
-        Ok(Times { ms, sub: columns::take(bytes, n)?, digits: columns::take(bytes, n)?, offset: columns::take(bytes, n)? })
-    }
-
-    fn get(&self, row: usize) -> Stamp {
-        Stamp {
-            ms: self.ms[row],
-            sub_ms_nanos: self.sub[row] as u32,
-            digits: self.digits[row] as u8,
-            offset: (self.offset[row] != NO_OFFSET).then_some(self.offset[row] as i16),
+    fn of(&self, row: usize) -> std::ops::Range<usize> {
+        match self {
+            Places::Even(each) => row * each..(row + 1) * each,
+            Places::First(first) => first[row]..first[row + 1],
         }
     }
 }
@@ -112,11 +153,10 @@ impl Block {
         column(&mut out, |s| i64::from(s.disc));
         column(&mut out, |s| i64::from(s.version));
         column(&mut out, |s| i64::from(s.template));
-        let start = Times::of(samples.iter().map(|s| s.start));
-        columns::put(&mut out, &start.ms);
-        start.put_rest(&mut out);
+        column(&mut out, |s| s.start.ms);
+        Rest::put(&mut out, &samples.iter().map(|s| s.start).collect::<Vec<_>>());
         column(&mut out, |s| s.end.map_or(-1, |end| end.ms - s.start.ms));
-        Times::of(samples.iter().map(|s| s.end.unwrap_or(s.start))).put_rest(&mut out);
+        Rest::put(&mut out, &samples.iter().map(|s| s.end.unwrap_or(s.start)).collect::<Vec<_>>());
         column(&mut out, |s| s.slots.len() as i64);
         let slots: Vec<Option<Decimal>> = samples.iter().flat_map(|s| s.slots.iter().copied()).collect();
         columns::put_unsigned(&mut out, slots.len() as u64);
@@ -140,92 +180,67 @@ impl Block {
         }
         let (series, disc, version, template) =
             (columns::take(bytes, n)?, columns::take(bytes, n)?, columns::take(bytes, n)?, columns::take(bytes, n)?);
-        let ms = columns::take(bytes, n)?;
-        let start = Times::take_rest(ms, bytes)?;
-        let span = columns::take(bytes, n)?;
-        let ends = start.ms.iter().zip(&span).map(|(start, span)| start + span.max(&0)).collect();
-        let end = Times::take_rest(ends, bytes)?;
-        let counts = columns::take(bytes, n)?;
-        let all = usize::try_from(columns::take_unsigned(bytes)?).map_err(|_| Damaged)?;
-        let mut first_slot = Vec::with_capacity(n + 1);
-        let mut at = 0usize;
-        for count in counts {
-            first_slot.push(at);
-            at = at.checked_add(usize::try_from(count).map_err(|_| Damaged)?).ok_or(Damaged)?;
-        }
-        first_slot.push(at);
-        if at != all || all > 1 << 26 {
-            return Err(Damaged);
-        }
-        Ok(Block {
-            series,
-            disc,
-            version,
-            template,
-            start,
-            span,
-            end,
-            first_slot,
-            mantissa: columns::take(bytes, all)?,
-            scale: columns::take(bytes, all)?,
-        })
+        let starts = match columns::take(bytes, n)? {
+            Column::Each(starts) => starts,
+            Column::Same(start) => vec![start; n],
+        };
+        let (start, span, end) = (Rest::take(bytes, n)?, columns::take(bytes, n)?, Rest::take(bytes, n)?);
+        let (places, all) = Places::take(bytes, n, |bytes| usize::try_from(columns::take_unsigned(bytes)?).map_err(|_| Damaged))?;
+        let slots = Slots { places, mantissa: columns::take(bytes, all)?, scale: columns::take(bytes, all)? };
+        Ok(Block { n, series, disc, version, template, starts, start, span, end, slots })
     }
 
     pub fn len(&self) -> usize {
-        self.series.len()
+        self.n
     }
 
     pub fn is_empty(&self) -> bool {
-        self.series.is_empty()
+        self.n == 0
     }
 
     pub fn start_ms(&self, row: usize) -> i64 {
-        self.start.ms[row]
-    }
-
-    pub fn end_ms(&self, row: usize) -> i64 {
-        self.end.ms[row]
+        self.starts[row]
     }
 
     /// (series, disc, version) without building the sample.
     pub fn key(&self, row: usize) -> (u32, u32, u32) {
-        (self.series[row] as u32, self.disc[row] as u32, self.version[row] as u32)
+        (self.series.at(row) as u32, self.disc.at(row) as u32, self.version.at(row) as u32)
     }
 
     pub fn template(&self, row: usize) -> u32 {
-        self.template[row] as u32
+        self.template.at(row) as u32
+    }
+
+    /// Start and, for a period, end.
+    pub fn time(&self, row: usize) -> (Stamp, Option<Stamp>) {
+        let (start, span) = (self.starts[row], self.span.at(row));
+        (self.start.stamp(row, start), (span >= 0).then(|| self.end.stamp(row, start + span)))
     }
 
     pub fn sample(&self, row: usize) -> Sample {
-        let slots = self.first_slot[row]..self.first_slot[row + 1];
         let (series, disc, version) = self.key(row);
-        Sample {
-            series,
-            disc,
-            version,
-            template: self.template(row),
-            start: self.start.get(row),
-            end: (self.span[row] >= 0).then(|| self.end.get(row)),
-            slots: slots
-                .map(|slot| {
-                    (self.scale[slot] != NO_NUMBER).then(|| Decimal { mantissa: self.mantissa[slot], scale: self.scale[slot] as i8 })
-                })
-                .collect(),
-        }
+        let (start, end) = self.time(row);
+        let slot = |slot| {
+            let scale = self.slots.scale.at(slot);
+            (scale != NO_NUMBER).then(|| Decimal { mantissa: self.slots.mantissa.at(slot), scale: scale as i8 })
+        };
+        Sample { series, disc, version, template: self.template(row), start, end, slots: self.slots.places.of(row).map(slot).collect() }
     }
 
     /// The rows that start at exactly this millisecond.
     pub fn rows_at(&self, ms: i64) -> std::ops::Range<usize> {
-        let first = self.start.ms.partition_point(|start| *start < ms);
-        first..self.start.ms.partition_point(|start| *start <= ms)
+        let first = self.starts.partition_point(|start| *start < ms);
+        first..self.starts.partition_point(|start| *start <= ms)
     }
 }
 
 /// The cold part: for each row the ids of its source records, the identifying one first.
 pub struct RecordIds {
-    first: Vec<usize>,
-    /// Where each id stands: a 16-byte UUID or text, by the length.
-    ids: Vec<(bool, usize, usize)>,
+    places: Places,
+    tags: Column,
+    ids: Places,
+    /// Where the ids' bytes begin.
+    base: usize,
     bytes: Vec<u8>,
 }
 
@@ -266,38 +281,23 @@ impl RecordIds {
         if all[0] != FORMAT || rows > 1 << 24 || n > 1 << 26 {
             return Err(Damaged);
         }
-        let mut first = Vec::with_capacity(rows + 1);
-        let mut at = 0usize;
-        for count in columns::take(bytes, rows)? {
-            first.push(at);
-            at = at.checked_add(usize::try_from(count).map_err(|_| Damaged)?).ok_or(Damaged)?;
-        }
-        first.push(at);
-        let (tags, lengths) = (columns::take(bytes, n)?, columns::take(bytes, n)?);
-        let mut offset = all.len() - bytes.len();
-        let mut ids = Vec::with_capacity(n);
-        for (tag, length) in tags.iter().zip(lengths) {
-            let length = usize::try_from(length).map_err(|_| Damaged)?;
-            ids.push((*tag == UUID, offset, length));
-            offset = offset.checked_add(length).ok_or(Damaged)?;
-        }
-        if offset != all.len() || at != n {
-            return Err(Damaged);
-        }
-        Ok(RecordIds { first, ids, bytes: all })
+        let (places, _) = Places::take(bytes, rows, |_| Ok(n))?;
+        let tags = columns::take(bytes, n)?;
+        let (ids, _) = Places::take(bytes, n, |bytes| Ok(bytes.len()))?;
+        let base = all.len() - bytes.len();
+        Ok(RecordIds { places, tags, ids, base, bytes: all })
     }
 
     pub fn get(&self, row: usize) -> Vec<String> {
-        self.ids[self.first[row]..self.first[row + 1]]
-            .iter()
-            .map(|(uuid, offset, length)| {
-                let bytes = &self.bytes[*offset..offset + length];
-                match (uuid, <[u8; 16]>::try_from(bytes)) {
-                    (true, Ok(bytes)) => uuid::Uuid::from_bytes(bytes).hyphenated().to_string(),
-                    _ => String::from_utf8_lossy(bytes).into_owned(),
-                }
-            })
-            .collect()
+        let one = |id: usize| {
+            let place = self.ids.of(id);
+            let bytes = &self.bytes[self.base + place.start..self.base + place.end];
+            match (self.tags.at(id), <[u8; 16]>::try_from(bytes)) {
+                (UUID, Ok(bytes)) => uuid::Uuid::from_bytes(bytes).hyphenated().to_string(),
+                _ => String::from_utf8_lossy(bytes).into_owned(),
+            }
+        };
+        self.places.of(row).map(one).collect()
     }
 }
 

@@ -34,37 +34,58 @@ pub fn put(out: &mut Vec<u8>, values: &[i64]) {
     out.extend_from_slice(&best);
 }
 
+/// A column that was read. Most columns of a block hold one value: they stay one value.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Column {
+    Same(i64),
+    Each(Vec<i64>),
+}
+
+impl Column {
+    /// The value of a row; a row beyond the column is 0, which `take` rules out.
+    pub fn at(&self, row: usize) -> i64 {
+        match self {
+            Column::Same(value) => *value,
+            Column::Each(values) => values.get(row).copied().unwrap_or_default(),
+        }
+    }
+}
+
 /// Reads a column of `n` values and moves `bytes` past it.
-pub fn take(bytes: &mut &[u8], n: usize) -> Result<Vec<i64>, Damaged> {
+pub fn take(bytes: &mut &[u8], n: usize) -> Result<Column, Damaged> {
     let (tag, rest) = bytes.split_first().ok_or(Damaged)?;
     *bytes = rest;
-    let mut values = Vec::with_capacity(n);
-    match *tag {
-        RUNS => {
-            while values.len() < n {
-                let value = take_signed(bytes)?;
-                let run = usize::try_from(take_unsigned(bytes)?).map_err(|_| Damaged)?;
-                if run == 0 || run > n - values.len() {
-                    return Err(Damaged);
-                }
-                values.resize(values.len() + run, value);
-            }
-        }
-        DELTAS => {
-            let mut before = 0i64;
-            for _ in 0..n {
-                before = before.wrapping_add(take_signed(bytes)?);
-                values.push(before);
-            }
-        }
-        PLAIN => {
-            for _ in 0..n {
-                values.push(take_signed(bytes)?);
-            }
-        }
-        _ => return Err(Damaged),
+    if *tag == RUNS {
+        return take_runs(bytes, n);
     }
-    Ok(values)
+    let mut values = Vec::with_capacity(n.min(bytes.len()));
+    let mut before = 0i64;
+    for _ in 0..n {
+        let value = take_signed(bytes)?;
+        before = match *tag {
+            DELTAS => before.wrapping_add(value),
+            PLAIN => value,
+            _ => return Err(Damaged),
+        };
+        values.push(before);
+    }
+    Ok(Column::Each(values))
+}
+
+fn take_runs(bytes: &mut &[u8], n: usize) -> Result<Column, Damaged> {
+    let mut values = Vec::new();
+    while values.len() < n {
+        let value = take_signed(bytes)?;
+        let run = usize::try_from(take_unsigned(bytes)?).map_err(|_| Damaged)?;
+        if run == n && values.is_empty() {
+            return Ok(Column::Same(value));
+        }
+        if run == 0 || run > n - values.len() {
+            return Err(Damaged);
+        }
+        values.resize(values.len() + run, value);
+    }
+    Ok(Column::Each(values))
 }
 
 fn put_signed(out: &mut Vec<u8>, value: i64) {
@@ -109,7 +130,8 @@ mod tests {
             let mut out = Vec::new();
             put(&mut out, &values);
             let mut bytes = out.as_slice();
-            prop_assert_eq!(take(&mut bytes, values.len()).unwrap(), values);
+            let column = take(&mut bytes, values.len()).unwrap();
+            prop_assert_eq!((0..values.len()).map(|row| column.at(row)).collect::<Vec<_>>(), values);
             prop_assert!(bytes.is_empty());
         }
 

@@ -43,8 +43,23 @@ pub struct Facts {
 
 #[derive(Debug)]
 pub struct Template {
-    text: String,
+    pieces: Vec<(String, Option<Hole>)>,
+    length: usize,
     pub facts: Facts,
+}
+
+/// What stands between two pieces of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hole {
+    Id,
+    Version,
+    LastUpdated,
+    Patient,
+    Status,
+    Start,
+    End,
+    RecordIds,
+    Number(usize),
 }
 
 /// What fills the holes.
@@ -94,35 +109,54 @@ impl Template {
     }
 
     pub fn read(text: String) -> Result<Template> {
-        let facts = facts(&text).ok_or_else(|| Error::bug("a template is not an Observation"))?;
-        Ok(Template { text, facts })
+        let damaged = || Error::bug("a template is not an Observation");
+        let facts = facts(&text).ok_or_else(damaged)?;
+        let mut pieces: Vec<(String, Option<Hole>)> = Vec::new();
+        let mut texts = text.split(HOLE);
+        let mut before = texts.next().unwrap_or_default().to_owned();
+        for piece in texts {
+            let (letter, mut rest) = piece.split_at_checked(1).ok_or_else(damaged)?;
+            let hole = match letter {
+                "i" => Hole::Id,
+                "v" => Hole::Version,
+                "u" => Hole::LastUpdated,
+                "p" => Hole::Patient,
+                "s" => Hole::Status,
+                "b" => Hole::Start,
+                "e" => Hole::End,
+                "r" => Hole::RecordIds,
+                "n" => {
+                    // A number has no quotes: those around its hole are dropped.
+                    let (slot, after) = rest.split_once('"').ok_or_else(damaged)?;
+                    rest = after;
+                    before.pop();
+                    Hole::Number(slot.parse().map_err(|_| damaged())?)
+                }
+                _ => return Err(damaged()),
+            };
+            pieces.push((std::mem::replace(&mut before, rest.to_owned()), Some(hole)));
+        }
+        pieces.push((before, None));
+        Ok(Template { pieces, length: text.len() + 160, facts })
     }
 
     /// The Observation's JSON.
     pub fn render(&self, with: &Filling<'_>) -> String {
-        let mut out = String::with_capacity(self.text.len() + 200);
-        let mut pieces = self.text.split(HOLE);
-        out.push_str(pieces.next().unwrap_or(""));
-        for piece in pieces {
-            let (letter, rest) = piece.split_at_checked(1).unwrap_or((piece, ""));
-            match letter {
-                "i" => out.push_str(with.id),
-                "v" => _ = write!(out, "{}", with.sample.version),
-                "u" => out.push_str(with.last_updated),
-                "p" => out.push_str(with.patient),
-                "s" => out.push_str(status(with.sample.version)),
-                "b" => _ = write!(out, "{}", with.sample.start),
-                "e" => _ = write!(out, "{}", with.sample.end.unwrap_or(with.sample.start)),
-                "r" => self.identifiers(&mut out, with.record_ids),
-                "n" => {
-                    let (slot, rest) = rest.split_once('"').unwrap_or((rest, ""));
-                    number(&mut out, with, slot);
-                    out.push_str(rest);
-                    continue;
-                }
-                _ => {}
+        let mut out = String::with_capacity(self.length);
+        for (text, hole) in &self.pieces {
+            out.push_str(text);
+            match hole {
+                Some(Hole::Id) => out.push_str(with.id),
+                Some(Hole::Version) => _ = write!(out, "{}", with.sample.version),
+                Some(Hole::LastUpdated) => out.push_str(with.last_updated),
+                Some(Hole::Patient) => out.push_str(with.patient),
+                Some(Hole::Status) => out.push_str(status(with.sample.version)),
+                Some(Hole::Start) => _ = write!(out, "{}", with.sample.start),
+                Some(Hole::End) => _ = write!(out, "{}", with.sample.end.unwrap_or(with.sample.start)),
+                Some(Hole::RecordIds) => self.identifiers(&mut out, with.record_ids),
+                Some(Hole::Number(slot)) => number(&mut out, with, *slot),
+                None => {}
             }
-            out.push_str(rest);
         }
         out
     }
@@ -187,10 +221,7 @@ fn value(observation: &mut Value, shape: &Shape, of: &Particulars) {
     }
 }
 
-fn number(out: &mut String, with: &Filling<'_>, slot: &str) {
-    // The opening quote of the hole is already written.
-    out.pop();
-    let slot = slot.parse::<usize>().unwrap_or(usize::MAX);
+fn number(out: &mut String, with: &Filling<'_>, slot: usize) {
     match (with.sample.slots.get(slot).copied().flatten(), with.wide.iter().find(|(wide, _)| *wide == slot)) {
         (_, Some((_, text))) => out.push_str(text),
         (Some(number), None) => _ = write!(out, "{number}"),

@@ -7,7 +7,7 @@ use super::blocks::{Open, Samples};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::stamp::Stamp;
-use crate::id::{Address, PatientId, Shelf};
+use crate::id::{Address, Shelf};
 use crate::search::{Criterion, DateRange, Filter};
 use crate::series::template::{Filling, status};
 use crate::series::{Sample, Template};
@@ -50,14 +50,16 @@ pub(super) struct Judge<'a> {
     look: &'a Look<'a>,
     templates: &'a Templates,
     by_template: HashMap<(Shelf, u32, u32), bool>,
-    patients: HashMap<Shelf, PatientId>,
+    /// The patient's id as text, and the commit stamp that was written last, as text.
+    patients: HashMap<Shelf, String>,
+    stamp: (Millis, String),
     masks: Vec<u64>,
 }
 
 impl<'a> Judge<'a> {
     pub fn new(look: &'a Look<'a>, templates: &'a Templates) -> Judge<'a> {
         let masks = look.query.filters.iter().filter_map(|filter| mask(look.vault, filter)).collect();
-        Judge { look, templates, by_template: HashMap::new(), patients: HashMap::new(), masks }
+        Judge { look, templates, by_template: HashMap::new(), patients: HashMap::new(), stamp: (Millis::MIN, String::new()), masks }
     }
 
     /// Can a block of this header hold an answer, by its bloom of codes and categories?
@@ -104,7 +106,7 @@ impl<'a> Judge<'a> {
         for filter in &look.query.filters {
             let holds = match filter.param {
                 "date" => {
-                    let range = range(&open.block.sample(row));
+                    let range = range(open.block.time(row));
                     filter.any.iter().any(|criterion| matches!(criterion, Criterion::Date(when) if when.matches(range)))
                 }
                 "_lastUpdated" => {
@@ -132,28 +134,52 @@ impl<'a> Judge<'a> {
 
     pub fn view(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<View> {
         let shelf = open.header.shelf;
-        let patient = match self.patients.get(&shelf) {
-            Some(patient) => *patient,
-            None => {
-                let patient = keys::patient_of(tx, shelf)?.ok_or_else(|| Error::bug("a shelf of samples has no patient"))?;
-                self.patients.insert(shelf, patient);
-                patient
-            }
-        };
+        if !self.patients.contains_key(&shelf) {
+            self.patients.insert(shelf, patient(tx, shelf)?);
+        }
+        if self.stamp.0 != open.header.committed_at {
+            self.stamp = (open.header.committed_at, instant(open.header.committed_at));
+        }
         let sample = open.block.sample(row);
         let template = self.templates.get(tx, &open.keys, (shelf, sample.series, sample.template))?;
         let ids = if template.facts.identifier_system.is_some() { open.record_ids(tx, row)? } else { Vec::new() };
-        Ok(render(self.look.vault, &template, (shelf, patient), open.header.committed_at, (&sample, &ids)))
+        let patient = self.patients.get(&shelf).map(String::as_str).unwrap_or_default();
+        let view = Rendering { vault: self.look.vault, template: &template, shelf, patient, last_updated: &self.stamp.1 };
+        Ok(view.of(&sample, &ids, open.header.committed_at))
     }
 }
 
-fn render(vault: &Vault, template: &Template, of: (Shelf, PatientId), committed_at: Millis, sample: (&Sample, &[String])) -> View {
-    let ((shelf, patient), (sample, record_ids)) = (of, sample);
-    let id = vault.sample_text(Address { shelf, series: sample.series, start: sample.start.ms, disc: sample.disc });
-    let last_updated = Stamp { ms: committed_at, sub_ms_nanos: 0, digits: 3, offset: None }.to_string();
-    let json =
-        template.render(&Filling { id: &id, patient: &patient.to_string(), last_updated: &last_updated, record_ids, sample, wide: &[] });
-    View { id, json, shelf, version: sample.version, committed_at }
+fn patient(tx: &mut Tx<'_>, shelf: Shelf) -> Result<String> {
+    let patient = keys::patient_of(tx, shelf)?.ok_or_else(|| Error::bug("a shelf of samples has no patient"))?;
+    Ok(patient.to_string())
+}
+
+fn instant(ms: Millis) -> String {
+    Stamp { ms, sub_ms_nanos: 0, digits: 3, offset: None }.to_string()
+}
+
+/// What all rows of one block share when they are rendered.
+struct Rendering<'a> {
+    vault: &'a Vault,
+    template: &'a Template,
+    shelf: Shelf,
+    patient: &'a str,
+    last_updated: &'a str,
+}
+
+impl Rendering<'_> {
+    fn of(&self, sample: &Sample, record_ids: &[String], committed_at: Millis) -> View {
+        let id = self.vault.sample_text(Address { shelf: self.shelf, series: sample.series, start: sample.start.ms, disc: sample.disc });
+        let json = self.template.render(&Filling {
+            id: &id,
+            patient: self.patient,
+            last_updated: self.last_updated,
+            record_ids,
+            sample,
+            wide: &[],
+        });
+        View { id, json, shelf: self.shelf, version: sample.version, committed_at }
+    }
 }
 
 /// The newest row of an address; `None` when nothing is there.
@@ -190,11 +216,13 @@ fn versions(tx: &mut Tx<'_>, vault: &Vault, address: Address, which: Option<u32>
 pub fn read(tx: &mut Tx<'_>, vault: &Vault, templates: &Templates, at: (Address, Option<u32>)) -> Result<Option<View>> {
     let (address, version) = at;
     let Some((mut open, row)) = versions(tx, vault, address, version)? else { return Ok(None) };
-    let patient = keys::patient_of(tx, address.shelf)?.ok_or_else(|| Error::bug("a shelf of samples has no patient"))?;
+    let patient = patient(tx, address.shelf)?;
     let sample = open.block.sample(row);
     let template = templates.get(tx, &open.keys, (address.shelf, sample.series, sample.template))?;
     let ids = open.record_ids(tx, row)?;
-    Ok(Some(render(vault, &template, (address.shelf, patient), open.header.committed_at, (&sample, &ids))))
+    let committed_at = open.header.committed_at;
+    let view = Rendering { vault, template: &template, shelf: address.shelf, patient: &patient, last_updated: &instant(committed_at) };
+    Ok(Some(view.of(&sample, &ids, committed_at)))
 }
 
 /// What a template says holds for every sample of it.
@@ -234,8 +262,8 @@ fn mask(vault: &Vault, filter: &Filter) -> Option<u64> {
 }
 
 /// The range of time a sample's effective[x] covers, to the precision in which it is written.
-fn range(sample: &Sample) -> DateRange {
-    let last = sample.end.unwrap_or(sample.start);
+fn range((start, end): (Stamp, Option<Stamp>)) -> DateRange {
+    let last = end.unwrap_or(start);
     let precision = if last.digits == 0 { 1_000 - last.ms.rem_euclid(1_000) } else { 1 };
-    DateRange { lo: sample.start.ms, hi: last.ms + precision }
+    DateRange { lo: start.ms, hi: last.ms + precision }
 }
