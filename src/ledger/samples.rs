@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::devices::Owner;
 use super::documents::{Put, current, instant, put_override};
 use super::existing::{Existing, Stored, series_place};
@@ -263,8 +265,9 @@ impl<'a> Slice<'a> {
         };
         let mut next = version;
         if let Some((current, json)) = current(tx, vault, &key)? {
-            let document: serde_json::Value = serde_json::from_str(&json).map_err(Error::bug)?;
-            if render(current, document["meta"]["lastUpdated"].as_str().unwrap_or_default()) == json {
+            let document: Value = serde_json::from_str(&json).map_err(Error::bug)?;
+            let again = render(current, document["meta"]["lastUpdated"].as_str().unwrap_or_default());
+            if same(&document, &serde_json::from_str(&again).map_err(Error::bug)?) {
                 return Ok(Fate::Unchanged);
             }
             next = current + 1;
@@ -313,6 +316,19 @@ impl<'a> Slice<'a> {
             |cold: bool, bytes: &[u8]| self.keys.body.seal(vault.chance, blocks::block_place(self.owner.shelf, &number, cold), bytes);
         let (hot, cold) = (seal(false, &Block::encode(&samples))?, seal(true, &RecordIds::encode(&ids))?);
         blocks::block_insert(tx, NewBlock { header: &header, n: samples.len(), filter: &filter, hot, cold })
+    }
+}
+
+/// Are two resources the same, numbers compared by their value?
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => match (Number::parse(a.as_str()), Number::parse(b.as_str())) {
+            (Ok(a), Ok(b)) => a == b,
+            _ => a == b,
+        },
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b))),
+        _ => a == b,
     }
 }
 
