@@ -1,8 +1,9 @@
 //! The parts of a running server, and how they are put together. No rules, no globals.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::audit::{Action, Entry, Log};
@@ -28,6 +29,8 @@ pub struct App {
     pub started_at: Millis,
     /// Tells the workers that something waits.
     pub wake: Wake,
+    /// The start page of a demo, once it is loaded.
+    pub demo_page: OnceLock<String>,
 }
 
 /// The exclusive right to a data directory; given back when it is dropped or the process ends.
@@ -60,6 +63,7 @@ impl App {
             clock,
             public_url,
             wake: Wake::default(),
+            demo_page: OnceLock::new(),
         })
     }
 
@@ -100,6 +104,18 @@ fn open_vault(opened: &mut Opened, root: &RootKey, sealing: Sealing) -> Result<V
     Vault::open(root, id, &kept, sealing)
 }
 
+/// A root key beside the data it opens protects nothing: refused, except for the demo.
+pub fn key_apart(config: &Config) -> Result<()> {
+    // What does not exist yet has no canonical form; its absolute one is good enough.
+    let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
+    let folder = config.root_key_file.parent().map(real).unwrap_or_default();
+    if !folder.starts_with(real(&config.data_dir)) {
+        return Ok(());
+    }
+    let says = format!("the root key {} is inside the data directory; move it elsewhere and name it with --root-key FILE", config.root_key_file.display());
+    Err(Error::new(Kind::Setting, says))
+}
+
 /// Takes the data directory for this process alone: `Kind::Unwritable`, or `Kind::Locked` when another has it.
 pub fn lock(data_dir: &Path) -> Result<Lock> {
     let unwritable = |e: std::io::Error| {
@@ -108,7 +124,8 @@ pub fn lock(data_dir: &Path) -> Result<Lock> {
             format!("{} cannot be written ({e}); make it writable for this user, or name another with --data-dir", data_dir.display()),
         )
     };
-    fs::create_dir_all(data_dir).map_err(unwritable)?;
+    // What is in there is for this user alone.
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(unwritable)?;
     let file = File::options().create(true).truncate(false).write(true).open(data_dir.join("lock")).map_err(unwritable)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),

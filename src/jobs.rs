@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::id::UploadId;
 use crate::ledger::uploads as ledger;
 use crate::store::uploads::{self, JobRow, Stage};
+use crate::telemetry;
 
 const LEASE_MS: i64 = 120_000;
 const BACK_OFF_MS: i64 = 2_000;
@@ -69,6 +70,9 @@ fn keep(app: &App, stop: &AtomicBool) {
             && let Err(e) = audit::catch_up(&app.db, &app.vault)
         {
             tracing::error!(cause = ?e, "the audit index is behind");
+        }
+        if turn.is_multiple_of(25) {
+            telemetry::fold();
         }
         if turn % 300 == 1
             && let Err(e) = expire(app)

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 /// Starts the log on standard error as one JSON object a line. A bad filter falls back to `info`.
@@ -19,11 +19,25 @@ pub fn start(filter: &str) {
         .try_init();
 }
 
+/// Upper bounds of latencies, and of group sizes.
+const SECONDS: &[f64] = &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
+const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Starts recording; the recorder is the process's, as the `metrics` crate has it.
 pub fn record() {
-    METRICS.get_or_init(|| PrometheusBuilder::new().install_recorder().ok());
+    METRICS.get_or_init(|| {
+        let builder = PrometheusBuilder::new().set_buckets(SIZES).ok()?;
+        builder.set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS).ok()?.install_recorder().ok()
+    });
+}
+
+/// Folds what was recorded into the buckets, so that it does not pile up between scrapes.
+pub fn fold() {
+    if let Some(handle) = METRICS.get().and_then(Option::as_ref) {
+        handle.run_upkeep();
+    }
 }
 
 /// What was recorded so far, as Prometheus text.

@@ -11,6 +11,7 @@ mod negotiate;
 mod operations;
 mod request;
 mod server;
+mod start;
 mod unrouted;
 mod v1;
 
@@ -55,6 +56,8 @@ macro_rules! routes {
 }
 
 routes! {
+    GET    "/"                                           "start"           Nothing Activity   start::handler;
+    GET    "/docs/{page}"                                "docs"            Nothing Activity   start::docs;
     GET    "/healthz"                                    "healthz"         Nothing Activity   operations::healthz;
     GET    "/readyz"                                     "readyz"          Nothing Activity   operations::readyz;
     GET    "/metrics"                                    "metrics"         Nothing Activity   operations::metrics;

@@ -46,7 +46,10 @@ impl Client {
     }
 
     pub fn get(&mut self, path: &str, token: &str) -> Result<Answer<'_>> {
-        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\naccept: application/fhir+json\r\n\r\n", self.address);
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\naccept: application/fhir+json\r\n\r\n",
+            self.address
+        );
         self.exchange(head.as_bytes(), &[])
     }
 

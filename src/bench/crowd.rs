@@ -44,7 +44,11 @@ impl Crowd {
             None => create(home, client, users)?,
         };
         if seed.users.len() != users {
-            let says = format!("the folder holds {} patients, not {users}; name another with --dir, or say --patients {}", seed.users.len(), seed.users.len());
+            let says = format!(
+                "the folder holds {} patients, not {users}; name another with --dir, or say --patients {}",
+                seed.users.len(),
+                seed.users.len()
+            );
             return Err(Error::new(Kind::Usage, says));
         }
         let tokens = seed.users.iter().map(|_| Mutex::new(None)).collect();

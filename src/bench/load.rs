@@ -60,7 +60,11 @@ impl Lap {
 }
 
 /// What a client asks next.
-pub type Ask<'a> = dyn Fn(&mut Dice) -> (&'a str, String) + Sync + 'a;
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    pub token: &'a str,
+    pub path: &'a (dyn Fn(&mut Dice) -> String + Sync),
+}
 
 /// One round: how many clients, how long, and which picks.
 #[derive(Clone, Copy)]
@@ -71,7 +75,7 @@ pub struct Round {
 }
 
 /// Drives a server for a round. Every answer must be a 200.
-pub fn drive(server: &Server, round: Round, ask: &Ask<'_>) -> Result<Lap> {
+pub fn drive(server: &Server, round: Round, ask: Ask<'_>) -> Result<Lap> {
     let mut connections = (0..round.clients).map(|_| Client::connect(server.address)).collect::<Result<Vec<_>>>()?;
     let cpu = |pid| machine::cpu_secs(pid);
     let before = (cpu(server.pid()), cpu(std::process::id()));
@@ -95,12 +99,12 @@ pub fn drive(server: &Server, round: Round, ask: &Ask<'_>) -> Result<Lap> {
     Ok(all)
 }
 
-fn one_client(client: &mut Client, mut dice: Dice, until: Instant, ask: &Ask<'_>) -> Result<Lap> {
+fn one_client(client: &mut Client, mut dice: Dice, until: Instant, ask: Ask<'_>) -> Result<Lap> {
     let mut lap = Lap::default();
     while Instant::now() < until {
-        let (token, path) = ask(&mut dice);
+        let path = (ask.path)(&mut dice);
         let sent = Instant::now();
-        let answer = client.get(&path, token)?;
+        let answer = client.get(&path, ask.token)?;
         if answer.status != 200 {
             let said = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]).into_owned();
             return Err(Error::new(Kind::Busy, format!("a request was answered {}: {said}", answer.status)));

@@ -41,7 +41,7 @@ fn memory(pid: u32, name: &str) -> Option<f64> {
 pub fn fdatasync_us(folder: &Path) -> Result<f64> {
     let path = folder.join("fdatasync");
     let mut times = Vec::with_capacity(SYNCS);
-    let work = || -> std::io::Result<()> {
+    let mut work = || -> std::io::Result<()> {
         let mut file = File::create(&path)?;
         for _ in 0..SYNCS {
             file.write_all(&[1; 4096])?;

@@ -9,8 +9,8 @@ mod crowd;
 mod dice;
 mod load;
 mod machine;
-mod report;
 mod reads;
+mod report;
 mod server;
 mod upload;
 mod uploads;
@@ -131,7 +131,11 @@ pub fn run(options: &Options) -> Result<()> {
         What::Read => reads::read(&mut run)?,
     }
     run.report.figure(("peak memory", "MB"), machine::peak_mb(run.server.pid()), Bar::None);
-    if options.json { println!("{}", run.report.json()) } else { print!("{}", run.report.text()) }
+    if options.json {
+        println!("{}", run.report.json())
+    } else {
+        print!("{}", run.report.text())
+    }
     Ok(())
 }
 

@@ -36,8 +36,7 @@ pub fn search(run: &mut Run<'_>) -> Result<()> {
     load(run)?;
     let token = token(&run.home)?;
     let patients: Vec<String> = run.crowd.seed.users.iter().map(|user| user.patient.clone()).collect();
-    let ask = move |dice: &mut Dice| (token.as_str(), window(&patients[dice.below(patients.len())], dice));
-    turns(run, &ask)
+    turns(run, Ask { token: &token, path: &|dice| window(&patients[dice.below(patients.len())], dice) })
 }
 
 /// `Observation?patient&code&date`: an hour somewhere in what the patient has sent.
@@ -52,8 +51,7 @@ pub fn read(run: &mut Run<'_>) -> Result<()> {
     load(run)?;
     let token = token(&run.home)?;
     let ids = ids(run, &token)?;
-    let ask = move |dice: &mut Dice| (token.as_str(), format!("/fhir/Observation/{}", ids[dice.below(ids.len())]));
-    turns(run, &ask)
+    turns(run, Ask { token: &token, path: &|dice| format!("/fhir/Observation/{}", ids[dice.below(ids.len())]) })
 }
 
 /// Ids of Observations all over the patients and their time.
@@ -90,7 +88,7 @@ fn load(run: &mut Run<'_>) -> Result<()> {
 }
 
 /// Server and base in turns; the base answers as many bytes as the server did on average.
-fn turns(run: &mut Run<'_>, ask: &Ask<'_>) -> Result<()> {
+fn turns(run: &mut Run<'_>, ask: Ask<'_>) -> Result<()> {
     let round = |number: u64, lasting: Duration| Round { clients: run.options.clients(), lasting, number };
     let warm = drive(&run.server, round(0, WARM), ask)?;
     quiet(&run.server)?;

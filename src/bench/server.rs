@@ -116,7 +116,8 @@ pub struct Server {
 impl Server {
     fn ready(&mut self, began: Instant, log: &Path) -> Result<()> {
         while began.elapsed() < START {
-            let answered = Client::connect(self.address).is_ok_and(|mut client| client.get("/readyz", "none").is_ok_and(|a| a.status == 200));
+            let answered =
+                Client::connect(self.address).is_ok_and(|mut client| client.get("/readyz", "none").is_ok_and(|a| a.status == 200));
             if answered {
                 self.ready_after = began.elapsed();
                 return Ok(());

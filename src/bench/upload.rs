@@ -54,7 +54,8 @@ fn verify(run: &mut Run<'_>, loaded: &Loaded) -> Result<()> {
     let users = run.crowd.seed.users.len();
     let mut counted = 0;
     for user in (0..users).step_by(users.div_ceil(COUNTED)) {
-        let path = format!("/fhir/Observation?patient={}&code={}&_total=accurate&_count=0", run.crowd.seed.users[user].patient, reads::CODE);
+        let path =
+            format!("/fhir/Observation?patient={}&code={}&_total=accurate&_count=0", run.crowd.seed.users[user].patient, reads::CODE);
         let total = client.get(&path, &token)?.json(200)?["total"].as_u64();
         let expected = ((run.crowd.seed.blocks + loaded.bodies[user]) * RECORDS) as u64;
         if total != Some(expected) {

@@ -2,6 +2,7 @@
 //! control socket while it runs, and take the data directory's lock when it does not.
 
 mod ask;
+mod demo;
 mod print;
 mod serve;
 mod settings;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench;
+use crate::app;
 use crate::chance::Chance;
 use crate::error::{Error, Kind, Result};
 use crate::vault::RootKey;
@@ -224,6 +226,7 @@ pub fn run(command: Command) -> Result<()> {
 
 fn keys_init(place: &Where) -> Result<()> {
     let config = settings::read(place)?;
+    app::key_apart(&config)?;
     RootKey::create(&config.root_key_file, Chance)?;
     println!("root key: {}", config.root_key_file.display());
     println!("Keep a copy of it apart from the database: without it nothing can be read.");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Serve, Where, settings};
+use super::{Serve, Where, demo, settings};
 use crate::api::{self, Security};
 use crate::app::{self, App};
 use crate::audit::Action;
@@ -17,7 +17,12 @@ pub fn run(place: &Where, options: &Serve) -> Result<()> {
     if let Some(listen) = options.listen {
         config.listen = listen;
     }
+    // Dropped last: a throw-away folder goes when nothing uses it any more.
+    let folder = options.demo.then(|| demo::prepare(&mut config, place)).transpose()?;
     plain_http_allowed(&config, options)?;
+    if folder.is_none() {
+        app::key_apart(&config)?;
+    }
     telemetry::start(&config.log);
     telemetry::record();
     let _lock = app::lock(&config.data_dir)?;
@@ -26,16 +31,20 @@ pub fn run(place: &Where, options: &Serve) -> Result<()> {
         _ => Security::Plain,
     };
     let app = Arc::new(App::build(config, Clock::system(), Sealing::Aes256Gcm)?);
-    api::block_on(async move {
+    api::block_on(async {
         let listening = api::listen(Arc::clone(&app), security)?;
         app.note(Action::Start, "serve").await?;
         let workers = jobs::start(&app)?;
         let control = control::listen(&app)?;
         println!("firth listens on {}", app.public_url);
+        let stop = listening.handle.clone();
+        let (address, stop) = (listening.address, move || drop(stop.stop(false)));
+        let loading = folder.as_ref().map(|folder| demo::start(folder, &app, address, stop)).transpose()?;
         api::until_told(listening).await?;
+        let loaded = loading.map_or(Ok(()), |thread| thread.join().unwrap_or_else(|_| Err(Error::bug("loading the demo panicked"))));
         drop((workers, control));
         app.note(Action::Stop, "serve").await?;
-        Ok(())
+        loaded
     })
 }
 
