@@ -112,7 +112,10 @@ pub fn key_apart(config: &Config) -> Result<()> {
     if !folder.starts_with(real(&config.data_dir)) {
         return Ok(());
     }
-    let says = format!("the root key {} is inside the data directory; move it elsewhere and name it with --root-key FILE", config.root_key_file.display());
+    let says = format!(
+        "the root key {} is inside the data directory; move it elsewhere and name it with --root-key FILE",
+        config.root_key_file.display()
+    );
     Err(Error::new(Kind::Setting, says))
 }
 

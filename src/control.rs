@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::access::{Role, Scopes};
 use crate::app::App;
-use crate::audit::{Action, Entry};
+use crate::audit::{Action, Did, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::id::{GrantId, PatientId};
 use crate::ingest::Provider;
@@ -94,44 +94,50 @@ fn answer(app: &App, mut stream: UnixStream) -> Result<()> {
 /// Does what a verb asks, leaves an audit entry, and answers what it prints.
 pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let verb = order["verb"].as_str().unwrap_or_default();
-    let outcome = match verb {
-        "app create" => app_create(app, order),
-        "user add" => user_add(app, order),
-        "token issue" => token_issue(app, order),
-        "token list" => token_list(app),
-        "token revoke" => token_revoke(app, order),
-        "ingest" => ingest(app, order),
-        "ingest replay" => replay(app),
-        _ => Err(Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")),
-    };
-    let mut entry = Entry::new(
-        app.entry_id()?,
-        app.clock.now(),
-        if verb.starts_with("token") || verb.starts_with("app") { Action::Credential } else { Action::Activity },
-        &format!("firth {verb}"),
-    );
+    let action = if verb.starts_with("token") || verb.starts_with("app") { Action::Credential } else { Action::Activity };
+    let mut entry = Entry::new(app.entry_id()?, app.clock.now(), action, &format!("firth {verb}"));
     entry.request.clone_from(&entry.id);
     entry.role = Some(Role::Operator.name().to_owned());
-    if let Err(e) = &outcome {
+    let outcome = match verb {
+        "app create" => app_create(app, order, &entry),
+        "user add" => user_add(app, order, &entry),
+        "token issue" => token_issue(app, order, &entry),
+        "token revoke" => token_revoke(app, order, &entry),
+        "ingest" => ingest(app, order, &entry),
+        "token list" => token_list(app).and_then(|text| noted(app, &entry).map(|()| text)),
+        "ingest replay" => noted(app, &entry).and_then(|()| replay(app, &entry)),
+        _ => Err(Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")),
+    };
+    outcome.or_else(|e| {
         entry.status = 400;
         entry.refused = Some(e.kind.wire().code.to_owned());
-    }
-    app.log.append(&entry)?.wait()?;
-    outcome
+        noted(app, &entry)?;
+        Err(e)
+    })
+}
+
+/// An entry without an effect in the database.
+fn noted(app: &App, entry: &Entry) -> Result<()> {
+    app.log.append(entry)?.wait()
 }
 
 fn text(order: &Value, name: &str) -> Option<String> {
     order[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn app_create(app: &App, order: &Value) -> Result<String> {
+fn app_create(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let name = text(order, "name").ok_or_else(|| Error::new(Kind::Usage, "an app has a name; add --name N"))?;
     let vault = Arc::clone(&app.vault);
-    let made = app.db.write("app.create", move |tx| credentials::app_create(tx, &vault, &name))?;
+    let entry = entry.clone();
+    let made = app.db.write("app.create", move |tx| {
+        let made = credentials::app_create(tx, &vault, &name)?;
+        entry.commit(tx, Did::new(201, format!("app/{}", made.id)))?;
+        Ok(made)
+    })?;
     Ok(format!("app_id={}\napp_secret={}\napi_key={}\n", made.id, made.secret, made.api_key))
 }
 
-fn user_add(app: &App, order: &Value) -> Result<String> {
+fn user_add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let of = &order["fields"];
     let fields = Fields {
         external_user_id: text(of, "external_user_id"),
@@ -141,11 +147,16 @@ fn user_add(app: &App, order: &Value) -> Result<String> {
     };
     let adopted = text(of, "patient_id").map(|id| PatientId::parse(&id)).transpose()?;
     let (vault, system) = (Arc::clone(&app.vault), app.config.external_id_system.clone());
-    let made = app.db.write("user.create", move |tx| users::create(tx, &vault, &system, (&fields, adopted)))?;
+    let entry = entry.clone();
+    let made = app.db.write("user.create", move |tx| {
+        let made = users::create(tx, &vault, &system, (&fields, adopted))?;
+        entry.commit(tx, Did::to_patient(201, made.user.patient))?;
+        Ok(made)
+    })?;
     Ok(format!("user_id={}\npatient_id={}\n", made.user.id, made.user.patient))
 }
 
-fn token_issue(app: &App, order: &Value) -> Result<String> {
+fn token_issue(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let role = text(order, "role").unwrap_or_default();
     if role == "researcher" {
         return Err(Error::new(
@@ -163,7 +174,13 @@ fn token_issue(app: &App, order: &Value) -> Result<String> {
     let scopes = text(order, "scopes").map(|scopes| Scopes::parse(&scopes)).transpose()?;
     let grant = Grant { role, scopes, patients, ttl: credentials::ttl(&text(order, "ttl").unwrap_or_else(|| "1h".into()))? };
     let vault = Arc::clone(&app.vault);
-    let made = app.db.write("token.issue", move |tx| credentials::issue(tx, &vault, &grant))?;
+    let entry = entry.clone();
+    let made = app.db.write("token.issue", move |tx| {
+        let made = credentials::issue(tx, &vault, &grant)?;
+        let did = Did::new(201, format!("token/{}", made.id));
+        entry.commit(tx, Did { patients: grant.patients.iter().map(ToString::to_string).collect(), ..did })?;
+        Ok(made)
+    })?;
     Ok(format!("token_id={}\ntoken={}\nexpires_at={}\n", made.id, made.secret, made.expires_at.map_or_else(|| "never".into(), instant)))
 }
 
@@ -189,17 +206,25 @@ fn token_list(app: &App) -> Result<String> {
     Ok(out)
 }
 
-fn token_revoke(app: &App, order: &Value) -> Result<String> {
+fn token_revoke(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let id = GrantId::parse(&text(order, "id").unwrap_or_default())?;
     let now = app.clock.now();
-    match app.db.write("token.revoke", move |tx| rows::revoke(tx, id, now))? {
+    let entry = entry.clone();
+    let revoked = app.db.write("token.revoke", move |tx| {
+        let revoked = rows::revoke(tx, id, now)?;
+        if revoked > 0 {
+            entry.commit(tx, Did::new(200, format!("token/{id}")))?;
+        }
+        Ok(revoked)
+    })?;
+    match revoked {
         0 => Err(Error::new(Kind::NotFound, "there is no such token that is good; firth token list shows them")),
         _ => Ok(format!("revoked {id}\n")),
     }
 }
 
 /// A file goes the same way as an upload: received, sealed, mapped, stored.
-fn ingest(app: &App, order: &Value) -> Result<String> {
+fn ingest(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let provider = text(order, "provider").unwrap_or_default();
     if Provider::parse(&provider).is_none() {
         return Err(Error::new(Kind::Usage, "ingest reads SDK uploads (JSON) of the providers apple, samsung and google"));
@@ -226,9 +251,15 @@ fn ingest(app: &App, order: &Value) -> Result<String> {
     }
     let prepared = Arc::new(ledger::prepare(&app.mappings, owner, received)?);
     let vault = Arc::clone(&app.vault);
-    let accepted = app.db.write("upload.accept", move |tx| ledger::accept(tx, &vault, &prepared, "file"))?;
+    let noted = entry.clone();
+    let accepted = app.db.write("upload.accept", move |tx| {
+        let accepted = ledger::accept(tx, &vault, &prepared, "file")?;
+        let did = Did { patients: vec![patient.to_string()], ..Did::new(202, format!("upload/{}", accepted.upload)) };
+        noted.commit(tx, did)?;
+        Ok(accepted)
+    })?;
     if accepted.waits {
-        ledger::process(&app.db, &app.vault, &app.mappings, accepted.upload)?;
+        ledger::process(&app.db, &app.vault, &app.mappings, (accepted.upload, entry))?;
     }
     summary(app, accepted.upload)
 }
@@ -242,11 +273,11 @@ fn summary(app: &App, id: crate::id::UploadId) -> Result<String> {
     ))
 }
 
-fn replay(app: &App) -> Result<String> {
+fn replay(app: &App, entry: &Entry) -> Result<String> {
     let mut out = String::new();
     for id in app.db.read("upload.kept", uploads::kept)? {
         app.db.write("upload.reset", move |tx| uploads::reset(tx, id))?;
-        match ledger::process(&app.db, &app.vault, &app.mappings, id) {
+        match ledger::process(&app.db, &app.vault, &app.mappings, (id, entry)) {
             Ok(_) => out.push_str(&summary(app, id)?),
             Err(e) if e.kind == Kind::Gone => out.push_str(&format!("upload_id={id} {}\n", e.says())),
             Err(e) => return Err(e),

@@ -101,14 +101,10 @@ pub fn run_one(app: &App) -> Result<bool> {
 
 fn process(app: &App, job: &JobRow) -> Result<()> {
     let upload = UploadId::from_slice(&job.subject)?;
-    ledger::process(&app.db, &app.vault, &app.mappings, upload)?;
+    let entry = Entry::new(app.entry_id()?, app.clock.now(), Action::Activity, "upload-process");
+    ledger::process(&app.db, &app.vault, &app.mappings, (upload, &entry))?;
     let no = job.job;
-    let mut entry = Entry::new(app.entry_id()?, app.clock.now(), Action::Activity, "upload-process");
-    entry.resource = Some(format!("upload/{upload}"));
-    app.db.write("job.done", move |tx| {
-        tx.audit(entry.recorded, entry.encode()?);
-        uploads::job_done(tx, no)
-    })
+    app.db.write("job.done", move |tx| uploads::job_done(tx, no))
 }
 
 fn give_up_or_later(app: &App, job: &JobRow, e: &Error) -> Result<()> {

@@ -22,7 +22,7 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
     let began = Instant::now();
     let app = app.into_inner();
     let (send, receive) = channel(PIECES);
-    let request = match plain(&app, &http, Body::new(receive)) {
+    let request = match plain(&app, route, &http, Body::new(receive)) {
         Ok(request) => request,
         Err(e) => return respond(error::reply(&e, http.path().starts_with("/fhir"), "unknown"), "unknown"),
     };
@@ -39,8 +39,10 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
     respond(reply, &id)
 }
 
-fn plain(app: &App, http: &HttpRequest, body: Body) -> Result<Request> {
+fn plain(app: &App, route: &Route, http: &HttpRequest, body: Body) -> Result<Request> {
     let id = app.entry_id()?.to_string();
+    let mut entry = Entry::new(app.entry_id()?, app.clock.now(), route.action, route.name);
+    entry.request.clone_from(&id);
     let headers = http
         .headers()
         .iter()
@@ -54,6 +56,7 @@ fn plain(app: &App, http: &HttpRequest, body: Body) -> Result<Request> {
         headers,
         address: http.peer_addr().map_or_else(|| "unknown".to_owned(), |peer| peer.ip().to_string()),
         id,
+        entry,
         body,
     })
 }
@@ -79,25 +82,21 @@ async fn pump(mut payload: web::Payload, send: Sender<Result<web::Bytes>>, deadl
 /// On a blocking thread: who asks, may they, and what is the answer?
 fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Entry>, Result<Reply>) {
     let caller = authenticate(app, route, &request);
-    let mut entry = app.entry_id().map(|id| Entry::new(id, app.clock.now(), route.action, route.name)).ok();
-    if let Some(entry) = &mut entry {
-        entry.request.clone_from(&request.id);
-        entry.address = Some(request.address.clone());
-        entry.query = (route.action == Action::Search).then(|| request.uri.clone());
-        if let Ok(Some(caller)) = &caller {
-            entry.credential = Some(caller.credential.to_string());
-            entry.role = Some(caller.role.name().to_owned());
-            entry.user = caller.user.map(|user| user.to_string());
-            entry.own = caller.patients.first().filter(|_| caller.role == Role::Patient).map(|own| own.to_string());
-        }
-        if request.uri.starts_with("/fhir/") {
-            entry.resource = Some(
-                [request.param("type"), request.param("id")].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/"),
-            );
-        }
+    let entry = &mut request.entry;
+    entry.address = Some(request.address.clone());
+    entry.query = (route.action == Action::Search).then(|| request.uri.clone());
+    if let Ok(Some(caller)) = &caller {
+        entry.credential = Some(caller.credential.to_string());
+        entry.role = Some(caller.role.name().to_owned());
+        entry.user = caller.user.map(|user| user.to_string());
+        entry.own = caller.patients.first().filter(|_| caller.role == Role::Patient).map(|own| own.to_string());
+    }
+    if request.uri.starts_with("/fhir/") {
+        let parts = [request.param("type"), request.param("id")];
+        request.entry.resource = Some(parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/"));
     }
     let outcome = caller.and_then(|caller| (route.to)(app, &mut request, caller.as_ref()));
-    (entry, outcome)
+    (Some(request.entry), outcome)
 }
 
 /// The secret from `Authorization` (with or without `Bearer`) or `X-Open-Wearables-API-Key`.

@@ -17,7 +17,7 @@ mod v1;
 
 pub use base::listen_base;
 pub use request::{Reply, Request};
-pub use server::{Listening, Security, block_on, listen, tls, until_told};
+pub use server::{Listening, Security, bind, block_on, listen, tls, until_told};
 
 use crate::access::Caller;
 use crate::app::App;

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use actix_web::web::Bytes;
 use tokio::sync::mpsc::Receiver;
 
+use crate::audit::Entry;
 use crate::error::{Error, Kind, Result};
 
 /// The pieces of a body as they arrive, or why they stopped.
@@ -19,6 +20,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     pub address: String,
     pub id: String,
+    /// What the audit log will say; a write commits it with its effect.
+    pub entry: Entry,
     pub body: Body,
 }
 
@@ -146,6 +149,11 @@ impl Reply {
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Reply {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// Its audit entry was committed with the effect.
+    pub fn committed(self) -> Reply {
+        Reply { audited: true, ..self }
     }
 
     pub fn about(mut self, resource: impl Into<String>, patients: Vec<String>) -> Reply {

@@ -1,13 +1,14 @@
 //! The listener: sockets, TLS, and the actix application made from `ROUTES`.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Compress;
 use actix_web::{App as Actix, HttpRequest, HttpResponse, HttpServer, guard, web};
+use tokio::net::TcpSocket;
 use tracing_actix_web::{RootSpanBuilder, TracingLogger};
 
 use super::unrouted::UNROUTED;
@@ -30,10 +31,27 @@ pub struct Listening {
 
 /// Seconds that requests in flight may take after SIGTERM.
 const DRAIN_SECS: u64 = 30;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 4096;
 
-/// Binds and prepares to serve; `Kind::PortBusy` when somebody listens there.
-pub fn listen(app: Arc<App>, security: Security) -> Result<Listening> {
-    let asked = app.config.listen;
+/// Takes the address, with port 0 any free port; `Kind::PortBusy` when somebody listens there.
+pub async fn bind(asked: SocketAddr) -> Result<TcpListener> {
+    let socket = || {
+        let socket = if asked.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(asked)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    socket().map_err(|e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            Error::new(Kind::PortBusy, format!("{asked} is in use; stop what listens there, or choose another with --listen"))
+        }
+        _ => Error::new(Kind::Setting, format!("cannot listen on {asked} ({e}); choose another with --listen")),
+    })
+}
+
+/// Prepares to serve on a socket of `bind`.
+pub fn listen(app: Arc<App>, security: Security, socket: TcpListener) -> Result<Listening> {
     let data = web::Data::from(app);
     let server = HttpServer::new(move || {
         let mut actix = Actix::new()
@@ -59,19 +77,13 @@ pub fn listen(app: Arc<App>, security: Security) -> Result<Listening> {
     })
     .disable_signals()
     .shutdown_timeout(DRAIN_SECS)
-    .workers(std::thread::available_parallelism().map_or(2, usize::from))
-    .backlog(4096);
+    .workers(std::thread::available_parallelism().map_or(2, usize::from));
+    let address = socket.local_addr().map_err(Error::bug)?;
     let bound = match security {
-        Security::Plain => server.bind_auto_h2c(asked),
-        Security::Tls(config) => server.bind_rustls_0_23(asked, *config),
+        Security::Plain => server.listen_auto_h2c(socket),
+        Security::Tls(config) => server.listen_rustls_0_23(socket, *config),
     };
-    let bound = bound.map_err(|e| match e.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            Error::new(Kind::PortBusy, format!("{asked} is in use; stop what listens there, or choose another with --listen"))
-        }
-        _ => Error::new(Kind::Setting, format!("cannot listen on {asked} ({e}); choose another with --listen")),
-    })?;
-    let address = bound.addrs().first().copied().unwrap_or(asked);
+    let bound = bound.map_err(Error::bug)?;
     let server = bound.run();
     Ok(Listening { address, handle: server.handle(), server })
 }

@@ -1,10 +1,12 @@
 //! One entry: who did what to which resource of which patient, when, from where, and how it ended.
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::{EntryId, PatientId};
+use crate::store::Tx;
 
 /// What was done. The FHIR interactions, and the operations of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +70,31 @@ pub struct Entry {
     pub wrote: Option<String>,
 }
 
+/// What a write did, for its entry.
+#[derive(Clone, Debug, Default)]
+pub struct Did {
+    pub status: u16,
+    pub resource: Option<String>,
+    pub patients: Vec<String>,
+    /// An effect with a refusal, such as revoking tokens of a user that stays.
+    pub refused: Option<Kind>,
+}
+
+impl Did {
+    pub fn new(status: u16, resource: impl Into<String>) -> Did {
+        Did { status, resource: Some(resource.into()), ..Did::default() }
+    }
+
+    /// A write to one patient's resource.
+    pub fn to_patient(status: u16, patient: PatientId) -> Did {
+        Did { patients: vec![patient.to_string()], ..Did::new(status, format!("Patient/{patient}")) }
+    }
+
+    pub fn refusing(self, kind: Kind) -> Did {
+        Did { refused: Some(kind), ..self }
+    }
+}
+
 impl Entry {
     pub fn new(id: EntryId, recorded: Millis, action: Action, route: &str) -> Entry {
         Entry {
@@ -88,6 +115,18 @@ impl Entry {
             refused: None,
             wrote: None,
         }
+    }
+
+    /// Commits the entry with the effect that `tx` has: both are durable, or neither.
+    pub fn commit(&self, tx: &mut Tx<'_>, did: Did) -> Result<()> {
+        let mut entry = self.clone();
+        entry.status = did.status;
+        entry.refused = did.refused.map(|kind| kind.wire().code.to_owned());
+        entry.resource = did.resource.or(entry.resource);
+        entry.patients = did.patients;
+        entry.wrote = tx.wrote().map(|hash| HEXLOWER.encode(&hash));
+        tx.audit(entry.recorded, entry.encode()?);
+        Ok(())
     }
 
     pub fn encode(&self) -> Result<Vec<u8>> {

@@ -10,6 +10,6 @@ pub mod events;
 mod index;
 mod log;
 
-pub use entry::{Action, Entry};
+pub use entry::{Action, Did, Entry};
 pub use index::catch_up;
 pub use log::{Log, Receipt};

@@ -60,7 +60,7 @@
       counts.append(make("li", {}, button));
       ask("clinician", url(0)).then((answer) => { number.textContent = String(answer.body?.total ?? "?"); }, () => {});
     }
-    const facts = make("p", {}, `${person.says} · ${person.source}`);
+    const facts = make("p", {}, person.says, document.createElement("br"), person.source);
     const article = make("article", { class: "person", "aria-label": person.name },
       make("div", { class: "who" }, make("div", {}, make("h3", {}, person.name), facts), make("div", { class: "now" }, value, when)), curve, counts);
     at("people").append(article);
@@ -160,7 +160,7 @@
     const found = answer.body?.entry?.find(({ resource }) => JSON.stringify(resource).includes(click.id));
     if (found) answer.body = found.resource;
     answer.note = found
-      ? `Your click read ${click.url.slice(0, 30)}… as clinician: request ${click.id}, answered ${click.response.status}. This is its AuditEvent, the one of ${found ? "the Bundle" : ""} that names the request.`
+      ? `Your click read ${click.url.slice(0, 30)}… as clinician: request ${click.id}, answered ${click.response.status}. This is its AuditEvent: the one that names the request.`
       : `Your click was request ${click.id}; no AuditEvent names it.`;
     return answer;
   }

@@ -3,12 +3,14 @@
 //! transaction that acknowledges it, a larger one by a worker.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::samples::{self, Fate};
+use crate::audit::{Did, Entry};
 use crate::error::{Error, Kind, Result};
-use crate::id::{PatientId, Shelf, UploadId, UserId};
+use crate::id::{EntryId, PatientId, Shelf, UploadId, UserId};
 use crate::ingest::{self, Envelope, Provider};
 use crate::mapping::{Mappings, Measured, Refusal};
 use crate::store::uploads::{self, Counts, New, Stage, Upload};
@@ -290,7 +292,9 @@ fn told(item: &Item, refusal: &Refusal) -> Refused {
 }
 
 /// Processes an upload that waits, from where it was left; also a replay of a kept body.
-pub fn process(db: &Db, vault: &std::sync::Arc<Vault>, mappings: &Mappings, id: UploadId) -> Result<Counts> {
+/// Each committed slice leaves an audit entry like `entry`.
+pub fn process(db: &Db, vault: &Arc<Vault>, mappings: &Mappings, of: (UploadId, &Entry)) -> Result<Counts> {
+    let (id, entry) = of;
     let (upload, owner, keys) = db.read("upload.open", |tx| {
         let upload = uploads::get(tx, id)?.ok_or_else(|| Error::new(Kind::NotFound, "no such upload"))?;
         let patient = keys::patient_of(tx, upload.shelf)?.ok_or_else(|| Error::bug("an upload's shelf has no patient"))?;
@@ -303,8 +307,15 @@ pub fn process(db: &Db, vault: &std::sync::Arc<Vault>, mappings: &Mappings, id: 
     let (mut counts, mut waiting, mut seen) = (upload.counts, Vec::new(), 0u32);
     let body = Segments { db, keys: &keys, owner, id, no: 0, clear: Vec::new(), at: 0, ended: false };
     let save = |items: Vec<Item>, counts: Counts, last: bool| {
-        let vault = std::sync::Arc::clone(vault);
-        db.write("upload.slice", move |tx| slice(tx, &vault, &Work { id, owner, counts, last }, &items))
+        let (vault, mut entry) = (Arc::clone(vault), entry.clone());
+        entry.id = EntryId::from_random(vault.chance.bytes()?).to_string();
+        db.write("upload.slice", move |tx| {
+            let counts = slice(tx, &vault, &Work { id, owner, counts, last }, &items)?;
+            let mut entry = entry.clone();
+            entry.recorded = tx.committed_at();
+            entry.commit(tx, Did { patients: vec![owner.patient.to_string()], ..Did::new(200, format!("upload/{id}")) })?;
+            Ok(counts)
+        })
     };
     cut(body, provider, mappings, &mut |item| {
         seen += 1;

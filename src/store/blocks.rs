@@ -125,6 +125,8 @@ pub struct NewBlock<'a> {
 
 pub fn block_insert(tx: &mut Tx<'_>, new: NewBlock<'_>) -> Result<()> {
     let header = new.header;
+    tx.note_written(&new.hot);
+    tx.note_written(&new.cold);
     let filter: Vec<u8> = new.filter.iter().flat_map(|print| print.to_be_bytes()).collect();
     let row = (
         (block::shelf.eq(header.shelf.0), block::seq.eq(header.seq), block::committed_at.eq(header.committed_at)),

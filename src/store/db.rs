@@ -9,7 +9,7 @@ use diesel::{PgConnection, SqliteConnection};
 use super::{audit, pg, sqlite};
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Result};
-use crate::vault::Vault;
+use crate::vault::{Vault, digest};
 
 pub enum Conn<'a> {
     Sqlite(&'a mut SqliteConnection),
@@ -21,11 +21,12 @@ pub struct Tx<'a> {
     pub(in crate::store) conn: Conn<'a>,
     committed_at: Millis,
     entries: Vec<(Millis, Vec<u8>)>,
+    wrote: Vec<[u8; 32]>,
 }
 
 impl<'a> Tx<'a> {
     pub(in crate::store) fn new(conn: Conn<'a>, committed_at: Millis) -> Tx<'a> {
-        Tx { conn, committed_at, entries: Vec::new() }
+        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new() }
     }
 
     /// The stamp of everything this transaction writes; never goes back.
@@ -36,6 +37,16 @@ impl<'a> Tx<'a> {
     /// Adds an audit entry that is committed with this transaction or not at all.
     pub fn audit(&mut self, recorded: Millis, entry: Vec<u8>) {
         self.entries.push((recorded, entry));
+    }
+
+    /// Remembers a sealed value that this unit of work wrote.
+    pub(in crate::store) fn note_written(&mut self, sealed: &[u8]) {
+        self.wrote.push(digest(&[sealed]));
+    }
+
+    /// SHA-256 of the hashes of what this unit of work wrote; `None` when it wrote nothing sealed.
+    pub fn wrote(&self) -> Option<[u8; 32]> {
+        (!self.wrote.is_empty()).then(|| digest(&self.wrote.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>()))
     }
 
     pub(in crate::store) fn take_entries(&mut self) -> Vec<(Millis, Vec<u8>)> {
@@ -53,6 +64,7 @@ impl<'a> Tx<'a> {
     /// Runs `work` so that its failure undoes its own statements and nothing else.
     pub(in crate::store) fn savepoint<T>(&mut self, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let before = self.entries.len();
+        self.wrote.clear();
         begin(&mut self.conn)?;
         match work(self) {
             Ok(value) => commit(&mut self.conn).map(|()| value),

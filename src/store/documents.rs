@@ -99,6 +99,7 @@ pub struct Live {
 /// Adds a version and makes it the live one with its search rows.
 pub fn insert(tx: &mut Tx<'_>, key: &Key, live: Live, body: &[u8], rows: &[Hashed]) -> Result<()> {
     let at = tx.committed_at();
+    tx.note_written(body);
     let row = (
         (document::shelf.eq(key.shelf.0), document::type_.eq(number(key.resource)), document::id.eq(key.id.as_slice())),
         (

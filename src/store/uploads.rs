@@ -98,6 +98,7 @@ pub fn accept(tx: &mut Tx<'_>, new: &New<'_>) -> Result<()> {
     );
     on!(tx, c => diesel::insert_into(upload::table).values(row).execute(*c))?;
     for (no, segment) in new.raw.iter().enumerate() {
+        tx.note_written(segment);
         let row = (raw_segment::upload.eq(new.id.0.as_slice()), raw_segment::no.eq(no as i32), raw_segment::sealed.eq(segment));
         on!(tx, c => diesel::insert_into(raw_segment::table).values(row).execute(*c))?;
     }

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::bench;
 use crate::app;
+use crate::bench;
 use crate::chance::Chance;
 use crate::error::{Error, Kind, Result};
 use crate::vault::RootKey;

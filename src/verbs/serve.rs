@@ -30,9 +30,12 @@ pub fn run(place: &Where, options: &Serve) -> Result<()> {
         (Some(cert), Some(key)) => Security::Tls(Box::new(api::tls(cert, key)?)),
         _ => Security::Plain,
     };
-    let app = Arc::new(App::build(config, Clock::system(), Sealing::Aes256Gcm)?);
     api::block_on(async {
-        let listening = api::listen(Arc::clone(&app), security)?;
+        let socket = api::bind(config.listen).await?;
+        // With port 0 the system has chosen one.
+        config.listen = socket.local_addr().map_err(Error::bug)?;
+        let app = Arc::new(App::build(config, Clock::system(), Sealing::Aes256Gcm)?);
+        let listening = api::listen(Arc::clone(&app), security, socket)?;
         app.note(Action::Start, "serve").await?;
         let workers = jobs::start(&app)?;
         let control = control::listen(&app)?;

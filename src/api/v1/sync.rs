@@ -10,7 +10,7 @@ use super::user;
 use crate::access::Caller;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
-use crate::audit::{Action, Entry};
+use crate::audit::Did;
 use crate::error::{Error, Kind, Result};
 use crate::id::UploadId;
 use crate::ledger::documents::instant;
@@ -45,11 +45,11 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     }?;
     let (bytes, items) = (received.bytes, received.envelope.items_total);
     let prepared = Arc::new(ledger::prepare(&app.mappings, owner, received)?);
-    let entry = entry(app, request, who, owner)?;
-    let vault = Arc::clone(&app.vault);
+    let (entry, vault) = (request.entry.clone(), Arc::clone(&app.vault));
     let accepted = app.db.write("upload.accept", move |tx| {
         let accepted = ledger::accept(tx, &vault, &prepared, "sdk")?;
-        tx.audit(entry.recorded, entry.encode()?);
+        let did = Did { patients: vec![owner.patient.to_string()], ..Did::new(202, format!("upload/{}", accepted.upload)) };
+        entry.commit(tx, did)?;
         Ok(accepted)
     });
     // Old SDKs take a 4xx as done and lose the data: what is not the body's fault is told as 503.
@@ -63,19 +63,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     }
     let location = format!("{}/api/v1/sdk/users/{id}/uploads/{}", app.public_url, accepted.upload);
     let body = json!({"status_code": 202, "response": "Import task queued successfully", "user_id": id.to_string(), "upload_id": accepted.upload.to_string()});
-    Ok(Reply { audited: true, ..Reply::json(202, &body).with("location", location) })
-}
-
-fn entry(app: &App, request: &Request, who: Option<&Caller>, owner: Owner) -> Result<Entry> {
-    let mut entry = Entry::new(app.entry_id()?, app.clock.now(), Action::Upload, "sync");
-    entry.status = 202;
-    entry.request.clone_from(&request.id);
-    entry.address = Some(request.address.clone());
-    entry.patients = vec![owner.patient.to_string()];
-    entry.user = Some(owner.user.to_string());
-    entry.credential = who.map(|who| who.credential.to_string());
-    entry.role = who.map(|who| who.role.name().to_owned());
-    Ok(entry)
+    Ok(Reply::json(202, &body).with("location", location).committed())
 }
 
 /// A reader that refuses to give more than was allowed.

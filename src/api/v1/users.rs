@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use super::{text, user};
 use crate::access::Caller;
+use crate::api::error;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
+use crate::audit::Did;
 use crate::error::{Error, Kind, Result};
 use crate::id::PatientId;
 use crate::ledger::documents::instant;
@@ -65,18 +67,30 @@ pub fn patch(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<R
     }
     let fields = fields(&body)?;
     let (vault, system) = (Arc::clone(&app.vault), app.config.external_id_system.clone());
-    let found = app.db.write("user.patch", move |tx| users::patch(tx, &vault, &system, (id, &fields)))?;
-    Ok(about(Reply::json(200, &shown(&found)), &found))
+    let entry = request.entry.clone();
+    let found = app.db.write("user.patch", move |tx| {
+        let found = users::patch(tx, &vault, &system, (id, &fields))?;
+        entry.commit(tx, Did::to_patient(200, found.user.patient))?;
+        Ok(found)
+    })?;
+    Ok(Reply::json(200, &shown(&found)).committed())
 }
 
 pub fn delete(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let id = user(request, who)?;
     let before = app.db.read("user.read", |tx| users::get(tx, &app.vault, &app.config.external_id_system, id))?;
-    let gone = app.db.write("user.delete", move |tx| users::delete(tx, id))?;
-    if !gone {
-        return Err(Error::new(Kind::UserHasData, "the user has data and stays; its tokens and codes were revoked"));
+    let (entry, patient) = (request.entry.clone(), before.user.patient);
+    let gone = app.db.write("user.delete", move |tx| {
+        let gone = users::delete(tx, id)?;
+        let did = Did { patients: vec![patient.to_string()], ..Did::new(200, format!("user/{id}")) };
+        entry.commit(tx, if gone { did } else { Did { status: 409, ..did }.refusing(Kind::UserHasData) })?;
+        Ok(gone)
+    })?;
+    if gone {
+        return Ok(Reply::json(200, &shown(&before)).committed());
     }
-    Ok(about(Reply::json(200, &shown(&before)), &before))
+    let stays = Error::new(Kind::UserHasData, "the user has data and stays; its tokens and codes were revoked");
+    Ok(error::reply(&stays, false, &request.id).committed())
 }
 
 /// `page`, `limit`, `sort_by=created_at`, `sort_order`, `email`, `external_user_id`.

@@ -1,6 +1,7 @@
 //! One row of one block: does it answer, and what is its Observation?
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::blocks::{Open, Samples};
@@ -134,8 +135,8 @@ impl<'a> Judge<'a> {
 
     pub fn view(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<View> {
         let shelf = open.header.shelf;
-        if !self.patients.contains_key(&shelf) {
-            self.patients.insert(shelf, patient(tx, shelf)?);
+        if let Entry::Vacant(place) = self.patients.entry(shelf) {
+            place.insert(patient(tx, shelf)?);
         }
         if self.stamp.0 != open.header.committed_at {
             self.stamp = (open.header.committed_at, instant(open.header.committed_at));

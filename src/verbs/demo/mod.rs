@@ -10,5 +10,5 @@ mod page;
 mod payload;
 mod people;
 
-pub use folder::{Folder, prepare};
+pub use folder::prepare;
 pub use load::start;

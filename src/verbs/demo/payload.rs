@@ -71,7 +71,8 @@ impl<'a> Payload<'a> {
             let hour = local.div_euclid(HOUR).rem_euclid(24) as usize;
             let (here, next) = (self.who.beats[hour] * 10, self.who.beats[(hour + 1) % 24] * 10);
             let usual = here + (next - here) * local.rem_euclid(HOUR) / HOUR;
-            self.add(HEART_RATE, (at, at), usual + self.sway(HEART_RATE, at, 3 + usual / 20));
+            // A watch counts whole beats.
+            self.add(HEART_RATE, (at, at), (usual + self.sway(HEART_RATE, at, 10 + usual / 40)) / 10 * 10);
         }
         self.body(Vec::new())
     }
@@ -80,7 +81,7 @@ impl<'a> Payload<'a> {
     pub fn vitals(mut self, with_faults: bool) -> Value {
         let who = self.who;
         let woke = self.latest(6 * 60 + 52);
-        self.add(RESTING, (woke, woke), who.resting * 10 + self.sway(RESTING, woke, 12));
+        self.add(RESTING, (woke, woke), (who.resting + self.sway(RESTING, woke, 1)) * 10);
         for at in grid(self.last, 4 * HOUR) {
             self.add(VARIABILITY, (at, at + 59_000), who.variability_tenths + self.sway(VARIABILITY, at, 90));
         }

@@ -1,0 +1,56 @@
+//! Keeps examples of what the server sent under `target/conformance/received`, for the official validator
+//! (`conformance/run`): a few of each kind.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use serde_json::Value;
+
+use super::Reply;
+
+/// Examples of one kind; more would only cost the validator's time.
+const EXAMPLES: u32 = 4;
+
+pub fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("conformance")
+}
+
+/// What makes a kind: the type, the mapping, the issue codes, the profiles of what is inside.
+fn kinds(resource: &Value) -> String {
+    let word = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut kind = format!("{} {} {} {}", word("/resourceType"), word("/type"), word("/meta/source"), word("/meta/profile/0"));
+    let list = |name: &str| resource[name].as_array().cloned().unwrap_or_default();
+    kind.extend(list("issue").iter().map(|issue| format!(" {}", issue["details"]["coding"][0]["code"])));
+    let mut inner: Vec<String> = list("entry").iter().map(|entry| kinds(&entry["resource"])).collect();
+    inner.sort();
+    inner.dedup();
+    kind.extend(inner);
+    kind
+}
+
+/// Keeps a FHIR answer when fewer than four of its kind were kept.
+pub fn keep(reply: &Reply) {
+    static KEPT: OnceLock<Mutex<HashMap<String, u32>>> = OnceLock::new();
+    if reply.header("content-encoding").is_some()
+        || !reply.header("content-type").is_some_and(|kind| kind.starts_with("application/fhir+json"))
+    {
+        return;
+    }
+    let Ok(resource) = serde_json::from_slice::<Value>(&reply.body) else { return };
+    let folder = folder().join("received");
+    let kept = KEPT.get_or_init(|| {
+        // What an earlier run received says nothing of this one.
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("target can be written");
+        Mutex::default()
+    });
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let all: u32 = kept.values().sum();
+    let one = kept.entry(kinds(&resource)).or_default();
+    if *one < EXAMPLES {
+        *one += 1;
+        fs::write(folder.join(format!("{all:05}.json")), &reply.body).expect("target can be written");
+    }
+}
