@@ -21,6 +21,8 @@ pub struct Config {
     pub external_id_system: String,
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
+    /// The network that proxies connect from; a flag of `serve`, not a setting.
+    pub behind_proxy: Option<String>,
     pub log: String,
 }
 
@@ -117,6 +119,7 @@ impl Config {
             external_id_system: String::new(),
             tls_cert: None,
             tls_key: None,
+            behind_proxy: None,
             log: String::new(),
         };
         let mut faults = Vec::new();

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc::{Sender, channel};
 
 use super::request::{Body, Reply, Request};
-use super::{Need, Route, error};
+use super::{Need, Route, error, proxy};
 use crate::access::{Caller, Role};
 use crate::app::App;
 use crate::audit::{Action, Entry};
@@ -54,7 +54,7 @@ fn plain(app: &App, route: &Route, http: &HttpRequest, body: Body) -> Result<Req
         path: http.match_info().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         query: http.query_string().to_owned(),
         headers,
-        address: http.peer_addr().map_or_else(|| "unknown".to_owned(), |peer| peer.ip().to_string()),
+        address: proxy::client(http),
         id,
         entry,
         body,

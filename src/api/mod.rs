@@ -9,15 +9,18 @@ mod fhir;
 mod gate;
 mod negotiate;
 mod operations;
+mod proxy;
 mod request;
 mod server;
 mod start;
+mod tls;
 mod unrouted;
 mod v1;
 
 pub use base::listen_base;
 pub use request::{Reply, Request};
-pub use server::{Listening, Security, bind, block_on, listen, tls, until_told};
+pub use server::{Listening, Security, bind, block_on, listen, until_told};
+pub use tls::tls;
 
 use crate::access::Caller;
 use crate::app::App;

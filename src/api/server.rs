@@ -1,8 +1,6 @@
 //! The listener: sockets, TLS, and the actix application made from `ROUTES`.
 
-use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
@@ -11,6 +9,7 @@ use actix_web::{App as Actix, HttpRequest, HttpResponse, HttpServer, guard, web}
 use tokio::net::TcpSocket;
 use tracing_actix_web::{RootSpanBuilder, TracingLogger};
 
+use super::proxy::Network;
 use super::unrouted::UNROUTED;
 use super::{ROUTES, Route, gate};
 use crate::app::App;
@@ -52,10 +51,12 @@ pub async fn bind(asked: SocketAddr) -> Result<TcpListener> {
 
 /// Prepares to serve on a socket of `bind`.
 pub fn listen(app: Arc<App>, security: Security, socket: TcpListener) -> Result<Listening> {
+    let proxy = web::Data::new(app.config.behind_proxy.as_deref().map(Network::parse).transpose()?);
     let data = web::Data::from(app);
     let server = HttpServer::new(move || {
         let mut actix = Actix::new()
             .app_data(data.clone())
+            .app_data(proxy.clone())
             .app_data(web::PayloadConfig::new(usize::MAX))
             .wrap(Compress::default())
             .wrap(TracingLogger::<Span>::new());
@@ -97,26 +98,6 @@ fn paths() -> Vec<&'static str> {
         }
     }
     paths
-}
-
-/// The certificate and key of the settings, read anew.
-pub fn tls(cert: &Path, key: &Path) -> Result<rustls::ServerConfig> {
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let refused = |path: &Path, why: &dyn std::fmt::Display| {
-        Error::new(Kind::Setting, format!("{} is not a PEM file for TLS ({why}); correct FIRTH_TLS_CERT and FIRTH_TLS_KEY", path.display()))
-    };
-    let chain: Vec<CertificateDer<'static>> = fs::read(cert)
-        .map_err(|e| refused(cert, &e))
-        .map(|pem| CertificateDer::pem_slice_iter(&pem).filter_map(|der| der.ok()).collect())?;
-    let pem = fs::read(key).map_err(|e| refused(key, &e))?;
-    let key_der = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| refused(key, &e))?;
-    rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(Error::bug)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key_der)
-        .map_err(|e| refused(cert, &e))
 }
 
 /// A request's span has no path and no query: they may hold identifiers.

@@ -163,13 +163,17 @@ impl Template {
 
     /// The value of the first identifier; each further id repeats the object around the hole.
     fn identifiers(&self, out: &mut String, ids: &[String]) {
-        let system = Value::from(self.facts.identifier_system.as_deref().unwrap_or(""));
         for (n, id) in ids.iter().enumerate() {
             if n > 0 {
+                let system = Value::from(self.facts.identifier_system.as_deref().unwrap_or(""));
                 _ = write!(out, "\"}},{{\"system\":{system},\"value\":\"");
             }
-            let quoted = Value::from(id.as_str()).to_string();
-            out.push_str(quoted.get(1..quoted.len() - 1).unwrap_or(""));
+            if id.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+                out.push_str(id);
+            } else {
+                let quoted = Value::from(id.as_str()).to_string();
+                out.push_str(quoted.get(1..quoted.len() - 1).unwrap_or(""));
+            }
         }
     }
 }

@@ -56,6 +56,18 @@ pub fn directory_find(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16]) -> Result<
     Ok(shelf.map(Shelf))
 }
 
+/// Have these shelves a live document of the type at all? A cheap question before a dear search.
+pub fn any(tx: &mut Tx<'_>, resource: Type, shelves: &[Shelf]) -> Result<bool> {
+    for shelf in shelves {
+        let one = doc_key::table.filter(doc_key::shelf.eq(shelf.0).and(doc_key::type_.eq(number(resource))));
+        let found: Option<i32> = on!(tx, c => one.select(doc_key::version).first(*c).optional())?;
+        if found.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The shelf of a document that the caller may see, and only then.
 pub fn visible_shelf(tx: &mut Tx<'_>, visible: &Visible, shelf: Shelf) -> Result<bool> {
     match visible {

@@ -78,6 +78,11 @@ impl<'a> Listing<'a> {
         Listing { look, filters: look.query.filters.clone(), after, waiting: VecDeque::new(), opened: 0, ended: false }
     }
 
+    /// A stream that has nothing: the caller knows that no document can answer.
+    pub fn empty(look: &'a Look<'a>) -> Listing<'a> {
+        Listing { ended: true, ..Listing::new(look, None) }
+    }
+
     /// The next document without taking it.
     pub fn peek(&mut self, tx: &mut Tx<'_>) -> Result<Option<Position>> {
         while self.waiting.is_empty() && !self.ended {

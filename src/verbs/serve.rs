@@ -17,6 +17,7 @@ pub fn run(place: &Where, options: &Serve) -> Result<()> {
     if let Some(listen) = options.listen {
         config.listen = listen;
     }
+    config.behind_proxy.clone_from(&options.behind_proxy);
     // Dropped last: a throw-away folder goes when nothing uses it any more.
     let folder = options.demo.then(|| demo::prepare(&mut config, place)).transpose()?;
     plain_http_allowed(&config, options)?;

@@ -1,1 +1,600 @@
+//! The house: doors, floors, ceilings and words, checked on the text of `src`.
+//!
+//! Each rule is a function from sources to faults, so that `every_rule_sees_a_violation` can show it red.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file of `src`: its path from the repository's root, its whole text, and the text without tests.
+#[derive(Clone)]
+struct Source {
+    path: String,
+    text: String,
+    production: String,
+}
+
+impl Source {
+    fn new(path: &str, text: &str) -> Source {
+        Source { path: path.to_owned(), text: text.to_owned(), production: production(text) }
+    }
+
+    /// The room it is in: the first name below `src`.
+    fn room(&self) -> &str {
+        let rest = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        rest.split('/').next().unwrap_or(rest).trim_end_matches(".rs")
+    }
+
+    fn within(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| self.path == *place || self.path.starts_with(&format!("{place}/")))
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            found.extend(files(&entry, ending));
+        } else if entry.extension().is_some_and(|extension| extension == ending) {
+            found.push(entry);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Every file of `src`. A module that is declared under `#[cfg(test)]` has no production text.
+fn sources() -> Vec<Source> {
+    let mut all: Vec<Source> = files(&root().join("src"), "rs")
+        .into_iter()
+        .map(|path| Source::new(&path.strip_prefix(root()).expect("below").to_string_lossy(), &fs::read_to_string(&path).expect("text")))
+        .collect();
+    let mut tests_only = Vec::new();
+    for source in &all {
+        for (line, next) in source.text.lines().zip(source.text.lines().skip(1)) {
+            if let (true, Some(name)) =
+                (line.trim() == "#[cfg(test)]", next.trim().strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')))
+            {
+                let folder = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                tests_only.push(format!("{folder}/{name}.rs"));
+            }
+        }
+    }
+    for source in all.iter_mut().filter(|source| tests_only.contains(&source.path)) {
+        source.production.clear();
+    }
+    all
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// Without items under `#[cfg(test)]`, and without comments. An item ends at the closing brace of its own
+/// indentation, as rustfmt writes it.
+fn production(text: &str) -> String {
+    let mut out = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == "#[cfg(test)]" {
+            let depth = indent(line);
+            for line in lines.by_ref() {
+                let ends =
+                    indent(line) == depth && (line.trim_start().starts_with('}') || line.ends_with(';') || line.trim_end().ends_with('}'));
+                if ends && !line.trim().starts_with("#[") {
+                    break;
+                }
+            }
+        } else if !line.trim_start().starts_with("//") {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+struct Function<'t> {
+    name: &'t str,
+    lines: usize,
+    text: String,
+}
+
+impl Function<'_> {
+    fn signature(&self) -> &str {
+        let body = self.text.find(" {\n").unwrap_or(self.text.len());
+        &self.text[..body]
+    }
+}
+
+/// Functions with a body, as rustfmt writes them.
+fn functions(text: &str) -> Vec<Function<'_>> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (n, line) in lines.iter().enumerate() {
+        let words = line.trim_start();
+        let start = [
+            "fn ",
+            "pub fn ",
+            "pub const fn ",
+            "const fn ",
+            "async fn ",
+            "pub async fn ",
+            "pub(super) fn ",
+            "pub(in crate::store) fn ",
+            "pub(crate) fn ",
+        ];
+        let Some(after) = start.iter().find_map(|start| words.strip_prefix(start)) else { continue };
+        let name = after.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or("");
+        let close = format!("{}}}", " ".repeat(indent(line)));
+        let end = if line.ends_with('}') || line.ends_with(';') { Some(n) } else { (n + 1..lines.len()).find(|end| lines[*end] == close) };
+        let Some(end) = end.filter(|_| !line.ends_with(';')) else { continue };
+        found.push(Function { name, lines: end - n + 1, text: lines[n..=end].join("\n") + "\n" });
+    }
+    found
+}
+
+/// The contents of string literals; good enough for text that rustfmt wrote.
+fn literals(text: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), text);
+    while let Some(open) = rest.find(['"', '\'']) {
+        let after = &rest[open + 1..];
+        if rest[open..].starts_with('\'') {
+            // '"' and '\'' are characters; a lifetime is not.
+            let skip = if after.starts_with('\\') { 3 } else { after.chars().next().map_or(0, char::len_utf8) + 1 };
+            rest = if after.get(skip - 1..skip) == Some("'") { &after[skip..] } else { after };
+            continue;
+        }
+        let mut end = None;
+        let mut escaped = false;
+        for (at, c) in after.char_indices() {
+            match c {
+                '\\' if !escaped => escaped = true,
+                '"' if !escaped => {
+                    end = Some(at);
+                    break;
+                }
+                _ => escaped = false,
+            }
+        }
+        let Some(end) = end else { break };
+        found.push(after[..end].to_owned());
+        rest = &after[end + 1..];
+    }
+    found
+}
+
+/// Does the text name this path's head (`diesel::`) as a word of its own?
+fn names(text: &str, head: &str) -> bool {
+    text.match_indices(head).any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
+}
+
+// ---- doors ----
+
+/// A foreign crate, the one place that may name it, and exceptions with their reason.
+const DOORS: &[(&str, &[&str], &[(&str, &str)])] = &[
+    ("actix_web::", &["src/api"], &[]),
+    ("diesel::", &["src/store"], &[]),
+    ("diesel_migrations::", &["src/store"], &[]),
+    ("fhir_sdk::", &["src/fhir"], &[]),
+    ("aes_gcm::", &["src/vault"], &[]),
+    ("aes::", &["src/vault"], &[]),
+    ("hkdf::", &["src/vault"], &[]),
+    ("hmac::", &["src/vault"], &[]),
+    ("sha2::", &["src/vault"], &[]),
+    ("rustls::", &["src/api"], &[]),
+    ("governor::", &["src/api"], &[]),
+    ("flate2::", &["src/api"], &[]),
+    ("tracing_subscriber::", &["src/telemetry.rs"], &[]),
+    ("metrics_exporter_prometheus::", &["src/telemetry.rs"], &[]),
+    ("serde_saphyr::", &["src/mapping"], &[]),
+    ("getrandom::", &["src/chance.rs"], &[]),
+    ("uuid::", &["src/id.rs"], &[]),
+    ("clap::", &["src/verbs"], &[("src/main.rs", "shows clap's own words on wrong usage"), ("src/bench", "its options are a verb's")]),
+    ("ureq::", &["src/bench", "src/verbs/demo"], &[]),
+    (
+        "std::env",
+        &["src/config.rs", "src/verbs/settings.rs"],
+        &[
+            ("src/verbs/demo", "the throw-away folder is in the system's temporary directory"),
+            ("src/bench", "starts its own binary on a throw-away folder, without the caller's settings"),
+        ],
+    ),
+];
+
+fn doors(sources: &[Source]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for (head, door, exceptions) in DOORS {
+        for source in sources.iter().filter(|source| !source.within(door)) {
+            if names(&source.production, head) && !exceptions.iter().any(|(place, _)| source.within(&[place])) {
+                bad.push(format!("{} names {head}, whose door is {}", source.path, door.join(", ")));
+            }
+        }
+    }
+    bad
+}
+
+// ---- floors ----
+
+/// Rooms from the bottom up; a room may name only rooms of lower floors.
+const FLOORS: &[&[&str]] = &[
+    &["error", "id", "clock", "chance"],
+    &["vault", "telemetry", "config"],
+    &["fhir"],
+    &["mapping", "search", "access", "series"],
+    &["ingest"],
+    &["store"],
+    &["audit", "notify", "queue"],
+    &["ledger"],
+    &["app"],
+    &["api", "jobs", "control"],
+    &["bench"],
+    &["verbs"],
+    &["main"],
+];
+
+/// Names that stand on one floor and are used from the same one.
+const SAME_FLOOR: &[(&str, &str, &str)] = &[
+    ("id", "error", "an id that is misspelt is an error"),
+    ("chance", "error", "a machine without randomness is an error"),
+    ("series", "search", "the time ranges of samples are those of search"),
+    ("vault", "config", "none yet"),
+];
+
+fn floor(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|rooms| rooms.contains(&room))
+}
+
+fn floors(sources: &[Source]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for source in sources.iter().filter(|source| source.path != "src/lib.rs") {
+        let here = source.room();
+        let Some(own) = floor(here) else {
+            bad.push(format!("{} is a room without a floor; give it one in FLOORS", source.path));
+            continue;
+        };
+        let crates = if here == "main" { "firth::" } else { "crate::" };
+        for word in source.production.split(crates).skip(1) {
+            let other: String = word.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            // A brace list at the root, or a macro of this crate.
+            if other.is_empty() || word[other.len()..].starts_with('!') {
+                continue;
+            }
+            let fine = other == here
+                || floor(&other).is_some_and(|other| other < own)
+                || SAME_FLOOR.iter().any(|(a, b, _)| (*a, *b) == (here, &*other));
+            let said = format!("{} (floor {own}) names {other}", source.path);
+            if !fine && !bad.contains(&said) {
+                bad.push(said);
+            }
+        }
+    }
+    bad
+}
+
+// ---- ceilings ----
+
+const FILE_LINES: usize = 400;
+const FUNCTION_LINES: usize = 60;
+
+/// Tables of data.
+const LONG: &[(&str, &str)] = &[];
+
+fn ceilings(sources: &[Source]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for source in sources.iter().filter(|source| !LONG.iter().any(|(path, _)| *path == source.path)) {
+        let lines = source.text.lines().count();
+        if lines > FILE_LINES {
+            bad.push(format!("{} has {lines} lines; split it by meaning", source.path));
+        }
+        let long = functions(&source.text).into_iter().filter(|function| function.lines > FUNCTION_LINES);
+        bad.extend(long.map(|function| format!("{} fn {} has {} lines", source.path, function.name, function.lines)));
+    }
+    bad
+}
+
+// ---- words ----
+
+const BAD_NAMES: &[&str] = &["utils", "util", "common", "types", "helpers", "helper", "models", "services", "misc", "managers"];
+
+fn bad_names(sources: &[Source]) -> Vec<String> {
+    let says_nothing = |path: &str| path.trim_end_matches(".rs").split('/').any(|part| BAD_NAMES.contains(&part));
+    sources.iter().filter(|source| says_nothing(&source.path)).map(|source| format!("{}: a name that says nothing", source.path)).collect()
+}
+
+/// Production code never gives up by itself.
+const PANICS: &[&str] = &[
+    ".unwrap()",
+    ".unwrap_err()",
+    ".expect(",
+    ".expect_err(",
+    "panic!(",
+    "unreachable!(",
+    "todo!(",
+    "unimplemented!(",
+    "assert!(",
+    "assert_eq!(",
+];
+
+fn panics(sources: &[Source]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for source in sources {
+        for line in source.production.lines() {
+            let found = PANICS
+                .iter()
+                .find(|word| line.contains(**word) && !line.contains(&format!("debug_{word}")) && !line.contains("const _: () = "));
+            bad.extend(found.map(|word| format!("{}: {word} in {}", source.path, line.trim())));
+        }
+    }
+    bad
+}
+
+fn machine_paths(sources: &[Source]) -> Vec<String> {
+    let here = root().parent().map(|parent| format!("{}/", parent.display())).filter(|parent| parent.len() > 5 && parent != "/tmp/");
+    let paths: Vec<String> = ["/work/", "/root/", "/home/"].map(str::to_owned).into_iter().chain(here).collect();
+    let bad = |source: &&Source| paths.iter().any(|path| source.text.contains(path.as_str()));
+    sources.iter().filter(bad).map(|source| format!("{} names a path of one machine", source.path)).collect()
+}
+
+// ---- ingest knows no medicine ----
+
+/// Codes, metric keys and units of the shipped mappings.
+fn clinical_words() -> Vec<String> {
+    let mut words = Vec::new();
+    for path in files(&root().join("mappings"), "yaml") {
+        for line in fs::read_to_string(path).expect("text").lines() {
+            for key in ["metric: ", "loinc: ", "phr: ", "code: ", "unit: "] {
+                let Some((_, rest)) = line.split_once(key) else { continue };
+                let word: String = rest.trim_start_matches(['\'', '"', '{']).chars().take_while(|c| !" ,}'\"".contains(*c)).collect();
+                if !word.is_empty() && word != "code:" {
+                    words.push(word);
+                }
+            }
+        }
+    }
+    words.sort();
+    words.dedup();
+    words
+}
+
+fn is_loinc(text: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_digit() || c == '-')).any(|word| {
+        let mut parts = word.split('-');
+        let (number, check, more) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next());
+        (4..=6).contains(&number.len()) && check.len() == 1 && more.is_none()
+    })
+}
+
+fn ingest_is_blind(sources: &[Source], words: &[String]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for source in sources.iter().filter(|source| source.room() == "ingest") {
+        for literal in literals(&source.production) {
+            if is_loinc(&literal) || words.contains(&literal) {
+                bad.push(format!("{} names {literal:?}; codes, units and metrics stand in mappings/", source.path));
+            }
+        }
+    }
+    bad
+}
+
+// ---- nobody searches without the access predicate ----
+
+/// Tables with rows of patients.
+const OF_PATIENTS: &[&str] = &[
+    "directory",
+    "document",
+    "doc_key",
+    "doc_token",
+    "doc_word",
+    "doc_reference",
+    "series",
+    "template",
+    "feed",
+    "block",
+    "sample_override",
+];
+
+/// What in a signature bounds the rows: the access predicate itself, or one shelf that the caller was let to.
+const BOUNDS: &[&str] = &["Visible", "Look<", "Ask<", "Scope", "Shelf", "&Key", "Address", "ShelfKeys"];
+
+/// Readers that have neither, and why they may.
+const UNBOUND: &[(&str, &str, &str)] =
+    &[("src/store/documents.rs", "directory_find", "an id to its shelf; `api::fhir::read` asks `visible_shelf` before it opens anything")];
+
+/// `FROM table alias` and `JOIN table alias` of a literal.
+fn aliases(literal: &str) -> Vec<(String, String)> {
+    let words: Vec<&str> = literal.split_whitespace().collect();
+    let mut found = Vec::new();
+    for at in 0..words.len().saturating_sub(1) {
+        if words[at] == "FROM" || words[at] == "JOIN" {
+            let alias = words.get(at + 2).filter(|alias| !["WHERE", "ON", "ORDER", "SET"].contains(alias)).unwrap_or(&words[at + 1]);
+            found.push((words[at + 1].to_owned(), (*alias).to_owned()));
+        }
+    }
+    found
+}
+
+/// Raw SQL: each alias of a patients' table carries the predicate (`sql.visible("k", ..)`) or is tied by its shelf to
+/// an alias that does.
+fn raw_sql(sources: &[Source]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for source in sources.iter().filter(|source| source.room() == "store") {
+        let carries = |alias: &str| source.production.contains(&format!(".visible(\"{alias}\""));
+        for literal in literals(&source.production) {
+            for (table, alias) in aliases(&literal) {
+                let tied = |other: &str| carries(other) && literal.contains(&format!("{alias}.shelf = {other}.shelf"));
+                let tied = ('a'..='z').any(|other| tied(&other.to_string()));
+                if OF_PATIENTS.contains(&table.as_str()) && !carries(&alias) && !tied {
+                    bad.push(format!("{}: alias {alias} of {table} has no access predicate", source.path));
+                }
+            }
+        }
+    }
+    bad
+}
+
+/// Diesel queries: who reads a patients' table is bounded by the signature, or is a method of what holds a scope.
+fn diesel_reads(sources: &[Source]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for source in sources.iter().filter(|source| source.room() == "store" && !source.path.ends_with("schema.rs")) {
+        for function in functions(&source.production) {
+            let reads = OF_PATIENTS.iter().find(|table| {
+                let named = format!("{table}::table");
+                function.text.match_indices(&named).any(|(at, _)| {
+                    let before = function.text[..at].trim_end();
+                    let foreign = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+                    let writes = ["insert_into(", "delete(", "update("].iter().any(|word| before.ends_with(word));
+                    !foreign && !writes
+                })
+            });
+            let Some(table) = reads else { continue };
+            let signature = function.signature();
+            let bounded = BOUNDS.iter().any(|bound| signature.contains(bound))
+                || (signature.contains("self") && function.text.contains("self.scope."));
+            let excepted = UNBOUND.iter().any(|(path, name, _)| (*path, *name) == (source.path.as_str(), function.name));
+            if !bounded && !excepted {
+                bad.push(format!("{} fn {} reads {table} of any patient", source.path, function.name));
+            }
+        }
+    }
+    bad
+}
+
+/// Readers of one shelf that `api` may only call where it has asked whether the shelf is visible.
+const ASK_FIRST: &[&str] = &["documents::version(", "documents::current(", "observations::read(", "blocks::"];
+
+fn api_asks_first(sources: &[Source]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for source in sources.iter().filter(|source| source.within(&["src/api"])) {
+        for function in functions(&source.production) {
+            let Some((at, reader)) = ASK_FIRST.iter().find_map(|reader| function.text.find(reader).map(|at| (at, reader))) else {
+                continue;
+            };
+            let before = &function.text[..at];
+            if !before.contains("visible_shelf(") && !before.contains("sees(visible") {
+                bad.push(format!("{} fn {} calls {reader} without asking whether it is visible", source.path, function.name));
+            }
+        }
+    }
+    bad
+}
+
+#[track_caller]
+fn none(bad: Vec<String>) {
+    assert!(bad.is_empty(), "\n{}", bad.join("\n"));
+}
+
+#[test]
+fn foreign_crates_come_in_by_their_door() {
+    none(doors(&sources()));
+}
+
+#[test]
+fn stairs_go_down_only() {
+    none(floors(&sources()));
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    none(ceilings(&sources()));
+    let clippy = fs::read_to_string(root().join(".clippy.toml")).expect("text");
+    assert!(clippy.contains("too-many-arguments-threshold = 5") && clippy.contains("too-many-lines-threshold = 60"));
+}
+
+#[test]
+fn names_say_something() {
+    none(bad_names(&sources()));
+}
+
+#[test]
+fn production_code_does_not_panic() {
+    none(panics(&sources()));
+}
+
+#[test]
+fn no_path_of_a_machine() {
+    none(machine_paths(&sources()));
+}
+
+#[test]
+fn ingest_names_no_code_unit_or_metric() {
+    let words = clinical_words();
+    assert!(
+        ["heart-rate", "8867-4", "mm[Hg]", "bpm:", "kg"].iter().filter(|word| words.iter().any(|known| known == *word)).count() >= 4,
+        "{words:?}"
+    );
+    none(ingest_is_blind(&sources(), &words));
+}
+
+#[test]
+fn nothing_in_store_is_searched_without_the_access_predicate() {
+    let sources = sources();
+    none(raw_sql(&sources));
+    none(diesel_reads(&sources));
+    none(api_asks_first(&sources));
+    assert!(
+        sources.iter().any(|source| source.room() == "store" && source.production.contains(".visible(\"k\"")),
+        "the rule has nothing to see"
+    );
+}
+
+#[test]
+fn every_exception_is_still_needed() {
+    let sources = sources();
+    for (path, name, _) in UNBOUND {
+        let source = sources.iter().find(|source| source.path == *path).unwrap_or_else(|| panic!("{path} is gone"));
+        assert!(functions(&source.production).iter().any(|function| function.name == *name), "{path} fn {name} is gone");
+    }
+    for (head, _, exceptions) in DOORS {
+        for (place, _) in *exceptions {
+            assert!(
+                sources.iter().any(|source| source.within(&[place]) && names(&source.production, head)),
+                "{place} no longer names {head}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_rule_sees_a_violation() {
+    let one = |path: &str, text: &str| vec![Source::new(path, text)];
+    let words = clinical_words();
+    let red = |bad: Vec<String>| assert_eq!(bad.len(), 1, "{bad:?}");
+    red(doors(&one("src/ledger/x.rs", "use diesel::prelude::*;\n")));
+    red(doors(&one("src/api/x.rs", "fn f() { std::env::var(\"X\"); }\n")));
+    red(floors(&one("src/store/x.rs", "use crate::api::ROUTES;\n")));
+    red(floors(&one("src/mapping/x.rs", "use crate::access::Role;\n")));
+    red(floors(&one("src/cellar/x.rs", "")));
+    red(ceilings(&one("src/a.rs", &"//\n".repeat(FILE_LINES + 1))));
+    red(ceilings(&one("src/a.rs", &format!("    fn long() {{\n{}    }}\n", "        x();\n".repeat(FUNCTION_LINES)))));
+    red(bad_names(&one("src/store/utils.rs", "")));
+    red(bad_names(&one("src/common/x.rs", "")));
+    red(panics(&one("src/a.rs", "fn f() {\n    x.unwrap();\n}\n")));
+    red(machine_paths(&one("src/a.rs", "const A: &str = \"/home/me/x\";\n")));
+    red(ingest_is_blind(&one("src/ingest/a.rs", "const A: &str = \"8867-4\";\n"), &words));
+    red(ingest_is_blind(&one("src/ingest/a.rs", "const A: &str = \"heart-rate\";\n"), &words));
+    red(ingest_is_blind(&one("src/ingest/a.rs", "const A: char = '\"'; const B: &str = \"kg\";\n"), &words));
+    red(raw_sql(&one("src/store/a.rs", "sql.text(\"SELECT 1 FROM document d WHERE d.id = \");\n")));
+    red(raw_sql(&one("src/store/a.rs", "sql.visible(\"k\", v); sql.text(\"FROM doc_key k JOIN document d ON d.id = k.id\");\n")));
+    red(diesel_reads(&one(
+        "src/store/a.rs",
+        "pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Row>> {\n    on!(tx, c => block::table.load(*c))\n}\n",
+    )));
+    red(api_asks_first(&one("src/api/fhir/a.rs", "fn f(tx: &mut Tx<'_>) {\n    documents::version(tx, &key, None);\n}\n")));
+}
+
+#[test]
+fn tests_are_no_production() {
+    let source = Source::new(
+        "src/a.rs",
+        "fn f() {}\n#[cfg(test)]\nmod tests {\n    fn g() {\n        x.unwrap();\n    }\n}\nfn h() {}\n// y.unwrap()\n",
+    );
+    assert_eq!(source.production, "fn f() {}\nfn h() {}\n");
+    none(panics(&[source]));
+    none(raw_sql(&[Source::new(
+        "src/store/a.rs",
+        "sql.visible(\"k\", v); sql.text(\"FROM doc_key k JOIN document d ON d.shelf = k.shelf\");\n",
+    )]));
+}

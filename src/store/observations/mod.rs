@@ -9,11 +9,11 @@ mod rows;
 pub use blocks::Scope;
 pub use rows::{Found, read};
 
-use super::Tx;
 use super::blocks::Templates;
 use super::listing::{Listing, Look, Page, Position};
+use super::{Tx, documents};
 use crate::error::{Error, Kind, Result};
-use crate::search::{Criterion, SortKey, Total};
+use crate::search::{Criterion, SortKey, Total, Type};
 use blocks::Samples;
 
 /// How many blocks are opened for a search without a patient before it is refused.
@@ -58,12 +58,11 @@ struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     fn new(tx: &mut Tx<'_>, look: &'a Look<'a>, templates: &'a Templates, scope: &'a Scope) -> Result<Merge<'a>> {
-        Ok(Merge {
-            descending: look.sort().descending,
-            samples: Samples::new(tx, look, templates, scope)?,
-            documents: Listing::new(look, look.after),
-            waiting: None,
-        })
+        let documents = match scope.shelves.as_deref() {
+            Some(shelves) if !documents::any(tx, Type::Observation, shelves)? => Listing::empty(look),
+            _ => Listing::new(look, look.after),
+        };
+        Ok(Merge { descending: look.sort().descending, samples: Samples::new(tx, look, templates, scope)?, documents, waiting: None })
     }
 
     /// The next Observation of the order, from whichever side it is.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 
@@ -46,6 +46,7 @@ pub fn prepare(config: &mut Config, place: &Where) -> Result<Folder> {
                 format!("{} holds a store that is no demo (it has no root.key); name another with --data-dir", folder.path.display());
             return Err(Error::new(Kind::Setting, says));
         }
+        make(&folder.path)?;
         RootKey::create(&config.root_key_file, Chance)?;
     }
     Ok(folder)
@@ -54,11 +55,17 @@ pub fn prepare(config: &mut Config, place: &Where) -> Result<Folder> {
 fn throw_away() -> Result<Folder> {
     let name = format!("firth-demo-{}", HEXLOWER.encode(&Chance.bytes::<6>()?));
     let path = std::env::temp_dir().join(name);
+    make(&path)?;
+    Ok(Folder { path, throw_away: true })
+}
+
+/// For this user alone: it holds the key.
+fn make(path: &Path) -> Result<()> {
     DirBuilder::new()
         .mode(0o700)
-        .create(&path)
-        .map_err(|e| Error::new(Kind::Unwritable, format!("{} cannot be made ({e}); name one with --data-dir", path.display())))?;
-    Ok(Folder { path, throw_away: true })
+        .recursive(true)
+        .create(path)
+        .map_err(|e| Error::new(Kind::Unwritable, format!("{} cannot be made ({e}); name another with --data-dir", path.display())))
 }
 
 impl Drop for Folder {
