@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 
-use super::super::Where;
 use crate::chance::Chance;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::vault::RootKey;
+use crate::verbs::Where;
 
 /// The data directory of a demo. A throw-away one is removed when this is dropped.
 pub struct Folder {
