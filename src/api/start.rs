@@ -29,7 +29,7 @@ manual! {
 /// The demo page holds tokens: it is for browsers that asked for this machine by a loopback name, not
 /// for a foreign page whose name was made to resolve to it.
 pub fn handler(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
-    let page = app.demo_page.get().filter(|_| request.header("host").is_some_and(|host| is_loopback(host)));
+    let page = app.demo_page.get().filter(|_| request.header("host").is_some_and(is_loopback));
     let text = page.map_or(PLAIN, String::as_str);
     let reply = Reply { status: 200, content_type: HTML, body: text.as_bytes().to_vec(), ..Reply::default() };
     Ok(reply.with("content-security-policy", POLICY).with("referrer-policy", "no-referrer"))

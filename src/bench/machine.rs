@@ -57,11 +57,9 @@ pub fn fdatasync_us(folder: &Path) -> Result<f64> {
     Ok(times[SYNCS / 2])
 }
 
-/// Bytes of the files of a folder whose names start so.
-pub fn bytes(folder: &Path, start: &str) -> u64 {
-    let Ok(files) = fs::read_dir(folder) else { return 0 };
-    let ours = files.flatten().filter(|file| file.file_name().to_string_lossy().starts_with(start));
-    ours.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
+/// Bytes of a file; `None` when there is none.
+pub fn bytes(file: &Path) -> Option<f64> {
+    fs::metadata(file).ok().map(|meta| meta.len() as f64)
 }
 
 /// `model, n cores` as /proc/cpuinfo has it.

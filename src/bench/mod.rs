@@ -130,7 +130,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Search => reads::search(&mut run)?,
         What::Read => reads::read(&mut run)?,
     }
-    run.report.figure(("peak memory", "MB"), machine::peak_mb(run.server.pid()), Bar::None);
+    run.report.figure(("fdatasync, median, at the end", "us"), Some(machine::fdatasync_us(&run.home.folder)?), Bar::None);
     if options.json {
         println!("{}", run.report.json())
     } else {

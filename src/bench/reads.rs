@@ -9,7 +9,7 @@ use super::load::{Ask, Lap, Round, drive};
 use super::report::Bar;
 use super::server::{Home, Server};
 use super::uploads::{self, Plan};
-use super::{BLOCKS, Run, UPLOADERS, failed, upload};
+use super::{BLOCKS, Run, UPLOADERS, failed, machine, upload};
 use crate::error::Result;
 use crate::fhir::stamp::Stamp;
 
@@ -82,7 +82,10 @@ fn load(run: &mut Run<'_>) -> Result<()> {
         run.report.figure(("loading", "records/s"), Some(loaded.stored as f64 / loaded.took.as_secs_f64().max(1e-9)), Bar::None);
         run.crowd.keep(&run.home, BLOCKS)?;
         quiet(&run.server)?;
+        run.server.stop();
         upload::on_disk(run, (BLOCKS * RECORDS * run.options.patients) as f64);
+        run.server = run.home.serve()?;
+        run.report.figure(("start to ready, loaded", "ms"), Some(run.server.ready_after.as_secs_f64() * 1e3), Bar::Below(1_000.0));
     }
     Ok(())
 }
@@ -103,6 +106,7 @@ fn turns(run: &mut Run<'_>, ask: Ask<'_>) -> Result<()> {
     }
     run.report.laps(own, base, BAR);
     run.report.figure(("audit index followed after", "ms"), Some(followed.as_secs_f64() * 1e3 / TURNS as f64), Bar::None);
+    run.report.figure(("peak memory", "MB"), machine::peak_mb(run.server.pid()), Bar::None);
     Ok(())
 }
 

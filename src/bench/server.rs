@@ -134,10 +134,12 @@ impl Server {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
+    /// Ends it in order, as an operator would; without effect on one that has ended.
+    pub fn stop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_some()) {
+            return;
+        }
         let told = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().is_ok_and(|status| status.success());
         let began = Instant::now();
         while told && began.elapsed() < STOP {
@@ -149,5 +151,11 @@ impl Drop for Server {
         // It did not leave in order, or there is no `kill` here.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

@@ -1,6 +1,6 @@
 //! `firth bench upload`: records a second from the first body to the last completed outcome.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::bodies::RECORDS;
 use super::client::Client;
@@ -12,8 +12,6 @@ use crate::error::Result;
 const BAR: f64 = 20_000.0;
 /// How many patients are counted again by a search.
 const COUNTED: usize = 50;
-/// Long enough for the checkpoints that follow the last upload.
-const SETTLE: Duration = Duration::from_secs(5);
 
 pub fn measure(run: &mut Run<'_>) -> Result<()> {
     let mut client = Client::connect(run.server.address)?;
@@ -41,7 +39,8 @@ pub fn measure(run: &mut Run<'_>) -> Result<()> {
     run.report.figure(("server cores busy", ""), own.map(|cpu| cpu / secs), Bar::None);
     run.report.figure(("client cores busy", ""), ours.map(|cpu| cpu / secs), Bar::None);
     verify(run, &loaded)?;
-    std::thread::sleep(SETTLE);
+    run.report.figure(("peak memory", "MB"), machine::peak_mb(pid), Bar::None);
+    run.server.stop();
     on_disk(run, records + (from * RECORDS * run.options.patients) as f64);
     let least = loaded.bodies.iter().min().copied().unwrap_or(0);
     if loaded.bodies.iter().all(|bodies| *bodies == least) { run.crowd.keep(&run.home, from + least) } else { Ok(()) }
@@ -67,11 +66,10 @@ fn verify(run: &mut Run<'_>, loaded: &Loaded) -> Result<()> {
     Ok(())
 }
 
-/// Bytes a sample in the database files, the raw bodies that are kept 30 days included.
+/// Bytes a sample in the database files of a server that has stopped, the raw bodies that are kept 30 days included.
 pub fn on_disk(run: &mut Run<'_>, samples: f64) {
     let data = run.home.data("data");
-    let sqlite = run.options.database.is_none() && samples > 0.0;
-    let each = |start: &str| sqlite.then(|| machine::bytes(&data, start) as f64 / samples);
+    let each = |file: &str| machine::bytes(&data.join(file)).filter(|_| samples > 0.0).map(|bytes| bytes / samples);
     run.report.figure(("on disk, with raw bodies", "bytes/sample"), each("firth.db"), Bar::None);
     run.report.figure(("audit log on disk", "bytes/sample"), each("audit.db"), Bar::None);
 }

@@ -141,31 +141,34 @@ pub fn insert(tx: &mut Tx<'_>, key: &Key, live: Live, body: &[u8], rows: &[Hashe
         ),
     );
     on!(tx, c => diesel::insert_into(doc_key::table).values(row).execute(*c))?;
-    for row in rows {
-        match *row {
-            Hashed::Token { system, code } => {
-                let row = (
-                    doc_token::shelf.eq(shelf),
-                    doc_token::type_.eq(number),
-                    doc_token::id.eq(id),
-                    doc_token::system_hash.eq(system),
-                    doc_token::code_hash.eq(code),
-                );
-                on!(tx, c => diesel::insert_into(doc_token::table).values(row).execute(*c))?;
-            }
-            Hashed::Word(hash) => {
-                let row = (doc_word::shelf.eq(shelf), doc_word::type_.eq(number), doc_word::id.eq(id), doc_word::hash.eq(hash));
-                on!(tx, c => diesel::insert_into(doc_word::table).values(row).execute(*c))?;
-            }
-            Hashed::Reference(target) => {
-                let row = (
-                    doc_reference::shelf.eq(shelf),
-                    doc_reference::type_.eq(number),
-                    doc_reference::id.eq(id),
-                    doc_reference::target_hash.eq(target),
-                );
-                on!(tx, c => diesel::insert_into(doc_reference::table).values(row).execute(*c))?;
-            }
+    rows.iter().try_for_each(|row| insert_row(tx, key, *row))
+}
+
+fn insert_row(tx: &mut Tx<'_>, key: &Key, row: Hashed) -> Result<()> {
+    let (shelf, number, id) = (key.shelf.0, number(key.resource), key.id.as_slice());
+    match row {
+        Hashed::Token { system, code } => {
+            let row = (
+                doc_token::shelf.eq(shelf),
+                doc_token::type_.eq(number),
+                doc_token::id.eq(id),
+                doc_token::system_hash.eq(system),
+                doc_token::code_hash.eq(code),
+            );
+            on!(tx, c => diesel::insert_into(doc_token::table).values(row).execute(*c))?;
+        }
+        Hashed::Word(hash) => {
+            let row = (doc_word::shelf.eq(shelf), doc_word::type_.eq(number), doc_word::id.eq(id), doc_word::hash.eq(hash));
+            on!(tx, c => diesel::insert_into(doc_word::table).values(row).execute(*c))?;
+        }
+        Hashed::Reference(target) => {
+            let row = (
+                doc_reference::shelf.eq(shelf),
+                doc_reference::type_.eq(number),
+                doc_reference::id.eq(id),
+                doc_reference::target_hash.eq(target),
+            );
+            on!(tx, c => diesel::insert_into(doc_reference::table).values(row).execute(*c))?;
         }
     }
     Ok(())

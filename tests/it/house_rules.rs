@@ -240,7 +240,6 @@ const FLOORS: &[&[&str]] = &[
 const SAME_FLOOR: &[(&str, &str, &str)] = &[
     ("id", "error", "an id that is misspelt is an error"),
     ("chance", "error", "a machine without randomness is an error"),
-    ("series", "search", "the time ranges of samples are those of search"),
 ];
 
 fn floor(room: &str) -> Option<usize> {
@@ -308,7 +307,8 @@ fn bad_names(sources: &[Source]) -> Vec<String> {
 const PANICS: &[&str] = &[
     ".unwrap()",
     ".unwrap_err()",
-    ".expect(",
+    ".expect(\"",
+    ".expect(&",
     ".expect_err(",
     "panic!(",
     "unreachable!(",

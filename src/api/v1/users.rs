@@ -49,8 +49,13 @@ pub fn create(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Re
         .transpose()?;
     let fields = fields(&body)?;
     let (vault, system) = (Arc::clone(&app.vault), app.config.external_id_system.clone());
-    let made = app.db.write("user.create", move |tx| users::create(tx, &vault, &system, (&fields, adopted)))?;
-    Ok(about(Reply::json(201, &shown(&made)).with("location", format!("{}/api/v1/users/{}", app.public_url, made.user.id)), &made))
+    let entry = request.entry.clone();
+    let made = app.db.write("user.create", move |tx| {
+        let made = users::create(tx, &vault, &system, (&fields, adopted))?;
+        entry.commit(tx, Did::to_patient(201, made.user.patient))?;
+        Ok(made)
+    })?;
+    Ok(Reply::json(201, &shown(&made)).with("location", format!("{}/api/v1/users/{}", app.public_url, made.user.id)).committed())
 }
 
 pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {

@@ -1,0 +1,172 @@
+//! Refusals to start: an exit code and one line that names the remedy.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+use crate::support::server::Place;
+use crate::support::{Backend, TestServer};
+
+#[track_caller]
+fn refused(output: &Output, code: i32, remedy: &str) {
+    let says = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = says.lines().filter(|line| line.starts_with("firth: ")).collect();
+    assert_eq!((output.status.code(), lines.len()), (Some(code), 1), "{says}");
+    assert!(lines[0].contains(remedy), "{says}");
+}
+
+#[test]
+fn a_word_that_is_no_verb_is_usage() {
+    let output = Place::new().firth(&["sreve"]);
+    assert_eq!(output.status.code(), Some(64), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_missing_root_key_names_the_command_that_makes_one() {
+    let place = Place::new();
+    fs::remove_file(place.path().join("root.key")).unwrap();
+    refused(&place.firth(&["serve"]), 78, "firth keys init");
+}
+
+#[test]
+fn a_short_root_key_is_refused() {
+    let place = Place::new();
+    let path = place.path().join("root.key");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&path, "abcdef\n").unwrap();
+    refused(&place.firth(&["serve"]), 78, "64 hexadecimal digits");
+}
+
+#[test]
+fn a_root_key_that_others_may_read_names_chmod() {
+    let place = Place::new();
+    fs::set_permissions(place.path().join("root.key"), fs::Permissions::from_mode(0o440)).unwrap();
+    refused(&place.firth(&["serve"]), 78, "chmod 0400");
+}
+
+#[test]
+fn a_root_key_beside_the_data_is_refused() {
+    let mut place = Place::new();
+    place.set("FIRTH_ROOT_KEY_FILE", "data/root.key");
+    refused(&place.firth(&["keys", "init"]), 78, "--root-key");
+}
+
+#[test]
+fn keys_init_never_replaces_a_key() {
+    let place = Place::new();
+    let before = fs::read(place.path().join("root.key")).unwrap();
+    refused(&place.firth(&["keys", "init"]), 78, "exists already");
+    assert_eq!(fs::read(place.path().join("root.key")).unwrap(), before);
+}
+
+#[test]
+fn a_new_key_is_for_its_owner_only() {
+    let mut place = Place::new();
+    place.set("FIRTH_ROOT_KEY_FILE", "other/root.key");
+    place.tells(&["keys", "init"]);
+    assert_eq!(fs::metadata(place.path().join("other/root.key")).unwrap().permissions().mode() & 0o777, 0o400);
+}
+
+#[test]
+fn a_mistyped_setting_names_the_one_that_was_meant() {
+    let mut place = Place::new();
+    place.set("FIRTH_LISTEM", "127.0.0.1:1");
+    refused(&place.firth(&["serve"]), 78, "FIRTH_LISTEN");
+}
+
+#[test]
+fn names_of_the_demo_file_are_no_mistakes() {
+    let mut place = Place::new();
+    place.set("FIRTH_EHR_TOKEN", "x");
+    place.set("FIRTH_LONG", "1");
+    place.tells(&["print", "settings"]);
+    place.tells(&["token", "list"]);
+}
+
+#[test]
+fn plain_http_stays_on_this_machine() {
+    let mut place = Place::new();
+    place.set("FIRTH_LISTEN", "0.0.0.0:0");
+    refused(&place.firth(&["serve"]), 78, "FIRTH_TLS_CERT");
+}
+
+#[test]
+fn a_second_server_on_one_directory_is_refused() {
+    let server = TestServer::start(Backend::Sqlite, &[]).unwrap();
+    refused(&server.place.firth(&["serve"]), 75, "--data-dir");
+}
+
+#[test]
+fn a_busy_port_is_refused() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut place = Place::new();
+    place.set("FIRTH_LISTEN", &taken.local_addr().unwrap().to_string());
+    refused(&place.firth(&["serve"]), 98, "--listen");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused() {
+    let mut place = Place::new();
+    // A file in the way: root may write everywhere else.
+    fs::write(place.path().join("file"), "").unwrap();
+    place.set("FIRTH_DATA_DIR", "file/data");
+    refused(&place.firth(&["serve"]), 73, "--data-dir");
+}
+
+#[test]
+fn a_schema_of_a_newer_binary_is_refused() {
+    let server = TestServer::start(Backend::Sqlite, &[]).unwrap();
+    server.stop();
+    server.sql(false, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')").unwrap();
+    refused(&server.place.firth(&["serve"]), 76, "run the binary that made it");
+}
+
+#[test]
+fn another_root_key_is_refused() {
+    let server = TestServer::start(Backend::Sqlite, &[]).unwrap();
+    server.stop();
+    let path = server.place.path().join("root.key");
+    fs::remove_file(&path).unwrap();
+    server.place.tells(&["keys", "init"]);
+    refused(&server.place.firth(&["serve"]), 78, "--root-key");
+}
+
+#[test]
+fn a_database_that_does_not_answer_is_unreachable() {
+    let mut place = Place::new();
+    place.set("FIRTH_DATABASE_URL", "postgres:///firth?host=/nowhere");
+    refused(&place.firth(&["serve"]), 69, "PostgreSQL does not answer");
+}
+
+#[test]
+fn postgresql_on_another_machine_is_refused() {
+    let mut place = Place::new();
+    place.set("FIRTH_DATABASE_URL", "postgres://db.example.org/firth");
+    refused(&place.firth(&["serve"]), 78, "loopback");
+}
+
+#[test]
+fn verbs_answer_alike_with_and_without_a_server() {
+    let server = TestServer::start(Backend::Sqlite, &[]).unwrap();
+    let told = |arguments: &[&str]| {
+        let output = server.place.firth(arguments);
+        let names: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(|line| line.split(['=', '\t']).next().unwrap_or("").to_owned()).collect();
+        (output.status.code(), names.len(), if names.len() > 1 { names[1..].to_vec() } else { names })
+    };
+    let verbs: [&[&str]; 4] = [&["app", "create", "--name", "n"], &["user", "add", "--first-name", "Ada"], &["token", "issue", "--role", "auditor"], &["token", "issue", "--role", "researcher"]];
+    let with: Vec<_> = verbs.iter().map(|verb| told(verb)).collect();
+    server.stop();
+    let without: Vec<_> = verbs.iter().map(|verb| told(verb)).collect();
+    assert_eq!(with, without);
+    assert_eq!(with[3].0, Some(64));
+}
+
+both! {
+    fn sigterm_ends_it_in_order(server) {
+        let alice = server.person("alice");
+        assert_eq!(server.stop().and_then(|status| status.code()), Some(0));
+        server.run();
+        assert_eq!(server.backend_of_app().get(&format!("/api/v1/users/{}", alice.user)).is(200).text_at("/id"), alice.user);
+    }
+}
