@@ -238,7 +238,8 @@ fn ingest(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let path = text(order, "file").unwrap_or_default();
     let file = fs::File::open(&path).map_err(|e| Error::new(Kind::Usage, format!("{path} cannot be read: {e}")))?;
     let wrapped = app.db.read("shelf", |tx| keys::shelf_key(tx, user.shelf))?.ok_or_else(|| Error::bug("a user has no shelf"))?;
-    let received = ledger::receive(&app.vault, &*app.vault.shelf(user.shelf, &wrapped)?, owner, BufReader::new(file));
+    let keys = app.vault.shelf(user.shelf, &wrapped)?;
+    let received = ledger::receive(&app.vault, &keys, owner, BufReader::new(file), &app.config.data_dir);
     let received = received.map_err(|e| {
         if e.kind == Kind::Syntax {
             Error::new(Kind::Usage, format!("{path} is no SDK upload; ingest reads SDK uploads (JSON): {}", e.says()))

@@ -132,7 +132,8 @@ async fn audited(app: &App, entry: Option<Entry>, outcome: Result<Reply>, of: (b
     let mut reply = match outcome {
         Ok(reply) => reply,
         Err(e) => {
-            if e.cause.is_some() {
+            // What the client did wrong is no failure of ours.
+            if e.cause.is_some() && e.kind.wire().status >= 500 {
                 tracing::error!(request_id = id, code = e.kind.wire().code, raised = %e.raised, cause = e.cause.as_deref(), "request failed");
             }
             error::reply(&e, fhir, id)

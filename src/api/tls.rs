@@ -104,3 +104,51 @@ impl fmt::Debug for Kept {
         f.debug_struct("Kept").field("cert", &self.files.cert).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        fs::read(format!("{}/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    /// The subject of what is served once the files have been looked at again.
+    fn served(kept: &Kept) -> &'static str {
+        kept.state.lock().unwrap().looked -= LOOK_EVERY;
+        let der = kept.pair().cert[0].to_vec();
+        ["one", "two"]
+            .into_iter()
+            .find(|name| der.windows(name.len() + 8).any(|part| part == format!("{name}.example").as_bytes()))
+            .unwrap()
+    }
+
+    #[test]
+    fn new_files_are_taken_and_broken_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert, key) = (folder.path().join("c"), folder.path().join("k"));
+        fs::write(&cert, fixture("one.crt")).unwrap();
+        fs::write(&key, fixture("one.key")).unwrap();
+        let files = Files { cert: cert.clone(), key: key.clone(), provider: Arc::new(rustls::crypto::ring::default_provider()) };
+        let state = State { marks: files.marks(), pair: files.pair().unwrap(), looked: Instant::now() };
+        let kept = Kept { state: Mutex::new(state), files };
+        assert_eq!(served(&kept), "one");
+        fs::write(&cert, fixture("two.crt")).unwrap();
+        assert_eq!(served(&kept), "one", "half a renewal is no pair");
+        fs::write(&key, fixture("two.key")).unwrap();
+        assert_eq!(served(&kept), "two");
+        fs::write(&cert, "no certificate").unwrap();
+        assert_eq!(served(&kept), "two");
+        fs::remove_file(&key).unwrap();
+        assert_eq!(served(&kept), "two");
+        fs::write(&cert, [fixture("one.crt"), b"\n".to_vec()].concat()).unwrap();
+        fs::write(&key, [fixture("one.key"), b"\n".to_vec()].concat()).unwrap();
+        assert_eq!(served(&kept), "one");
+    }
+
+    #[test]
+    fn a_start_with_broken_files_names_them() {
+        let refused = tls(Path::new("nowhere.crt"), Path::new("nowhere.key")).unwrap_err();
+        assert!(refused.kind == Kind::Setting && refused.says().contains("nowhere.crt"), "{refused}");
+    }
+}

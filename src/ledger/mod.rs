@@ -4,6 +4,7 @@ pub mod credentials;
 mod devices;
 pub mod documents;
 mod existing;
+mod raw;
 pub mod samples;
 mod templates;
 pub mod uploads;

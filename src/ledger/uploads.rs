@@ -2,11 +2,13 @@
 //! and what became of them is counted. A clean body of up to 64 KiB is processed in the
 //! transaction that acknowledges it, a larger one by a worker.
 
-use std::io::{self, Read};
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::raw::{Kept, Raw, Segments, Tee, segment_id};
 use super::samples::{self, Fate};
 use crate::audit::{Did, Entry};
 use crate::error::{Error, Kind, Result};
@@ -19,7 +21,6 @@ use crate::vault::{Place, ShelfKeys, Vault};
 
 /// A body up to this many bytes is processed before it is acknowledged.
 pub const AT_ONCE: usize = 64 * 1024;
-const SEGMENT: usize = 1024 * 1024;
 /// Records a write transaction takes at most, so that no other write waits long.
 const SLICE: usize = 4_096;
 
@@ -48,81 +49,18 @@ pub struct Received {
     pub envelope: Envelope,
     pub bytes: usize,
     body_hash: [u8; 32],
-    raw: Vec<Vec<u8>>,
+    raw: Kept,
     small: Option<Vec<u8>>,
 }
 
-/// Reads a body to its end: `Kind::Syntax`, `Kind::Envelope`, or what the reader itself raises.
-pub fn receive(vault: &Vault, keys: &ShelfKeys, owner: Owner, body: impl Read) -> Result<Received> {
+/// Reads a body to its end: `Kind::Syntax`, `Kind::Envelope`, or what the reader itself raises. What does not
+/// fit in memory is spooled, sealed, in the folder.
+pub fn receive(vault: &Vault, keys: &ShelfKeys, owner: Owner, body: impl Read, folder: &Path) -> Result<Received> {
     let id = UploadId::from_random(vault.chance.bytes()?);
-    let mut tee = Tee {
-        body,
-        vault,
-        keys,
-        owner,
-        id,
-        hash: keys.index.stream(),
-        segment: Vec::new(),
-        raw: Vec::new(),
-        bytes: 0,
-        small: Some(Vec::new()),
-    };
+    let mut tee = Tee::new(body, Raw::new((vault, keys), (owner.shelf, id), folder), AT_ONCE);
     let envelope = ingest::check(&mut tee)?;
-    tee.seal(true)?;
-    Ok(Received { id, envelope, bytes: tee.bytes, body_hash: (tee.hash)(None), raw: tee.raw, small: tee.small })
-}
-
-struct Tee<'a, R, H> {
-    body: R,
-    vault: &'a Vault,
-    keys: &'a ShelfKeys,
-    owner: Owner,
-    id: UploadId,
-    hash: H,
-    segment: Vec<u8>,
-    raw: Vec<Vec<u8>>,
-    bytes: usize,
-    small: Option<Vec<u8>>,
-}
-
-impl<R: Read, H: FnMut(Option<&[u8]>) -> [u8; 32]> Tee<'_, R, H> {
-    fn seal(&mut self, last: bool) -> Result<()> {
-        let place = segment_id(self.id, self.raw.len() as u32, last);
-        self.raw.push(self.keys.raw.seal_packed(self.vault.chance, segment_place(self.owner.shelf, &place), &self.segment)?);
-        self.segment.clear();
-        Ok(())
-    }
-}
-
-impl<R: Read, H: FnMut(Option<&[u8]>) -> [u8; 32]> Read for Tee<'_, R, H> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.segment.len() == SEGMENT {
-            self.seal(false).map_err(io::Error::other)?;
-        }
-        let room = buffer.len().min(SEGMENT - self.segment.len());
-        let n = self.body.read(&mut buffer[..room])?;
-        let piece = &buffer[..n];
-        (self.hash)(Some(piece));
-        self.segment.extend_from_slice(piece);
-        self.bytes += n;
-        match &mut self.small {
-            Some(small) if small.len() + n <= AT_ONCE => small.extend_from_slice(piece),
-            small => *small = None,
-        }
-        Ok(n)
-    }
-}
-
-fn segment_id(upload: UploadId, no: u32, last: bool) -> [u8; 21] {
-    let mut id = [0u8; 21];
-    id[..16].copy_from_slice(&upload.0);
-    id[16..20].copy_from_slice(&no.to_be_bytes());
-    id[20] = u8::from(last);
-    id
-}
-
-fn segment_place(shelf: Shelf, id: &[u8; 21]) -> Place<'_> {
-    Place { kind: "raw", shelf, id, version: 1 }
+    let (raw, bytes, body_hash, small) = tee.end()?;
+    Ok(Received { id, envelope, bytes, body_hash, raw, small })
 }
 
 /// One record with what the mappings made of it.
@@ -211,7 +149,8 @@ pub fn accept(tx: &mut Tx<'_>, vault: &Vault, prepared: &Prepared, source: &str)
         body_hash: &received.body_hash,
         items: u32::try_from(received.envelope.items_total).map_err(Error::bug)?,
         detail: &detail,
-        raw: &received.raw,
+        segments: received.raw.segments(),
+        raw: &|no| received.raw.read(no),
     };
     uploads::accept(tx, &new)?;
     let counts = Counts { items: new.items, ..Counts::default() };
@@ -305,7 +244,7 @@ pub fn process(db: &Db, vault: &Arc<Vault>, mappings: &Mappings, of: (UploadId, 
     let provider = detail(&keys, &upload)?.provider;
     let provider = Provider::parse(&provider).ok_or_else(|| Error::bug("an upload has an unknown provider"))?;
     let (mut counts, mut waiting, mut seen) = (upload.counts, Vec::new(), 0u32);
-    let body = Segments { db, keys: &keys, owner, id, no: 0, clear: Vec::new(), at: 0, ended: false };
+    let body = Segments::of(db, &keys, (owner.shelf, id));
     let save = |items: Vec<Item>, counts: Counts, last: bool| {
         let (vault, mut entry) = (Arc::clone(vault), entry.clone());
         entry.id = EntryId::from_random(vault.chance.bytes()?).to_string();
@@ -345,47 +284,4 @@ pub fn refusals(tx: &mut Tx<'_>, keys: &ShelfKeys, upload: &Upload) -> Result<Ve
         all.extend(serde_json::from_slice::<Vec<Refused>>(&clear).map_err(Error::bug)?);
     }
     Ok(all)
-}
-
-/// A kept body as a stream, one segment in memory at a time.
-struct Segments<'a> {
-    db: &'a Db,
-    keys: &'a ShelfKeys,
-    owner: Owner,
-    id: UploadId,
-    no: u32,
-    clear: Vec<u8>,
-    at: usize,
-    ended: bool,
-}
-
-impl Segments<'_> {
-    fn next(&mut self) -> Result<()> {
-        let (id, no) = (self.id, self.no);
-        let sealed = self.db.read("upload.segment", |tx| uploads::segment(tx, id, no))?;
-        let sealed = sealed.ok_or_else(|| Error::new(Kind::Gone, "the raw body of this upload is no longer kept"))?;
-        let open = |last: bool| self.keys.raw.open_packed(segment_place(self.owner.shelf, &segment_id(id, no, last)), &sealed);
-        (self.clear, self.ended) = match open(false) {
-            Ok(clear) => (clear, false),
-            Err(_) => (open(true)?, true),
-        };
-        self.at = 0;
-        self.no += 1;
-        Ok(())
-    }
-}
-
-impl Read for Segments<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.clear.len() {
-            if self.ended {
-                return Ok(0);
-            }
-            self.next().map_err(io::Error::other)?;
-        }
-        let n = buffer.len().min(self.clear.len() - self.at);
-        buffer[..n].copy_from_slice(&self.clear[self.at..self.at + n]);
-        self.at += n;
-        Ok(n)
-    }
 }

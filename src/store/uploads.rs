@@ -70,8 +70,9 @@ pub struct New<'a> {
     pub body_hash: &'a [u8; 32],
     pub items: u32,
     pub detail: &'a [u8],
-    /// Sealed segments of the raw body, in order.
-    pub raw: &'a [Vec<u8>],
+    /// How many sealed segments the raw body has, and each of them.
+    pub segments: u32,
+    pub raw: &'a dyn Fn(u32) -> Result<Vec<u8>>,
 }
 
 /// The upload of the same bytes for the same shelf, while its row exists.
@@ -97,8 +98,9 @@ pub fn accept(tx: &mut Tx<'_>, new: &New<'_>) -> Result<()> {
         (upload::stored.eq(0), upload::unchanged.eq(0), upload::corrected.eq(0), upload::refused.eq(0), upload::detail.eq(new.detail)),
     );
     on!(tx, c => diesel::insert_into(upload::table).values(row).execute(*c))?;
-    for (no, segment) in new.raw.iter().enumerate() {
-        tx.note_written(segment);
+    for no in 0..new.segments {
+        let segment = (new.raw)(no)?;
+        tx.note_written(&segment);
         let row = (raw_segment::upload.eq(new.id.0.as_slice()), raw_segment::no.eq(no as i32), raw_segment::sealed.eq(segment));
         on!(tx, c => diesel::insert_into(raw_segment::table).values(row).execute(*c))?;
     }

@@ -40,7 +40,11 @@ pub fn run(place: &Where, options: &Serve) -> Result<()> {
         app.note(Action::Start, "serve").await?;
         let workers = jobs::start(&app)?;
         let control = control::listen(&app)?;
-        println!("firth listens on {}", app.public_url);
+        let scheme = if app.config.tls_cert.is_some() { "https" } else { "http" };
+        println!("firth listens on {scheme}://{}", listening.address);
+        if app.config.public_url.is_some() {
+            println!("links start with {}", app.public_url);
+        }
         let stop = listening.handle.clone();
         let (address, stop) = (listening.address, move || drop(stop.stop(false)));
         let loading = folder.as_ref().map(|folder| demo::start(folder, &app, address, stop)).transpose()?;

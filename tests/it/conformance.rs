@@ -29,7 +29,14 @@ fn every_mapping_and_every_kind_is_received() {
     let ehr = server.ehr();
     let found = ehr.search("Observation?_count=1000&_include=Observation:device&_include=Observation:subject&_total=accurate");
     let one = found.matches()[0]["id"].as_str().unwrap_or_default().to_owned();
-    for path in ["metadata", "Patient", "Device", &format!("Observation/{one}"), &format!("Observation/{one}/_history/1"), &format!("Patient/{}", alice.patient)] {
+    for path in [
+        "metadata",
+        "Patient",
+        "Device",
+        &format!("Observation/{one}"),
+        &format!("Observation/{one}/_history/1"),
+        &format!("Patient/{}", alice.patient),
+    ] {
         ehr.get(&format!("/fhir/{path}")).is(200);
     }
     ehr.with("prefer", "handling=lenient").get("/fhir/Patient?no-such=1").is(200);

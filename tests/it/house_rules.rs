@@ -237,10 +237,8 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// Names that stand on one floor and are used from the same one.
-const SAME_FLOOR: &[(&str, &str, &str)] = &[
-    ("id", "error", "an id that is misspelt is an error"),
-    ("chance", "error", "a machine without randomness is an error"),
-];
+const SAME_FLOOR: &[(&str, &str, &str)] =
+    &[("id", "error", "an id that is misspelt is an error"), ("chance", "error", "a machine without randomness is an error")];
 
 fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))
@@ -548,7 +546,10 @@ fn every_exception_is_still_needed() {
         assert!(functions(&source.production).iter().any(|function| function.name == *name), "{path} fn {name} is gone");
     }
     for (room, other, _) in SAME_FLOOR {
-        assert!(sources.iter().any(|source| source.room() == *room && source.production.contains(&format!("crate::{other}"))), "{room} no longer names {other}");
+        assert!(
+            sources.iter().any(|source| source.room() == *room && source.production.contains(&format!("crate::{other}"))),
+            "{room} no longer names {other}"
+        );
     }
     for (head, _, exceptions) in DOORS {
         for (place, _) in *exceptions {

@@ -5,11 +5,16 @@
 #[macro_use]
 mod support;
 
+mod audit;
 mod conformance;
+mod demo;
+mod fhir_search;
 mod generated;
 mod house_rules;
 mod identity;
 mod mappings;
+mod refusals;
+mod roles;
 mod sdk_clients;
 mod sdk_refusals;
 mod sdk_upload;

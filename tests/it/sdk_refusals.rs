@@ -178,7 +178,10 @@ fn a_gzip_bomb_does_not_fill_the_memory() {
     let blanks = std::io::repeat(b' ').take(100 << 20);
     let bomb = gzip(&mut br#"{"provider":"apple","data":{"records":["#.chain(blanks));
     assert!(bomb.len() < 1 << 20);
-    assert_eq!(alice.sdk().with("content-encoding", "gzip").send("POST", &alice.sync_path(), Some(&bomb)).is(413).code(), "request.too-large");
+    assert_eq!(
+        alice.sdk().with("content-encoding", "gzip").send("POST", &alice.sync_path(), Some(&bomb)).is(413).code(),
+        "request.too-large"
+    );
     let grown = peak(server.pid()) - before;
     assert!(grown < 64 << 20, "{} MiB", grown >> 20);
 }

@@ -151,10 +151,16 @@ fn verbs_answer_alike_with_and_without_a_server() {
     let server = TestServer::start(Backend::Sqlite, &[]).unwrap();
     let told = |arguments: &[&str]| {
         let output = server.place.firth(arguments);
-        let names: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(|line| line.split(['=', '\t']).next().unwrap_or("").to_owned()).collect();
+        let names: Vec<String> =
+            String::from_utf8_lossy(&output.stdout).lines().map(|line| line.split(['=', '\t']).next().unwrap_or("").to_owned()).collect();
         (output.status.code(), names.len(), if names.len() > 1 { names[1..].to_vec() } else { names })
     };
-    let verbs: [&[&str]; 4] = [&["app", "create", "--name", "n"], &["user", "add", "--first-name", "Ada"], &["token", "issue", "--role", "auditor"], &["token", "issue", "--role", "researcher"]];
+    let verbs: [&[&str]; 4] = [
+        &["app", "create", "--name", "n"],
+        &["user", "add", "--first-name", "Ada"],
+        &["token", "issue", "--role", "auditor"],
+        &["token", "issue", "--role", "researcher"],
+    ];
     let with: Vec<_> = verbs.iter().map(|verb| told(verb)).collect();
     server.stop();
     let without: Vec<_> = verbs.iter().map(|verb| told(verb)).collect();

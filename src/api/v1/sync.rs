@@ -33,15 +33,17 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     }
     let most = app.config.max_upload_bytes;
     let plain = Limited { body: &mut request.body, left: most, most };
+    let spool = &app.config.data_dir;
     let received = if gzip {
         ledger::receive(
             &app.vault,
             &keys,
             owner,
             Limited { body: MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, plain)), left: most, most },
+            spool,
         )
     } else {
-        ledger::receive(&app.vault, &keys, owner, plain)
+        ledger::receive(&app.vault, &keys, owner, plain, spool)
     }?;
     let (bytes, items) = (received.bytes, received.envelope.items_total);
     let prepared = Arc::new(ledger::prepare(&app.mappings, owner, received)?);

@@ -58,8 +58,9 @@ pub fn start(folder: &Folder, app: &Arc<App>, address: SocketAddr, stop: impl Fn
         Ok(demo) => {
             // The page is set once; nobody else sets it.
             let _ = app.demo_page.set(page::text(&demo));
-            print!("{}", screen(&demo, &path, throw_away));
-            std::io::stdout().flush().map_err(Error::bug)
+            // Nobody may be there to read it; demo.env and the page tell the same.
+            let _ = std::io::stdout().write_all(screen(&demo, &path, throw_away).as_bytes()).and_then(|()| std::io::stdout().flush());
+            Ok(())
         }
         Err(Failed::Gone) => {
             eprintln!("firth: the demo was not loaded, for the server stopped");
