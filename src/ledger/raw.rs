@@ -105,6 +105,16 @@ fn nameless(folder: &Path, upload: UploadId) -> io::Result<File> {
     Ok(file)
 }
 
+/// What is known of a body that was read to its end.
+pub(super) struct Passed {
+    pub kept: Kept,
+    pub bytes: usize,
+    /// Keyed: equal bytes of one shelf have equal hashes.
+    pub hash: [u8; 32],
+    /// The body itself, when it is small.
+    pub small: Option<Vec<u8>>,
+}
+
 /// Passes a body on, and seals, hashes and measures what passes.
 pub(super) struct Tee<'a, R, H> {
     body: R,
@@ -118,7 +128,6 @@ pub(super) struct Tee<'a, R, H> {
 
 impl<'a, R: Read> Tee<'a, R, ()> {
     /// A body of at most `small` bytes is also kept in clear, to be mapped at once.
-    #[expect(clippy::new_ret_no_self, reason = "the hash is a closure, so the type is named by what makes it")]
     pub fn new(body: R, raw: Raw<'a>, small: usize) -> Tee<'a, R, impl FnMut(Option<&[u8]>) -> [u8; 32] + use<R>> {
         let hash = raw.keys.1.index.stream();
         Tee { body, raw, hash, segment: Vec::new(), bytes: 0, small: Some(Vec::new()), small_most: small }
@@ -126,10 +135,9 @@ impl<'a, R: Read> Tee<'a, R, ()> {
 }
 
 impl<'a, R: Read, H: FnMut(Option<&[u8]>) -> [u8; 32]> Tee<'a, R, H> {
-    /// The sealed segments, the bytes, their keyed hash, and the body itself when it is small.
-    pub fn end(mut self) -> Result<(Kept, usize, [u8; 32], Option<Vec<u8>>)> {
+    pub fn end(mut self) -> Result<Passed> {
         self.raw.add(&self.segment, true)?;
-        Ok((self.raw.kept, self.bytes, (self.hash)(None), self.small))
+        Ok(Passed { kept: self.raw.kept, bytes: self.bytes, hash: (self.hash)(None), small: self.small })
     }
 }
 

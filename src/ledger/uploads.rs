@@ -59,8 +59,8 @@ pub fn receive(vault: &Vault, keys: &ShelfKeys, owner: Owner, body: impl Read, f
     let id = UploadId::from_random(vault.chance.bytes()?);
     let mut tee = Tee::new(body, Raw::new((vault, keys), (owner.shelf, id), folder), AT_ONCE);
     let envelope = ingest::check(&mut tee)?;
-    let (raw, bytes, body_hash, small) = tee.end()?;
-    Ok(Received { id, envelope, bytes, body_hash, raw, small })
+    let passed = tee.end()?;
+    Ok(Received { id, envelope, bytes: passed.bytes, body_hash: passed.hash, raw: passed.kept, small: passed.small })
 }
 
 /// One record with what the mappings made of it.

@@ -3,10 +3,8 @@
 
 use std::fs;
 
-use firth::mapping::Mappings;
-use serde_json::Value;
-
 use crate::support::{Backend, TestServer, received};
+use firth::mapping::Mappings;
 
 /// Every `in.json` under `fixtures/sdk`.
 fn fixtures() -> Vec<Vec<u8>> {
@@ -61,7 +59,7 @@ fn every_mapping_and_every_kind_is_received() {
     let profiles = events.matches();
     for name in balp {
         let url = format!("https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.{name}");
-        if profiles.iter().any(|event| event["meta"]["profile"][0] == Value::from(url.as_str())) {
+        if profiles.iter().any(|event| event["meta"]["profile"][0] == url.as_str()) {
             expected.push(format!("profile {url}"));
         }
     }
