@@ -14,6 +14,7 @@ pub fn start(filter: &str) {
         .flatten_event(true)
         .with_target(false)
         .with_current_span(false)
+        .with_span_list(false)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .try_init();

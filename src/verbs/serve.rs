@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join;
+
 use super::{Serve, Where, demo, settings};
 use crate::api::{self, Security};
 use crate::app::{self, App};
@@ -41,14 +43,18 @@ pub fn run(place: &Where, options: &Serve) -> Result<()> {
         let workers = jobs::start(&app)?;
         let control = control::listen(&app)?;
         let scheme = if app.config.tls_cert.is_some() { "https" } else { "http" };
-        println!("firth listens on {scheme}://{}", listening.address);
-        if app.config.public_url.is_some() {
-            println!("links start with {}", app.public_url);
-        }
         let stop = listening.handle.clone();
         let (address, stop) = (listening.address, move || drop(stop.stop(false)));
         let loading = folder.as_ref().map(|folder| demo::start(folder, &app, address, stop)).transpose()?;
-        api::until_told(listening).await?;
+        // Said once signals are listened to: whoever reads it may tell the server to stop.
+        let says = async {
+            println!("firth listens on {scheme}://{address}");
+            if app.config.public_url.is_some() {
+                println!("links start with {}", app.public_url);
+            }
+        };
+        let (served, ()) = join(api::until_told(listening), says).await;
+        served?;
         let loaded = loading.map_or(Ok(()), |thread| thread.join().unwrap_or_else(|_| Err(Error::bug("loading the demo panicked"))));
         drop((workers, control));
         app.note(Action::Stop, "serve").await?;

@@ -148,7 +148,7 @@ fn a_second_start_on_postgres_does_the_same() {
 #[test]
 fn told_to_stop_while_it_loads_it_leaves_in_order() {
     let place = Place::new();
-    for wait_ms in [40, 80, 120, 200] {
+    for wait_ms in [0, 60, 120, 240] {
         let mut child = place.command(&["serve", "--demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().expect("firth runs");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");

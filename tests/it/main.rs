@@ -7,11 +7,13 @@ mod support;
 
 mod audit;
 mod conformance;
+mod crash;
 mod demo;
 mod fhir_search;
 mod generated;
 mod house_rules;
 mod identity;
+mod leak;
 mod mappings;
 mod refusals;
 mod roles;

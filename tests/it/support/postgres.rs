@@ -31,13 +31,19 @@ pub fn cluster() -> Option<&'static Cluster> {
             println!("PostgreSQL: skipped, no server binaries");
             return None;
         };
-        Some(start(&bin))
+        Some(start(&bin, ""))
     });
     assert!(
         cluster.is_some() || env::var("CI").as_deref() != Ok("true"),
         "PostgreSQL: skipped, no server binaries; in CI they must be there"
     );
     cluster.as_ref()
+}
+
+/// A cluster for one test, with settings of its own; it ends when it is dropped.
+pub fn own(settings: &str) -> Option<Cluster> {
+    cluster()?;
+    Some(start(&binaries()?, settings))
 }
 
 /// The folder with `initdb` and `postgres`: from PATH, else where Debian keeps the newest version.
@@ -72,7 +78,7 @@ fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
     command
 }
 
-fn start(bin: &Path) -> Cluster {
+fn start(bin: &Path, more: &str) -> Cluster {
     let folder = tempfile::Builder::new().prefix("firth-pg-").tempdir().expect("a temporary folder").keep();
     let user = other_user();
     if let Some((uid, gid)) = user {
@@ -88,7 +94,7 @@ fn start(bin: &Path) -> Cluster {
         .expect("initdb runs");
     assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
     let settings = format!(
-        "listen_addresses = ''\nunix_socket_directories = '{}'\nfsync = on\nsynchronous_commit = on\nmax_connections = 300\nshared_buffers = 64MB\n",
+        "listen_addresses = ''\nunix_socket_directories = '{}'\nfsync = on\nsynchronous_commit = on\nmax_connections = 300\nshared_buffers = 64MB\n{more}\n",
         folder.display()
     );
     fs::OpenOptions::new()
