@@ -1,5 +1,6 @@
 //! The workers: they claim a job, do it, and take it off the list; a crash gives it back after its lease.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -27,6 +28,10 @@ pub struct Workers {
 }
 
 pub fn start(app: &Arc<App>) -> Result<Workers> {
+    if app.db.one_process() {
+        let now = app.clock.now();
+        app.db.write("jobs.release", move |tx| uploads::jobs_release(tx, now))?;
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::new();
     for (name, work) in [("firth-worker", work as fn(&App, &AtomicBool)), ("firth-keeper", keep)] {
@@ -49,7 +54,9 @@ impl Drop for Workers {
 
 fn work(app: &App, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
-        match run_one(app) {
+        // A panic is a bug of ours in one upload; the others must not wait for it.
+        let outcome = catch_unwind(AssertUnwindSafe(|| run_one(app))).unwrap_or_else(|_| Err(Error::bug("a worker panicked")));
+        match outcome {
             Ok(true) => {}
             Ok(false) => app.wake.wait(Duration::from_millis(500)),
             Err(e) => {

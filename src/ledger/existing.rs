@@ -15,6 +15,7 @@ use crate::vault::{Place, ShelfKeys, Vault};
 #[derive(Clone, Debug)]
 pub struct Stored {
     pub sample: Sample,
+    pub committed_at: Millis,
     pub record_ids: Vec<String>,
 }
 
@@ -23,7 +24,7 @@ pub struct Existing<'a> {
     shelf: Shelf,
     keys: Arc<ShelfKeys>,
     vault: &'a Vault,
-    /// seq, window of starts, sorted fingerprints; newest first.
+    /// Newest first.
     headers: Vec<blocks::Prints>,
     hot: HashMap<i64, Rc<Block>>,
     cold: HashMap<i64, Rc<RecordIds>>,
@@ -50,8 +51,8 @@ impl<'a> Existing<'a> {
         prints.sort_unstable();
         let mut found = HashMap::new();
         for n in 0..self.headers.len() {
-            let seq = self.headers[n].0;
-            if !meet(&prints, &self.headers[n].2) {
+            let (seq, committed_at) = (self.headers[n].seq, self.headers[n].committed_at);
+            if !meet(&prints, &self.headers[n].prints) {
                 continue;
             }
             let (hot, cold) = (self.hot(tx, seq)?, self.cold(tx, seq)?);
@@ -66,7 +67,7 @@ impl<'a> Existing<'a> {
                 let key = (metric.clone(), record.clone());
                 // Blocks come newest first, so the first version met is the newest.
                 if candidates.contains(&(metric.as_str(), record.as_str())) && !found.contains_key(&key) {
-                    found.insert(key, Stored { sample: hot.sample(row), record_ids: ids });
+                    found.insert(key, Stored { sample: hot.sample(row), committed_at, record_ids: ids });
                 }
             }
         }
@@ -77,11 +78,11 @@ impl<'a> Existing<'a> {
     pub fn at(&mut self, tx: &mut Tx<'_>, series: u32, start: Millis) -> Result<Vec<Stored>> {
         let mut found: Vec<Stored> = Vec::new();
         for n in 0..self.headers.len() {
-            let (seq, (lo, hi), _) = &self.headers[n];
-            if start < *lo || start > *hi {
+            let header = &self.headers[n];
+            if start < header.window.0 || start > header.window.1 {
                 continue;
             }
-            let seq = *seq;
+            let (seq, committed_at) = (header.seq, header.committed_at);
             let hot = self.hot(tx, seq)?;
             for row in hot.rows_at(start) {
                 let (of, disc, version) = hot.key(row);
@@ -89,7 +90,7 @@ impl<'a> Existing<'a> {
                     continue;
                 }
                 let record_ids = self.cold(tx, seq)?.get(row);
-                let stored = Stored { sample: hot.sample(row), record_ids };
+                let stored = Stored { sample: hot.sample(row), committed_at, record_ids };
                 match found.iter_mut().find(|known| known.sample.disc == disc) {
                     Some(known) if known.sample.version < version => *known = stored,
                     Some(_) => {}

@@ -16,6 +16,7 @@ use super::templates::Templates;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::decimal::{Decimal, Number};
+use crate::fhir::stamp::Stamp;
 use crate::id::{Address, PatientId, Shelf};
 use crate::mapping::Measured;
 use crate::search::Type;
@@ -37,12 +38,13 @@ pub enum Fate {
 /// A series has at most this many samples at one millisecond, a shelf this many series (see `Address`).
 const FULL: &str = "the shelf has no room for another series or sample at this moment";
 
-/// Stores what is new of `measured`; answers the fate of each.
-pub fn store(tx: &mut Tx<'_>, vault: &Vault, of: (Shelf, PatientId), measured: &[Measured]) -> Result<Vec<Fate>> {
+/// Stores what is new of `measured`; answers the fate of each. A replay is told when its upload was first
+/// done (`as_of`): what was stored after that is newer and stays.
+pub fn store(tx: &mut Tx<'_>, vault: &Vault, of: (Shelf, PatientId), measured: &[Measured], as_of: Option<Millis>) -> Result<Vec<Fate>> {
     let (shelf, patient) = of;
     let wrapped = keys::shelf_lock(tx, shelf)?;
     let keys = vault.shelf(shelf, &wrapped)?;
-    let mut slice = Slice::open(tx, Owner { vault, shelf, patient }, Arc::clone(&keys))?;
+    let mut slice = Slice::open(tx, Owner { vault, shelf, patient }, Arc::clone(&keys), as_of)?;
     let prints: Vec<(u32, &str, &str)> = measured
         .iter()
         .filter_map(|m| m.record.as_deref().map(|record| (blocks::fingerprint(&keys, record), m.metric(), record)))
@@ -67,6 +69,7 @@ struct Slice<'a> {
     owner: Owner<'a>,
     keys: Arc<ShelfKeys>,
     existing: Existing<'a>,
+    as_of: Option<Millis>,
     series: HashMap<i64, u32>,
     templates: Templates<'a>,
     rows: Vec<Row>,
@@ -85,11 +88,11 @@ pub(super) struct Draft<'m> {
 }
 
 impl<'a> Slice<'a> {
-    fn open(tx: &mut Tx<'_>, owner: Owner<'a>, keys: Arc<ShelfKeys>) -> Result<Slice<'a>> {
+    fn open(tx: &mut Tx<'_>, owner: Owner<'a>, keys: Arc<ShelfKeys>, as_of: Option<Millis>) -> Result<Slice<'a>> {
         let series = blocks::series_all(tx, owner.shelf)?.into_iter().map(|(no, hash)| (hash, no)).collect();
         let templates = Templates::of(tx, owner, Arc::clone(&keys))?;
         let existing = Existing::of(tx, owner.vault, owner.shelf, Arc::clone(&keys))?;
-        Ok(Slice { owner, keys, existing, series, templates, rows: Vec::new(), by_record: HashMap::new(), by_place: HashMap::new() })
+        Ok(Slice { owner, keys, existing, as_of, series, templates, rows: Vec::new(), by_record: HashMap::new(), by_place: HashMap::new() })
     }
 
     fn place(&mut self, tx: &mut Tx<'_>, of: &Measured, known: &HashMap<(String, String), Stored>) -> Result<Fate> {
@@ -211,6 +214,9 @@ impl<'a> Slice<'a> {
 
     /// The record is stored already: is it the same, a newer version, or has it moved?
     fn known(&mut self, tx: &mut Tx<'_>, draft: Draft<'_>, stored: Stored) -> Result<Fate> {
+        if self.as_of.is_some_and(|as_of| stored.committed_at > as_of) {
+            return Ok(Fate::Unchanged);
+        }
         let before = stored.sample;
         let address = Address { shelf: self.owner.shelf, series: before.series, start: before.start.ms, disc: before.disc };
         let hidden = self.existing.overrides.contains(&(before.series, before.start.ms, before.disc));
@@ -266,6 +272,9 @@ impl<'a> Slice<'a> {
         let mut next = version;
         if let Some((current, json)) = current(tx, vault, &key)? {
             let document: Value = serde_json::from_str(&json).map_err(Error::bug)?;
+            if self.as_of.is_some_and(|as_of| last_updated(&document) > as_of) {
+                return Ok(Fate::Unchanged);
+            }
             let again = render(current, document["meta"]["lastUpdated"].as_str().unwrap_or_default());
             if same(&document, &serde_json::from_str(&again).map_err(Error::bug)?) {
                 return Ok(Fate::Unchanged);
@@ -317,6 +326,11 @@ impl<'a> Slice<'a> {
         let (hot, cold) = (seal(false, &Block::encode(&samples))?, seal(true, &RecordIds::encode(&ids))?);
         blocks::block_insert(tx, NewBlock { header: &header, n: samples.len(), filter: &filter, hot, cold })
     }
+}
+
+fn last_updated(document: &Value) -> Millis {
+    let text = document["meta"]["lastUpdated"].as_str().unwrap_or_default();
+    Stamp::parse(text, None).map_or(Millis::MIN, |stamp| stamp.ms)
 }
 
 /// Are two resources the same, numbers compared by their value?

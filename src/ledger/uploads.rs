@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::raw::{Kept, Raw, Segments, Tee, segment_id};
 use super::samples::{self, Fate};
 use crate::audit::{Did, Entry};
+use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::{EntryId, PatientId, Shelf, UploadId, UserId};
 use crate::ingest::{self, Envelope, Provider};
@@ -155,7 +156,7 @@ pub fn accept(tx: &mut Tx<'_>, vault: &Vault, prepared: &Prepared, source: &str)
     uploads::accept(tx, &new)?;
     let counts = Counts { items: new.items, ..Counts::default() };
     match items {
-        Some(items) => slice(tx, vault, &Work { id: received.id, owner: *owner, counts, last: true }, items).map(|_| ())?,
+        Some(items) => slice(tx, vault, &Work { id: received.id, owner: *owner, counts, last: true, as_of: None }, items).map(|_| ())?,
         None => uploads::job_insert(tx, JOB, &received.id.0, tx.committed_at())?,
     }
     Ok(Accepted { upload: received.id, again: false, waits: items.is_none() })
@@ -171,12 +172,14 @@ struct Work {
     owner: Owner,
     counts: Counts,
     last: bool,
+    /// When it was done before, if this is a replay.
+    as_of: Option<Millis>,
 }
 
 /// Stores the samples of some records, notes their refusals and how far the upload is.
 fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<Counts> {
     let measured: Vec<Measured> = items.iter().filter_map(|item| item.outcome.as_ref().ok()).flatten().cloned().collect();
-    let fates = samples::store(tx, vault, (work.owner.shelf, work.owner.patient), &measured)?;
+    let fates = samples::store(tx, vault, (work.owner.shelf, work.owner.patient), &measured, work.as_of)?;
     let mut fates = fates.into_iter();
     let (mut counts, mut refused) = (work.counts, Vec::new());
     for item in items {
@@ -209,6 +212,15 @@ fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<
             &serde_json::to_vec(&refused).map_err(Error::bug)?,
         )?;
         uploads::refusals_insert(tx, work.id, counts.done, &sealed)?;
+    }
+    let before = work.counts;
+    for (outcome, n) in [
+        ("stored", counts.stored - before.stored),
+        ("unchanged", counts.unchanged - before.unchanged),
+        ("corrected", counts.corrected - before.corrected),
+        ("refused", counts.refused - before.refused),
+    ] {
+        metrics::counter!("firth_records_total", "outcome" => outcome).increment(u64::from(n));
     }
     uploads::progress(tx, work.id, if work.last { Stage::Completed } else { Stage::Saving }, counts)?;
     Ok(counts)
@@ -243,13 +255,14 @@ pub fn process(db: &Db, vault: &Arc<Vault>, mappings: &Mappings, of: (UploadId, 
     })?;
     let provider = detail(&keys, &upload)?.provider;
     let provider = Provider::parse(&provider).ok_or_else(|| Error::bug("an upload has an unknown provider"))?;
+    let as_of = upload.ended_at;
     let (mut counts, mut waiting, mut seen) = (upload.counts, Vec::new(), 0u32);
     let body = Segments::of(db, &keys, (owner.shelf, id));
     let save = |items: Vec<Item>, counts: Counts, last: bool| {
         let (vault, mut entry) = (Arc::clone(vault), entry.clone());
         entry.id = EntryId::from_random(vault.chance.bytes()?).to_string();
         db.write("upload.slice", move |tx| {
-            let counts = slice(tx, &vault, &Work { id, owner, counts, last }, &items)?;
+            let counts = slice(tx, &vault, &Work { id, owner, counts, last, as_of }, &items)?;
             let mut entry = entry.clone();
             entry.recorded = tx.committed_at();
             entry.commit(tx, Did { patients: vec![owner.patient.to_string()], ..Did::new(200, format!("upload/{id}")) })?;

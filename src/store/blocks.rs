@@ -158,18 +158,25 @@ pub fn fingerprint(keys: &ShelfKeys, record: &str) -> u32 {
     (keys.index.hash("record", &[record.as_bytes()]) >> 32) as u32
 }
 
-type FilterRow = (i64, i64, i64, Vec<u8>);
-/// A block's seq, its window of starts, and the sorted fingerprints of its records.
-pub type Prints = (i64, (Millis, Millis), Vec<u32>);
+type FilterRow = (i64, i64, i64, i64, Vec<u8>);
 
-/// For each block of the shelf, newest first: seq, its window of starts, its fingerprints.
+/// What a block may hold: when it was committed, its window of starts, the sorted fingerprints of its records.
+pub struct Prints {
+    pub seq: i64,
+    pub committed_at: Millis,
+    pub window: (Millis, Millis),
+    pub prints: Vec<u32>,
+}
+
+/// Every block of the shelf, newest first.
 pub fn filters(tx: &mut Tx<'_>, shelf: Shelf) -> Result<Vec<Prints>> {
     let rows: Vec<FilterRow> = on!(tx, c => block::table
         .filter(block::shelf.eq(shelf.0))
-        .select((block::seq, block::start_lo, block::start_hi, block::filter))
+        .select((block::seq, block::committed_at, block::start_lo, block::start_hi, block::filter))
         .order(block::seq.desc())
         .load(*c))?;
-    Ok(rows.into_iter().map(|(seq, lo, hi, bytes)| (seq, (lo, hi), prints(&bytes))).collect())
+    let one = |(seq, committed_at, lo, hi, bytes): FilterRow| Prints { seq, committed_at, window: (lo, hi), prints: prints(&bytes) };
+    Ok(rows.into_iter().map(one).collect())
 }
 
 /// The sorted fingerprints of one block.

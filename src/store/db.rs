@@ -196,6 +196,11 @@ impl Db {
         matches!(self, Db::Sqlite(_))
     }
 
+    /// Does the store belong to this process alone?
+    pub fn one_process(&self) -> bool {
+        matches!(self, Db::Sqlite(_))
+    }
+
     /// The newest commit stamp that a feed may show: nothing older can still appear.
     pub fn horizon(&self) -> Result<Millis> {
         match self {
@@ -221,7 +226,7 @@ impl AuditConn {
             },
             now,
         );
-        begin(&mut tx.conn)?;
+        sqlite::immediate(&mut tx)?;
         match work(&mut tx) {
             Ok(value) => match commit(&mut tx.conn) {
                 Ok(()) => Ok(value),

@@ -20,7 +20,7 @@ use crate::vault::Vault;
 const MAIN: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const AUDIT: EmbeddedMigrations = embed_migrations!("migrations/audit");
 
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA busy_timeout = 5000;
+const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
 PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16000;";
 const READERS: u32 = 8;
 /// A group is closed when it has this many jobs: the first of them has waited long enough.
@@ -206,7 +206,7 @@ impl Writer {
 }
 
 /// The write lock is taken at once: a deferred transaction could fail in its middle.
-fn immediate(tx: &mut Tx<'_>) -> Result<()> {
+pub(super) fn immediate(tx: &mut Tx<'_>) -> Result<()> {
     use diesel::connection::{AnsiTransactionManager, TransactionManager};
     match &mut tx.conn {
         Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(*conn, "BEGIN IMMEDIATE").map_err(failed),

@@ -154,14 +154,8 @@ pub fn kept(tx: &mut Tx<'_>) -> Result<Vec<UploadId>> {
 /// Notes how far an upload is. The counts are those of all its slices so far.
 pub fn progress(tx: &mut Tx<'_>, id: UploadId, stage: Stage, counts: Counts) -> Result<()> {
     let at = tx.committed_at();
-    let ended = matches!(stage, Stage::Completed | Stage::Failed | Stage::Cancelled).then_some(at);
     let columns = (
-        (
-            upload::stage.eq(stage as i16),
-            upload::ended_at.eq(ended),
-            upload::items.eq(counts.items as i32),
-            upload::done.eq(counts.done as i32),
-        ),
+        (upload::stage.eq(stage as i16), upload::items.eq(counts.items as i32), upload::done.eq(counts.done as i32)),
         (
             upload::stored.eq(counts.stored as i32),
             upload::unchanged.eq(counts.unchanged as i32),
@@ -171,6 +165,11 @@ pub fn progress(tx: &mut Tx<'_>, id: UploadId, stage: Stage, counts: Counts) -> 
     );
     on!(tx, c => diesel::update(upload::table.find(id.0.as_slice())).set(columns).execute(*c))?;
     on!(tx, c => diesel::update(upload::table.find(id.0.as_slice()).filter(upload::started_at.is_null())).set(upload::started_at.eq(at)).execute(*c))?;
+    if matches!(stage, Stage::Completed | Stage::Failed | Stage::Cancelled) {
+        // A replay does not change when the upload was first done: what came after that is newer.
+        let first = upload::table.find(id.0.as_slice()).filter(upload::ended_at.is_null());
+        on!(tx, c => diesel::update(first).set(upload::ended_at.eq(at)).execute(*c))?;
+    }
     Ok(())
 }
 
@@ -239,6 +238,13 @@ pub fn job_claim(tx: &mut Tx<'_>, now: Millis, until: Millis) -> Result<Option<J
     let Some((no, kind, subject, attempts)) = row else { return Ok(None) };
     on!(tx, c => diesel::update(job::table.find(no)).set((job::run_at.eq(until), job::attempts.eq(attempts + 1))).execute(*c))?;
     Ok(Some(JobRow { job: no, kind, subject, attempts: attempts + 1 }))
+}
+
+/// Gives back what a process that is gone had claimed. Only for a store that one process has to itself.
+pub fn jobs_release(tx: &mut Tx<'_>, now: Millis) -> Result<()> {
+    let claimed = job::table.filter(job::run_at.gt(now));
+    on!(tx, c => diesel::update(claimed).set((job::run_at.eq(now), job::attempts.eq(job::attempts - 1))).execute(*c))?;
+    Ok(())
 }
 
 pub fn job_done(tx: &mut Tx<'_>, no: i64) -> Result<()> {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use serde_json::json;
@@ -31,7 +31,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn from_to(&mut self, least: u64, most: u64) -> u64 {
+    fn between(&mut self, least: u64, most: u64) -> u64 {
         least + self.next() % (most - least + 1)
     }
 }
@@ -39,8 +39,7 @@ impl Dice {
 /// `FIRTH_CRASH_SEED` repeats a run that was printed.
 fn seed() -> u64 {
     let given = env::var("FIRTH_CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos() + since.as_secs() as u32);
-    let seed = given.unwrap_or(u64::from(now));
+    let seed = given.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     println!("FIRTH_CRASH_SEED={seed}");
     seed
 }
@@ -61,7 +60,7 @@ struct Uploader<'s> {
 impl Uploader<'_> {
     /// Mostly small bodies; one in five is longer than 64 KiB, which a worker processes after the 202.
     fn body(&mut self) -> (Vec<String>, Vec<u8>) {
-        let n = if self.dice.from_to(1, 5) == 1 { self.dice.from_to(150, 200) } else { self.dice.from_to(1, 20) };
+        let n = if self.dice.between(1, 5) == 1 { self.dice.between(150, 200) } else { self.dice.between(1, 20) };
         let ids: Vec<String> = (self.made..self.made + n as usize).map(|i| format!("{}-{i}", self.name)).collect();
         let records = ids.iter().enumerate().map(|(i, id)| heart(id, &second((self.made + i) as i64), &format!("{}", 55 + i % 60)));
         let body = apple(records.collect()).to_string().into_bytes();
@@ -105,7 +104,7 @@ struct Reader<'s> {
 impl Reader<'_> {
     /// A search, or a read of what a search has found; false when no answer came.
     fn reads(&mut self, url: &str) -> bool {
-        let id = self.known.get(self.dice.next() as usize % self.known.len().max(1)).filter(|_| self.dice.next() % 3 > 0);
+        let id = self.known.get(self.dice.next() as usize % self.known.len().max(1)).filter(|_| !self.dice.next().is_multiple_of(3));
         let path = match id {
             Some(id) => format!("/fhir/Observation/{id}"),
             None => format!("/fhir/Observation?patient={}&_count=20", self.patient),
@@ -155,11 +154,7 @@ fn life(server: &TestServer, uploaders: &mut [Uploader<'_>], readers: &mut [Read
 }
 
 /// Every acknowledged upload ends well, and its records are there once; nothing else is.
-fn nothing_lost_or_doubled(uploader: &mut Uploader<'_>) {
-    let url = uploader.person.server.url();
-    while uploader.pending.is_some() {
-        assert!(uploader.uploads(&url), "no answer from a server that runs");
-    }
+fn nothing_lost_or_doubled(uploader: &Uploader<'_>) {
     for upload in &uploader.uploads {
         let ended = uploader.person.ended(upload);
         assert_eq!((ended.at("/stage"), ended.at("/refused")), (json!("completed"), json!([])), "{}", ended.text());
@@ -219,7 +214,7 @@ fn survives(server: &TestServer, kills: usize) {
     let began = Instant::now();
     let mut landed = 0;
     for _ in 0..kills {
-        let ms = dice.from_to(5, 500);
+        let ms = dice.between(5, 500);
         landed += usize::from(life(server, &mut uploaders, &mut readers, ms));
         server.run();
     }
@@ -232,8 +227,16 @@ fn survives(server: &TestServer, kills: usize) {
     assert!(landed * 4 >= kills * 3, "{landed} of {kills} kills landed with uploads and reads in flight");
     assert!(uploads > 0 && reads > 0, "the crowd did nothing");
     for uploader in &mut uploaders {
-        nothing_lost_or_doubled(uploader);
+        while uploader.pending.is_some() {
+            assert!(uploader.uploads(&server.url()), "no answer from a server that runs");
+        }
     }
+    if server.backend == Backend::Postgres {
+        // Another node might still be at it: a killed worker's job is leased for two minutes more, and the test
+        // does not wait for that. On SQLite the next start gives it back.
+        server.sql(false, "UPDATE job SET run_at = 0").unwrap();
+    }
+    uploaders.iter().for_each(nothing_lost_or_doubled);
     every_read_is_audited(server, &readers);
 }
 
@@ -344,8 +347,7 @@ fn the_reader_of_traces_sees_a_late_flush() {
     assert!(!told(trace("8 fdatasync(4</d/b.db-wal>) = 0\n", "8 fdatasync(4</d/a.db-wal>) = 0\n")));
 }
 
-/// A database whose default is to lose commits: Firth's sessions say otherwise, each one. That a cluster with
-/// `fsync = off` is refused cannot be tried here: the setting is the whole cluster's, which other tests use.
+/// A database whose default is to lose commits: each of Firth's sessions says otherwise.
 #[test]
 fn postgres_flushes_whatever_the_default_of_its_database_is() {
     let Some(cluster) = postgres::cluster() else { return };

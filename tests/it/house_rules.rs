@@ -175,7 +175,9 @@ fn names(text: &str, head: &str) -> bool {
 // ---- doors ----
 
 /// A foreign crate, the one place that may name it, and exceptions with their reason.
-const DOORS: &[(&str, &[&str], &[(&str, &str)])] = &[
+type Door = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
+
+const DOORS: &[Door] = &[
     ("actix_web::", &["src/api"], &[]),
     ("diesel::", &["src/store"], &[]),
     ("diesel_migrations::", &["src/store"], &[]),

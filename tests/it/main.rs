@@ -15,6 +15,7 @@ mod house_rules;
 mod identity;
 mod leak;
 mod mappings;
+mod migrations;
 mod refusals;
 mod roles;
 mod sdk_clients;

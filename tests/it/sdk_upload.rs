@@ -142,3 +142,19 @@ both! {
         assert_eq!(alice.finds("").matches().len(), 5);
     }
 }
+
+both! {
+    fn a_replay_of_an_older_body_leaves_what_came_later(server) {
+        let alice = server.person("alice");
+        alice.stores(&apple(vec![heart("one", &minute(0), "60"), heart("two", &minute(1), "70")]));
+        alice.stores(&apple(vec![heart("one", &minute(0), "61")]));
+        // The second record has moved in time: its Observation is a document.
+        alice.stores(&apple(vec![heart("two", &minute(9), "71")]));
+        let before = alice.finds("&_sort=date").matches();
+        for _ in 0..2 {
+            server.place.tells(&["ingest", "--replay"]);
+        }
+        assert_eq!(alice.finds("&_sort=date").matches(), before);
+        assert_eq!(before.len(), 2);
+    }
+}

@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -89,7 +88,6 @@ pub struct TestServer {
     running: Mutex<Option<Running>>,
     url: Mutex<String>,
     marks: Mutex<Vec<String>>,
-    errors_expected: AtomicBool,
     app: OnceLock<App>,
     ehr: OnceLock<String>,
 }
@@ -114,7 +112,6 @@ impl TestServer {
             running: Mutex::default(),
             url: Mutex::default(),
             marks: Mutex::default(),
-            errors_expected: AtomicBool::new(false),
             app: OnceLock::new(),
             ehr: OnceLock::new(),
         };
@@ -196,11 +193,6 @@ impl TestServer {
         lock(&self.marks).push(mark.to_owned());
     }
 
-    /// This test provokes failures that the server logs as errors.
-    pub fn may_log_errors(&self) {
-        self.errors_expected.store(true, Ordering::SeqCst);
-    }
-
     /// The app that uploads; made with the first call.
     pub fn app(&self) -> &App {
         self.app.get_or_init(|| App::create(self))
@@ -236,7 +228,7 @@ impl TestServer {
     fn check_manners(&self) {
         let log = self.log();
         let errors: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
-        assert!(self.errors_expected.load(Ordering::SeqCst) || errors.is_empty(), "errors in the log: {errors:#?}");
+        assert!(errors.is_empty(), "errors in the log: {errors:#?}");
         for mark in lock(&self.marks).iter() {
             assert!(!log.contains(mark.as_str()), "the log holds {mark:?}: {:?}", log.lines().find(|line| line.contains(mark.as_str())));
         }
