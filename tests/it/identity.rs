@@ -84,7 +84,7 @@ both! {
         assert_eq!((vread(1), vread(2)), (first.clone(), moved.clone()));
         assert_eq!(counts(&alice.uploads(&apple(vec![heart("r-1", &minute(3), "73"), heart("r-9", &minute(9), "70")]))), [1, 1, 0, 0]);
         assert_eq!(alice.finds("&identifier=r-1").only(), moved, "the same correction again changes nothing");
-        assert_eq!(alice.finds(&format!("&date=2026-03-01T00:00:00Z&_sort=date")).matches().len(), 0, "the old place is empty");
+        assert_eq!(alice.finds("&date=2026-03-01T00:00:00Z&_sort=date").matches().len(), 0, "the old place is empty");
     }
 }
 
