@@ -104,8 +104,9 @@ impl Options {
 /// One run: its folder, its running server, its people, and what it will print.
 struct Run<'a> {
     options: &'a Options,
-    home: Home,
+    /// Before `home`: it is stopped before its folder goes.
     server: Server,
+    home: Home,
     crowd: Crowd,
     report: Report,
 }
@@ -129,6 +130,10 @@ pub fn run(options: &Options) -> Result<()> {
         What::Upload => upload::measure(&mut run)?,
         What::Search => reads::search(&mut run)?,
         What::Read => reads::read(&mut run)?,
+    }
+    if options.database.is_some() {
+        // Its processes belong to somebody else, and other databases may be busy beside this one.
+        run.report.figure(("CPU of PostgreSQL", ""), None, Bar::None);
     }
     run.report.figure(("fdatasync, median, at the end", "us"), Some(machine::fdatasync_us(&run.home.folder)?), Bar::None);
     if options.json {

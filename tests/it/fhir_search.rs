@@ -90,6 +90,9 @@ both! {
             (format!("{hearts}&date=lt2026-03-01T00:03:00Z"), 3),
             (format!("{hearts}&date=sa2026-03-01T00:03:00Z"), 6),
             (format!("{hearts}&date=eb2026-03-01T00:03:00Z"), 3),
+            // A moment covers its second: what begins where it ends lies after it.
+            (format!("{hearts}&date=sa2026-03-01T00:02:59Z"), 7),
+            (format!("{hearts}&date=eb2026-03-01T00:03:01Z"), 4),
             (format!("{hearts}&date=ge2026-03-01T00:02:00Z&date=lt2026-03-01T00:05:00Z"), 3),
             (format!("{hearts}&date=2026-03-01T00:02Z,2026-03-01T00:05Z"), 2),
             (format!("{hearts}&date=ge2026-03-01T01:03:00%2B01:00"), 7),
