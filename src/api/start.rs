@@ -22,7 +22,7 @@ macro_rules! manual {
 }
 
 manual! {
-    "README.md" "architecture.md" "errors.md" "logging.md" "mappings.md" "operations.md" "roles.md" "routes.md" "search.md"
+    "README.md" "architecture.md" "errors.md" "logging.md" "mappings.md" "operations.md" "performance.md" "roles.md" "routes.md" "search.md"
     "security.md" "settings.md" "uploads.md"
 }
 

@@ -1,12 +1,14 @@
 //! Who the store is, its wrapped keys, and the shelves with theirs.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
 
 use super::Tx;
 use super::schema::{meta, patient_shelf, shelf, store_key};
 use crate::error::{Error, Result};
 use crate::id::{PatientId, Shelf};
-use crate::vault::Kept;
+use crate::vault::{Kept, ShelfKeys, Vault};
 
 /// The store's random id, if it has been founded.
 pub fn store_id(tx: &mut Tx<'_>) -> Result<Option<[u8; 16]>> {
@@ -40,6 +42,14 @@ pub fn shelf_insert(tx: &mut Tx<'_>, at: Shelf, wrapped: &[u8], patient: Option<
 /// A shelf's wrapped key; `None` when there is no such shelf.
 pub fn shelf_key(tx: &mut Tx<'_>, at: Shelf) -> Result<Option<Vec<u8>>> {
     on!(tx, c => shelf::table.find(at.0).select(shelf::wrapped).first(*c).optional())
+}
+
+/// A shelf's keys, open; `None` when there is no such shelf. What is open already is not fetched again.
+pub fn opened(tx: &mut Tx<'_>, vault: &Vault, at: Shelf) -> Result<Option<Arc<ShelfKeys>>> {
+    if let Some(known) = vault.known(at) {
+        return Ok(Some(known));
+    }
+    shelf_key(tx, at)?.map(|wrapped| vault.shelf(at, &wrapped)).transpose()
 }
 
 /// Holds the shelf until the transaction ends, so that writers of one shelf take turns.

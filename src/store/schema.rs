@@ -141,9 +141,9 @@ diesel::table! {
         n -> Integer,
         bloom -> BigInt,
         superseding -> Bool,
-        filter -> Binary,
         hot -> Binary,
         cold -> Binary,
+        filter -> Binary,
     }
 }
 

@@ -129,9 +129,9 @@ CREATE TABLE block (
     n INTEGER NOT NULL,
     bloom BIGINT NOT NULL,
     superseding BOOLEAN NOT NULL,
-    filter BYTEA NOT NULL,
     hot BYTEA NOT NULL,
     cold BYTEA NOT NULL,
+    filter BYTEA NOT NULL,
     PRIMARY KEY (shelf, seq)
 );
 CREATE INDEX block_window ON block (shelf, start_hi, start_lo, end_hi, seq);

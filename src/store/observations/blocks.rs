@@ -240,8 +240,7 @@ impl<'a> Samples<'a> {
                 Error::new(Kind::TooCostly, "more than 10,000 blocks of samples would have to be opened; add patient").at("patient")
             );
         }
-        let wrapped = keys::shelf_key(tx, header.shelf)?.ok_or_else(|| Error::bug("a block has no shelf"))?;
-        let keys = self.look.vault.shelf(header.shelf, &wrapped)?;
+        let keys = keys::opened(tx, self.look.vault, header.shelf)?.ok_or_else(|| Error::bug("a block has no shelf"))?;
         if !self.judge.may_identify(tx, &keys, &header)? {
             return Ok(());
         }

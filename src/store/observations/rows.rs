@@ -192,8 +192,7 @@ pub(super) fn newest(tx: &mut Tx<'_>, vault: &Vault, address: Address) -> Result
 }
 
 fn versions(tx: &mut Tx<'_>, vault: &Vault, address: Address, which: Option<u32>) -> Result<Option<(Open, usize)>> {
-    let Some(wrapped) = keys::shelf_key(tx, address.shelf)? else { return Ok(None) };
-    let keys = vault.shelf(address.shelf, &wrapped)?;
+    let Some(keys) = keys::opened(tx, vault, address.shelf)? else { return Ok(None) };
     let mut best: Option<(u32, Open, usize)> = None;
     for header in blocks::covering(tx, address.shelf, address.start)? {
         // Newest block first: once a version is known, only a superseding block could hold a newer one, and it came before.
