@@ -104,6 +104,10 @@ fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Ca
     if route.need == Need::Nothing {
         return Ok(None);
     }
+    // A well-known document is no resource type: what is not served yet is absent for everybody.
+    if request.param("type").starts_with('.') {
+        return Err(Error::new(Kind::NotFound, "nothing is served at this path"));
+    }
     let bearer = request
         .header("authorization")
         .map(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")).unwrap_or(value));

@@ -83,3 +83,11 @@ both! {
         }
     }
 }
+
+both! {
+    fn the_smart_server_is_absent(server) {
+        for path in ["/oauth/authorize", "/console", "/apps", "/fhir/.well-known/smart-configuration", "/.well-known/smart-configuration"] {
+            assert_eq!(server.nobody().get(path).is(404).code(), "resource.not-found", "{path}");
+        }
+    }
+}
