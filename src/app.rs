@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::audit::{Action, Entry, Log};
+use crate::audit::{Action, Entry, Index, Log};
 use crate::clock::{Clock, Millis};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::id::EntryId;
+use crate::ledger::callers::Callers;
 use crate::mapping::Mappings;
 use crate::store::blocks::Templates;
 use crate::store::{Db, Opened, Place, keys};
@@ -22,7 +23,11 @@ pub struct App {
     pub vault: Arc<Vault>,
     pub mappings: Arc<Mappings>,
     pub templates: Templates,
+    /// Who shows which secret.
+    pub callers: Callers,
     pub log: Log,
+    /// What AuditEvents are found by.
+    pub index: Index,
     pub clock: Clock,
     /// `FIRTH_PUBLIC_URL`, or what is listened on; without a slash at the end.
     pub public_url: String,
@@ -45,6 +50,7 @@ impl App {
         let node: [u8; 8] = vault.chance.bytes()?;
         let db = opened.start(Arc::clone(&vault), node)?;
         let log = Log::start(&db, Arc::clone(&vault), node)?;
+        let index = Index::new(db.clone(), Arc::clone(&vault));
         let mappings = match &config.mappings_dir {
             Some(dir) => Mappings::with_dir(dir),
             None => Mappings::shipped(),
@@ -58,7 +64,9 @@ impl App {
             vault,
             mappings,
             templates: Templates::default(),
+            callers: Callers::default(),
             log,
+            index,
             started_at: clock.now(),
             clock,
             public_url,
@@ -69,13 +77,13 @@ impl App {
 
     /// Notes in the audit log that the server starts or stops.
     pub async fn note(&self, action: Action, what: &str) -> Result<()> {
-        let mut entry = Entry::new(self.entry_id()?, self.clock.now(), action, what);
+        let mut entry = Entry::new(self.entry_id()?, action, what);
         entry.request.clone_from(&entry.id);
         self.log.append(&entry)?.durable().await
     }
 
     pub fn entry_id(&self) -> Result<EntryId> {
-        Ok(EntryId::from_random(self.vault.chance.bytes()?))
+        Ok(EntryId::at(self.clock.now(), self.vault.chance.bytes()?))
     }
 }
 

@@ -95,7 +95,7 @@ fn answer(app: &App, mut stream: UnixStream) -> Result<()> {
 pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let verb = order["verb"].as_str().unwrap_or_default();
     let action = if verb.starts_with("token") || verb.starts_with("app") { Action::Credential } else { Action::Activity };
-    let mut entry = Entry::new(app.entry_id()?, app.clock.now(), action, &format!("firth {verb}"));
+    let mut entry = Entry::new(app.entry_id()?, action, &format!("firth {verb}"));
     entry.request.clone_from(&entry.id);
     entry.role = Some(Role::Operator.name().to_owned());
     let outcome = match verb {

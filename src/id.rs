@@ -112,9 +112,41 @@ uuid_id!(
     EntryId
 );
 
+impl EntryId {
+    /// A version 7 UUID (RFC 9562, section 5.7) of this millisecond: ids order as their entries were recorded, so that an index of
+    /// them grows at its end.
+    pub fn at(recorded: i64, random: [u8; 16]) -> EntryId {
+        let mut id = EntryId::from_random(random).0;
+        id[..6].copy_from_slice(&EntryId::first(recorded)[..6]);
+        id[6] = (id[6] & 0x0f) | 0x70;
+        EntryId(id)
+    }
+
+    /// When the entry was recorded.
+    pub fn recorded(self) -> i64 {
+        self.0[..6].iter().fold(0, |ms, byte| (ms << 8) | i64::from(*byte))
+    }
+
+    /// What the ids of this millisecond begin with: none of them is smaller.
+    pub fn first(recorded: i64) -> [u8; 16] {
+        let mut id = [0; 16];
+        id[..6].copy_from_slice(&recorded.clamp(0, (1 << 48) - 1).to_be_bytes()[2..]);
+        id
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entry_ids_order_as_they_were_recorded() {
+        let ids = [0, 1, 1_770_000_000_122, 1_770_000_000_123, (1 << 48) - 1].map(|ms| EntryId::at(ms, [0xff; 16]));
+        assert!(ids.is_sorted());
+        assert_eq!(ids.map(EntryId::recorded), [0, 1, 1_770_000_000_122, 1_770_000_000_123, (1 << 48) - 1]);
+        assert!(ids.iter().all(|id| EntryId::first(id.recorded()) <= id.0 && EntryId::first(id.recorded() - 1) < id.0));
+        assert_eq!(uuid::Uuid::from_bytes(ids[3].0).get_version_num(), 7);
+    }
 
     #[test]
     fn an_address_survives_packing() {

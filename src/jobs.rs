@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::app::App;
-use crate::audit::{self, Action, Entry};
+use crate::audit::{Action, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::id::UploadId;
 use crate::ledger::uploads as ledger;
@@ -74,9 +74,13 @@ fn keep(app: &App, stop: &AtomicBool) {
         thread::sleep(Duration::from_millis(200));
         turn += 1;
         if turn.is_multiple_of(10)
-            && let Err(e) = audit::catch_up(&app.db, &app.vault)
+            && let Err(e) = app.index.catch_up()
         {
-            tracing::error!(cause = ?e, "the audit index is behind");
+            // Another process that is at the same blocks is no fault; the next turn comes soon.
+            match e.kind {
+                Kind::Busy => tracing::debug!(cause = ?e, "the audit index waits"),
+                _ => tracing::error!(cause = ?e, "the audit index is behind"),
+            }
         }
         if turn.is_multiple_of(25) {
             telemetry::fold();
@@ -108,7 +112,7 @@ pub fn run_one(app: &App) -> Result<bool> {
 
 fn process(app: &App, job: &JobRow) -> Result<()> {
     let upload = UploadId::from_slice(&job.subject)?;
-    let entry = Entry::new(app.entry_id()?, app.clock.now(), Action::Activity, "upload-process");
+    let entry = Entry::new(app.entry_id()?, Action::Activity, "upload-process");
     ledger::process(&app.db, &app.vault, &app.mappings, (upload, &entry))?;
     let no = job.job;
     app.db.write("job.done", move |tx| uploads::job_done(tx, no))

@@ -41,7 +41,7 @@ async fn answer(app: Data<App>, body: Data<Bytes>, http: HttpRequest, mut payloa
 /// An entry as long as that of a search.
 async fn audited(app: &App, http: &HttpRequest) -> Result<()> {
     let id = app.entry_id()?;
-    let mut entry = Entry::new(id, app.clock.now(), Action::Search, "search");
+    let mut entry = Entry::new(id, Action::Search, "search");
     entry.request = id.to_string();
     entry.query = http.uri().path_and_query().map(ToString::to_string);
     entry.resource = Some("Observation".into());

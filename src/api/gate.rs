@@ -13,7 +13,6 @@ use crate::access::{Caller, Role};
 use crate::app::App;
 use crate::audit::{Action, Entry};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::credentials;
 
 /// Pieces of a body that wait to be read; more of them would only fill memory.
 const PIECES: usize = 16;
@@ -21,8 +20,13 @@ const PIECES: usize = 16;
 pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest, payload: web::Payload) -> HttpResponse {
     let began = Instant::now();
     let app = app.into_inner();
-    let (send, receive) = channel(PIECES);
-    let request = match plain(&app, route, &http, Body::new(receive)) {
+    let (body, send) = if has_body(&http) {
+        let (send, receive) = channel(PIECES);
+        (Body::new(receive), Some(send))
+    } else {
+        (Body::empty(), None)
+    };
+    let request = match plain(&app, route, &http, body) {
         Ok(request) => request,
         Err(e) => return respond(error::reply(&e, http.path().starts_with("/fhir"), "unknown"), "unknown"),
     };
@@ -31,17 +35,26 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
         let app = Arc::clone(&app);
         tokio::task::spawn_blocking(move || handle(&app, route, request))
     };
-    let deadline = Duration::from_secs(app.config.body_timeout_secs);
-    let (handled, ()) = tokio::join!(work, pump(payload, send, deadline));
+    let handled = match send {
+        None => work.await,
+        Some(send) => tokio::join!(work, pump(payload, send, Duration::from_secs(app.config.body_timeout_secs))).0,
+    };
     let (entry, outcome) = handled.unwrap_or_else(|e| (None, Err(Error::bug(e))));
     let reply = audited(&app, entry, outcome, (fhir, &id)).await;
     log_line(route.name, &http, &reply, (&id, began));
     respond(reply, &id)
 }
 
+/// A request has a body when it says so (RFC 9112, section 6.3; in HTTP/2 only the stream tells).
+fn has_body(http: &HttpRequest) -> bool {
+    use actix_web::http::{Version, header};
+    let says = |name| http.headers().contains_key(name);
+    http.version() == Version::HTTP_2 || says(header::CONTENT_LENGTH) || says(header::TRANSFER_ENCODING)
+}
+
 fn plain(app: &App, route: &Route, http: &HttpRequest, body: Body) -> Result<Request> {
     let id = app.entry_id()?.to_string();
-    let mut entry = Entry::new(app.entry_id()?, app.clock.now(), route.action, route.name);
+    let mut entry = Entry::new(app.entry_id()?, route.action, route.name);
     entry.request.clone_from(&id);
     let headers = http
         .headers()
@@ -95,12 +108,12 @@ fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Ent
         let parts = [request.param("type"), request.param("id")];
         request.entry.resource = Some(parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/"));
     }
-    let outcome = caller.and_then(|caller| (route.to)(app, &mut request, caller.as_ref()));
+    let outcome = caller.and_then(|caller| (route.to)(app, &mut request, caller.as_deref()));
     (Some(request.entry), outcome)
 }
 
 /// The secret from `Authorization` (with or without `Bearer`) or `X-Open-Wearables-API-Key`.
-fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Caller>> {
+fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Arc<Caller>>> {
     if route.need == Need::Nothing {
         return Ok(None);
     }
@@ -116,7 +129,7 @@ fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Ca
         _ => return Err(Error::new(Kind::Unauthenticated, "no token was sent")),
     };
     let now = app.clock.now();
-    let caller = app.db.read("authenticate", |tx| credentials::authenticate(tx, secret, now))?;
+    let caller = app.callers.authenticate(&app.db, secret, now)?;
     let fits = match route.need {
         Need::Nothing => true,
         Need::Token => !matches!(caller.role, Role::App | Role::DeviceSdk),

@@ -88,20 +88,24 @@ pub fn from_io(e: io::Error) -> Error {
 
 /// The body as a blocking reader over what the connection delivers.
 pub struct Body {
-    pieces: Pieces,
+    pieces: Option<Pieces>,
     piece: Bytes,
 }
 
 impl Body {
     pub fn new(pieces: Pieces) -> Body {
-        Body { pieces, piece: Bytes::new() }
+        Body { pieces: Some(pieces), piece: Bytes::new() }
+    }
+
+    pub fn empty() -> Body {
+        Body { pieces: None, piece: Bytes::new() }
     }
 }
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
-            match self.pieces.blocking_recv() {
+            match self.pieces.as_mut().and_then(Pieces::blocking_recv) {
                 None => return Ok(0),
                 Some(Ok(piece)) => self.piece = piece,
                 Some(Err(e)) => return Err(io::Error::other(e)),

@@ -96,10 +96,11 @@ impl Did {
 }
 
 impl Entry {
-    pub fn new(id: EntryId, recorded: Millis, action: Action, route: &str) -> Entry {
+    /// Recorded when its id says.
+    pub fn new(id: EntryId, action: Action, route: &str) -> Entry {
         Entry {
             id: id.to_string(),
-            recorded,
+            recorded: id.recorded(),
             action,
             route: route.to_owned(),
             status: 200,
@@ -115,6 +116,11 @@ impl Entry {
             refused: None,
             wrote: None,
         }
+    }
+
+    /// The same activity once more: another entry.
+    pub fn again(&self, id: EntryId) -> Entry {
+        Entry { id: id.to_string(), recorded: id.recorded(), ..self.clone() }
     }
 
     /// Commits the entry with the effect that `tx` has: both are durable, or neither.

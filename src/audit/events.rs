@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::index::{APART, catch_up};
+use super::index::{APART, Index};
 use super::{Action, Entry};
 use crate::error::{Error, Result};
 use crate::fhir::audit_event::{self, Asker, Event};
@@ -25,9 +25,10 @@ const OPENED: usize = 100_000;
 const BATCH: i64 = 256;
 
 /// Waits for the index, then walks it in the order of time.
-pub fn search(db: &Db, vault: &Vault, server: &str, ask: (&Query, Option<Position>)) -> Result<Found> {
+pub fn search(index: &Index, server: &str, ask: (&Query, Option<Position>)) -> Result<Found> {
     let (query, after) = ask;
-    catch_up(db, vault)?;
+    index.catch_up()?;
+    let (db, vault) = (&index.db, &*index.vault);
     let mut walk = Walk::new(db, vault, server, query);
     let mut page = Page::default();
     let mut patients = Vec::new();
@@ -35,7 +36,7 @@ pub fn search(db: &Db, vault: &Vault, server: &str, ask: (&Query, Option<Positio
     while page.items.len() < query.count as usize {
         let Some((at, item, patient)) = walk.next()? else { break };
         patients.extend(patient);
-        page.items.push(item);
+        page.push(item);
         page.next = Some(at);
     }
     if page.next.is_some() && walk.next()?.is_none() {
@@ -55,9 +56,10 @@ pub fn search(db: &Db, vault: &Vault, server: &str, ask: (&Query, Option<Positio
 }
 
 /// One AuditEvent by its id, with its patient.
-pub fn read(db: &Db, vault: &Vault, server: &str, id: &str) -> Result<Option<(String, Option<String>)>> {
+pub fn read(index: &Index, server: &str, id: &str) -> Result<Option<(String, Option<String>)>> {
     let Ok((entry, ordinal)) = audit_event::parse_id(id) else { return Ok(None) };
-    catch_up(db, vault)?;
+    index.catch_up()?;
+    let (db, vault) = (&index.db, &*index.vault);
     let window = Window { from: i64::MIN, to: i64::MAX, patient: None, entry: Some(entry.0), descending: false, after: None, limit: 1 };
     let rows = db.read_audit(|tx| audit::index_page(tx, &window))?;
     let Some(row) = rows.first() else { return Ok(None) };
@@ -139,7 +141,7 @@ impl<'a> Walk<'a> {
     }
 
     fn start(&mut self, after: Option<Position>) {
-        self.window.after = after.map(|at| (at.key, at.tie.to_be_bytes(), at.more.to_be_bytes()));
+        self.window.after = after.map(|at| (at.tie.to_be_bytes(), at.more.to_be_bytes()));
     }
 
     fn next(&mut self) -> Result<Option<(Position, Item, Option<String>)>> {
@@ -150,7 +152,7 @@ impl<'a> Walk<'a> {
                 }
                 let rows = self.blocks.db.read_audit(|tx| audit::index_page(tx, &self.window))?;
                 self.ended = rows.len() < BATCH as usize;
-                self.window.after = rows.last().map(|row| (row.recorded, row.entry, row.patient)).or(self.window.after);
+                self.window.after = rows.last().map(|row| (row.entry, row.patient)).or(self.window.after);
                 self.opened += rows.len();
                 if self.opened > OPENED {
                     return Err(Error::new(
@@ -172,9 +174,9 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let json = audit_event::json(&event(&entry, patient.as_deref(), self.server)?)?;
-            let item = Item { resource: "AuditEvent", id, json, shelf: Shelf(0), committed_at: entry.recorded };
+            let item = Item { resource: "AuditEvent", id, json, shelf: Shelf(0) };
             return Ok(Some((
-                Position { key: row.recorded, tie: u128::from_be_bytes(row.entry), more: u128::from_be_bytes(row.patient) },
+                Position { key: entry.recorded, tie: u128::from_be_bytes(row.entry), more: u128::from_be_bytes(row.patient) },
                 item,
                 patient,
             )));

@@ -11,5 +11,5 @@ mod index;
 mod log;
 
 pub use entry::{Action, Did, Entry};
-pub use index::catch_up;
+pub use index::Index;
 pub use log::{Log, Receipt};

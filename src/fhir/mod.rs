@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod capability;
 pub mod decimal;
 pub mod device;
+pub mod number;
 pub mod outcome;
 pub mod patient;
 mod render;

@@ -74,24 +74,60 @@ impl Stamp {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; Stamp::TEXT_MAX];
+        f.write_str(self.write(&mut text))
+    }
+}
+
+impl Stamp {
+    /// `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn+HH:MM`
+    pub const TEXT_MAX: usize = 35;
+
+    /// Writes the stamp digit by digit: a page of Observations has hundreds of them.
+    pub fn write<'b>(&self, text: &'b mut [u8; Stamp::TEXT_MAX]) -> &'b str {
         let local = self.ms + i64::from(self.offset.unwrap_or(0)) * 60_000;
         let (year, month, day) = civil(local.div_euclid(DAY_MS));
         let of_day = local.rem_euclid(DAY_MS);
         let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        let mut at = 0;
+        for (number, width, after) in
+            [(year, 4, b'-'), (month, 2, b'-'), (day, 2, b'T'), (hour, 2, b':'), (minute, 2, b':'), (second, 2, b'.')]
+        {
+            digits(text, at, (number, width));
+            text[at + width] = after;
+            at += width + 1;
+        }
         if self.digits > 0 {
             let nanos = of_day % 1000 * 1_000_000 + i64::from(self.sub_ms_nanos);
-            let digits = u32::from(self.digits.min(9));
-            write!(f, ".{:0width$}", nanos / 10i64.pow(9 - digits), width = digits as usize)?;
+            let width = usize::from(self.digits.min(9));
+            digits(text, at, (nanos / 10i64.pow(9 - width as u32), width));
+            at += width;
+        } else {
+            at -= 1;
         }
         match self.offset {
-            None => f.write_str("Z"),
+            None => {
+                text[at] = b'Z';
+                at += 1;
+            }
             Some(offset) => {
-                let sign = if offset < 0 { '-' } else { '+' };
-                let minutes = offset.unsigned_abs();
-                write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+                let minutes = i64::from(offset.unsigned_abs());
+                text[at] = if offset < 0 { b'-' } else { b'+' };
+                digits(text, at + 1, (minutes / 60, 2));
+                text[at + 3] = b':';
+                digits(text, at + 4, (minutes % 60, 2));
+                at += 6;
             }
         }
+        std::str::from_utf8(&text[..at]).unwrap_or_default()
+    }
+}
+
+/// Writes a number with this many digits, zeros before it.
+fn digits(text: &mut [u8], at: usize, (mut number, width): (i64, usize)) {
+    for place in (at..at + width).rev() {
+        text[place] = b'0' + number.rem_euclid(10) as u8;
+        number = number.div_euclid(10);
     }
 }
 

@@ -171,9 +171,10 @@ pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
 }
 
 /// Who shows this secret? `Kind::Expired` and `Kind::Unauthenticated` are told apart, for SDKs refresh on 401.
-pub fn authenticate(tx: &mut Tx<'_>, secret: &str, now: Millis) -> Result<Caller> {
+/// `secret` is the digest of what was shown; with the caller comes the moment at which the secret expires.
+pub fn authenticate(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<(Caller, Option<Millis>)> {
     let unknown = || Error::new(Kind::Unauthenticated, "the token is not known");
-    let known = rows::by_secret(tx, &secret_digest(secret))?.ok_or_else(unknown)?;
+    let known = rows::by_secret(tx, secret)?.ok_or_else(unknown)?;
     if known.kind == Secret::Refresh as i16 {
         return Err(Error::new(Kind::Unauthenticated, "a refresh token is no access token"));
     }
@@ -188,7 +189,8 @@ pub fn authenticate(tx: &mut Tx<'_>, secret: &str, now: Millis) -> Result<Caller
         (Role::DeviceSdk, Some(user)) => users::get(tx, user)?.map(|user| user.patient).into_iter().collect(),
         _ => rows::patients(tx, known.id)?,
     };
-    Ok(Caller { credential: known.id, role, scopes: Scopes::parse(&known.scopes)?, user: known.user, patients, issued_at: known.issued_at })
+    let scopes = Scopes::parse(&known.scopes)?;
+    Ok((Caller { credential: known.id, role, scopes, user: known.user, patients, issued_at: known.issued_at }, known.expires_at))
 }
 
 /// `30s`, `15m`, `1h`, `7d`.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::id::Shelf;
-use crate::series::{Block, RecordIds, Sample};
+use crate::series::{Block, Sample};
+use crate::store::blocks::BlockIds;
 use crate::store::{Tx, blocks};
 use crate::vault::{Place, ShelfKeys, Vault};
 
@@ -27,7 +28,7 @@ pub struct Existing<'a> {
     /// Newest first.
     headers: Vec<blocks::Prints>,
     hot: HashMap<i64, Rc<Block>>,
-    cold: HashMap<i64, Rc<RecordIds>>,
+    ids: HashMap<i64, BlockIds>,
     /// Series number -> metric key.
     metrics: HashMap<u32, String>,
     pub overrides: HashSet<(u32, i64, u32)>,
@@ -37,7 +38,7 @@ impl<'a> Existing<'a> {
     pub fn of(tx: &mut Tx<'_>, vault: &'a Vault, shelf: Shelf, keys: Arc<ShelfKeys>) -> Result<Existing<'a>> {
         let headers = blocks::filters(tx, shelf)?;
         let overrides = blocks::overrides(tx, shelf)?;
-        Ok(Existing { shelf, keys, vault, headers, hot: HashMap::new(), cold: HashMap::new(), metrics: HashMap::new(), overrides })
+        Ok(Existing { shelf, keys, vault, headers, hot: HashMap::new(), ids: HashMap::new(), metrics: HashMap::new(), overrides })
     }
 
     /// For each source record that is stored under the same metric: its newest version.
@@ -55,9 +56,9 @@ impl<'a> Existing<'a> {
             if !meet(&prints, &self.headers[n].prints) {
                 continue;
             }
-            let (hot, cold) = (self.hot(tx, seq)?, self.cold(tx, seq)?);
+            let hot = self.hot(tx, seq)?;
             for row in 0..hot.len() {
-                let ids = cold.get(row);
+                let ids = self.record_ids(tx, seq, row)?;
                 let Some(record) = ids.first() else { continue };
                 let Some(candidates) = wanted.get(&blocks::fingerprint(&self.keys, record)) else { continue };
                 if !candidates.iter().any(|(_, wanted)| wanted == record) {
@@ -89,7 +90,7 @@ impl<'a> Existing<'a> {
                 if of != series {
                     continue;
                 }
-                let record_ids = self.cold(tx, seq)?.get(row);
+                let record_ids = self.record_ids(tx, seq, row)?;
                 let stored = Stored { sample: hot.sample(row), committed_at, record_ids };
                 match found.iter_mut().find(|known| known.sample.disc == disc) {
                     Some(known) if known.sample.version < version => *known = stored,
@@ -123,13 +124,9 @@ impl<'a> Existing<'a> {
         Ok(block)
     }
 
-    fn cold(&mut self, tx: &mut Tx<'_>, seq: i64) -> Result<Rc<RecordIds>> {
-        if let Some(ids) = self.cold.get(&seq) {
-            return Ok(Rc::clone(ids));
-        }
-        let ids = Rc::new(blocks::cold(tx, &self.keys, self.shelf, seq)?);
-        self.cold.insert(seq, Rc::clone(&ids));
-        Ok(ids)
+    fn record_ids(&mut self, tx: &mut Tx<'_>, seq: i64, row: usize) -> Result<Vec<String>> {
+        let ids = self.ids.entry(seq).or_default().of(tx, &self.keys, (self.shelf, seq), row)?;
+        Ok(ids.iter().map(|id| id.read(str::to_owned)).collect())
     }
 
     pub fn vault(&self) -> &'a Vault {

@@ -1,5 +1,6 @@
 //! THE write path: documents or samples, their index rows, the feed and the audit entry in one `Tx`.
 
+pub mod callers;
 pub mod credentials;
 mod devices;
 pub mod documents;

@@ -15,17 +15,18 @@ use super::existing::{Existing, Stored, series_place};
 use super::templates::Templates;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::fhir::decimal::{Decimal, Number};
+use crate::fhir::decimal::Decimal;
+use crate::fhir::number::Number;
 use crate::fhir::stamp::Stamp;
 use crate::id::{Address, PatientId, Shelf};
 use crate::mapping::Measured;
 use crate::search::Type;
 use crate::series::template::Filling;
-use crate::series::{Block, RecordIds, Sample, Template};
+use crate::series::{Block, RecordId, RecordIds, Sample, Template};
 use crate::store::blocks::{self, FeedKind, Header, NewBlock, OverrideKind};
 use crate::store::documents::Key;
 use crate::store::{Tx, keys};
-use crate::vault::{ShelfKeys, Vault};
+use crate::vault::{Place, ShelfKeys, Vault};
 
 /// What became of one measured sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,6 +251,7 @@ impl<'a> Slice<'a> {
         let key = Key { shelf: address.shelf, resource: Type::Observation, id: vault.sample_id(address) };
         let (_, template) = self.templates.of_draft(tx, draft, &draft.slots)?;
         let id = vault.sample_text(address);
+        let record_ids: Vec<RecordId<'_>> = draft.record_ids.iter().map(|id| RecordId::Text(id.into())).collect();
         let render = |version: u32, last_updated: &str| {
             let sample = Sample {
                 series: draft.series,
@@ -264,7 +266,7 @@ impl<'a> Slice<'a> {
                 id: &id,
                 patient: &self.owner.patient.to_string(),
                 last_updated,
-                record_ids: &draft.record_ids,
+                record_ids: &record_ids,
                 sample: &sample,
                 wide: &draft.wide,
             })
@@ -320,11 +322,13 @@ impl<'a> Slice<'a> {
             bloom,
             superseding: samples.iter().any(|sample| sample.version > 1),
         };
-        let number = seq.to_be_bytes();
-        let seal =
-            |cold: bool, bytes: &[u8]| self.keys.body.seal(vault.chance, blocks::block_place(self.owner.shelf, &number, cold), bytes);
-        let (hot, cold) = (seal(false, &Block::encode(&samples))?, seal(true, &RecordIds::encode(&ids))?);
-        blocks::block_insert(tx, NewBlock { header: &header, n: samples.len(), filter: &filter, hot, cold })
+        let seal = |place: Place<'_>, bytes: &[u8]| self.keys.body.seal(vault.chance, place, bytes);
+        let hot = seal(blocks::hot_place(self.owner.shelf, &seq.to_be_bytes()), &Block::encode(&samples))?;
+        let pieces = ids.chunks(blocks::IDS_A_PIECE).enumerate();
+        let ids = pieces
+            .map(|(piece, ids)| seal(blocks::ids_place(self.owner.shelf, &blocks::piece_id(seq, piece)), &RecordIds::encode(ids)))
+            .collect::<Result<_>>()?;
+        blocks::block_insert(tx, NewBlock { header: &header, n: samples.len(), filter: &filter, hot, ids })
     }
 }
 

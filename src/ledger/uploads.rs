@@ -259,12 +259,10 @@ pub fn process(db: &Db, vault: &Arc<Vault>, mappings: &Mappings, of: (UploadId, 
     let (mut counts, mut waiting, mut seen) = (upload.counts, Vec::new(), 0u32);
     let body = Segments::of(db, &keys, (owner.shelf, id));
     let save = |items: Vec<Item>, counts: Counts, last: bool| {
-        let (vault, mut entry) = (Arc::clone(vault), entry.clone());
-        entry.id = EntryId::from_random(vault.chance.bytes()?).to_string();
+        let (vault, entry) = (Arc::clone(vault), entry.clone());
         db.write("upload.slice", move |tx| {
             let counts = slice(tx, &vault, &Work { id, owner, counts, last, as_of }, &items)?;
-            let mut entry = entry.clone();
-            entry.recorded = tx.committed_at();
+            let entry = entry.again(EntryId::at(tx.committed_at(), vault.chance.bytes()?));
             entry.commit(tx, Did { patients: vec![owner.patient.to_string()], ..Did::new(200, format!("upload/{id}")) })?;
             Ok(counts)
         })

@@ -8,7 +8,8 @@ use super::path::Path;
 use super::record::{Identifier, Measured, Record, Refusal};
 use super::tree::Token;
 use crate::error::Kind;
-use crate::fhir::decimal::{Decimal, Number};
+use crate::fhir::decimal::Decimal;
+use crate::fhir::number::Number;
 use crate::fhir::stamp::Stamp;
 
 /// What one reading of one place gave.

@@ -7,7 +7,7 @@ use super::compile::Mapping;
 use super::source::Source;
 use super::tree::Tree;
 use crate::error::Kind;
-use crate::fhir::decimal::Number;
+use crate::fhir::number::Number;
 use crate::fhir::shape::Shape;
 use crate::fhir::stamp::Stamp;
 

@@ -1,5 +1,6 @@
 //! One upload's samples as plain columns: hot (times, values, template) and cold (source record ids).
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::columns::{self, Column, Damaged};
@@ -288,16 +289,34 @@ impl RecordIds {
         Ok(RecordIds { places, tags, ids, base, bytes: all })
     }
 
-    pub fn get(&self, row: usize) -> Vec<String> {
-        let one = |id: usize| {
+    /// The ids of a row.
+    pub fn of(&self, row: usize) -> impl Iterator<Item = RecordId<'_>> {
+        self.places.of(row).map(|id| {
             let place = self.ids.of(id);
             let bytes = &self.bytes[self.base + place.start..self.base + place.end];
             match (self.tags.at(id), <[u8; 16]>::try_from(bytes)) {
-                (UUID, Ok(bytes)) => uuid::Uuid::from_bytes(bytes).hyphenated().to_string(),
-                _ => String::from_utf8_lossy(bytes).into_owned(),
+                (UUID, Ok(bytes)) => RecordId::Uuid(uuid::Uuid::from_bytes(bytes)),
+                _ => RecordId::Text(String::from_utf8_lossy(bytes)),
             }
-        };
-        self.places.of(row).map(one).collect()
+        })
+    }
+}
+
+/// One id of a source record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordId<'a> {
+    /// In lower case with hyphens.
+    Uuid(uuid::Uuid),
+    Text(Cow<'a, str>),
+}
+
+impl RecordId<'_> {
+    /// Gives the text to `to`.
+    pub fn read<T>(&self, to: impl FnOnce(&str) -> T) -> T {
+        match self {
+            RecordId::Uuid(uuid) => to(uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())),
+            RecordId::Text(text) => to(text),
+        }
     }
 }
 
@@ -351,7 +370,7 @@ mod tests {
         #[test]
         fn record_ids_come_back(rows in prop::collection::vec(prop::collection::vec("[ -~]{0,40}|[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}", 0..3), 0..40)) {
             let ids = RecordIds::decode(RecordIds::encode(&rows)).unwrap();
-            prop_assert_eq!((0..rows.len()).map(|row| ids.get(row)).collect::<Vec<_>>(), rows);
+            prop_assert_eq!((0..rows.len()).map(|row| ids.of(row).map(|id| id.read(str::to_owned)).collect()).collect::<Vec<Vec<String>>>(), rows);
         }
 
         #[test]

@@ -107,6 +107,18 @@ pub fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
 }
 
 pub fn take_unsigned(bytes: &mut &[u8]) -> Result<u64, Damaged> {
+    // Differences and values of samples mostly have one or two bytes.
+    match *bytes {
+        [a @ 0..0x80, rest @ ..] => {
+            *bytes = rest;
+            return Ok(u64::from(*a));
+        }
+        [a, b @ 0..0x80, rest @ ..] => {
+            *bytes = rest;
+            return Ok(u64::from(a & 0x7f) | u64::from(*b) << 7);
+        }
+        _ => {}
+    }
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first().ok_or(Damaged)?;

@@ -7,5 +7,5 @@ pub mod block;
 pub mod columns;
 pub mod template;
 
-pub use block::{Block, RecordIds, Sample};
+pub use block::{Block, RecordId, RecordIds, Sample};
 pub use template::{Facts, Template};

@@ -7,9 +7,11 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::Sample;
+use super::{RecordId, Sample};
 use crate::error::{Error, Result};
+use crate::fhir::decimal::Decimal;
 use crate::fhir::shape::{Coding, Shape, ValueShape};
+use crate::fhir::stamp::Stamp;
 
 const HOLE: char = '\u{1}';
 
@@ -67,7 +69,7 @@ pub struct Filling<'a> {
     pub id: &'a str,
     pub patient: &'a str,
     pub last_updated: &'a str,
-    pub record_ids: &'a [String],
+    pub record_ids: &'a [RecordId<'a>],
     pub sample: &'a Sample,
     /// Numbers of more than 18 digits, by slot: they are not in the sample.
     pub wide: &'a [(usize, String)],
@@ -143,37 +145,46 @@ impl Template {
     /// The Observation's JSON.
     pub fn render(&self, with: &Filling<'_>) -> String {
         let mut out = String::with_capacity(self.length);
+        self.render_to(&mut out, with);
+        out
+    }
+
+    /// Appends the Observation's JSON.
+    pub fn render_to(&self, out: &mut String, with: &Filling<'_>) {
+        let mut stamp = [0; Stamp::TEXT_MAX];
+        out.reserve(self.length);
         for (text, hole) in &self.pieces {
             out.push_str(text);
             match hole {
                 Some(Hole::Id) => out.push_str(with.id),
-                Some(Hole::Version) => _ = write!(out, "{}", with.sample.version),
+                Some(Hole::Version) => Decimal { mantissa: i64::from(with.sample.version), scale: 0 }.push(out),
                 Some(Hole::LastUpdated) => out.push_str(with.last_updated),
                 Some(Hole::Patient) => out.push_str(with.patient),
                 Some(Hole::Status) => out.push_str(status(with.sample.version)),
-                Some(Hole::Start) => _ = write!(out, "{}", with.sample.start),
-                Some(Hole::End) => _ = write!(out, "{}", with.sample.end.unwrap_or(with.sample.start)),
-                Some(Hole::RecordIds) => self.identifiers(&mut out, with.record_ids),
-                Some(Hole::Number(slot)) => number(&mut out, with, *slot),
+                Some(Hole::Start) => out.push_str(with.sample.start.write(&mut stamp)),
+                Some(Hole::End) => out.push_str(with.sample.end.unwrap_or(with.sample.start).write(&mut stamp)),
+                Some(Hole::RecordIds) => self.identifiers(out, with.record_ids),
+                Some(Hole::Number(slot)) => number(out, with, *slot),
                 None => {}
             }
         }
-        out
     }
 
     /// The value of the first identifier; each further id repeats the object around the hole.
-    fn identifiers(&self, out: &mut String, ids: &[String]) {
+    fn identifiers(&self, out: &mut String, ids: &[RecordId<'_>]) {
         for (n, id) in ids.iter().enumerate() {
             if n > 0 {
                 let system = Value::from(self.facts.identifier_system.as_deref().unwrap_or(""));
                 _ = write!(out, "\"}},{{\"system\":{system},\"value\":\"");
             }
-            if id.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-                out.push_str(id);
-            } else {
-                let quoted = Value::from(id.as_str()).to_string();
-                out.push_str(quoted.get(1..quoted.len() - 1).unwrap_or(""));
-            }
+            id.read(|id| {
+                if id.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+                    out.push_str(id);
+                } else {
+                    let quoted = Value::from(id).to_string();
+                    out.push_str(quoted.get(1..quoted.len() - 1).unwrap_or(""));
+                }
+            });
         }
     }
 }
@@ -228,7 +239,7 @@ fn value(observation: &mut Value, shape: &Shape, of: &Particulars) {
 fn number(out: &mut String, with: &Filling<'_>, slot: usize) {
     match (with.sample.slots.get(slot).copied().flatten(), with.wide.iter().find(|(wide, _)| *wide == slot)) {
         (_, Some((_, text))) => out.push_str(text),
-        (Some(number), None) => _ = write!(out, "{number}"),
+        (Some(number), None) => number.push(out),
         (None, None) => out.push_str("null"),
     }
 }
@@ -251,9 +262,7 @@ fn facts(text: &str) -> Option<Facts> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fhir::decimal::Decimal;
     use crate::fhir::shape::{Component, Unit};
-    use crate::fhir::stamp::Stamp;
 
     fn coding(system: &str, code: &str) -> Coding {
         Coding { system: system.into(), code: code.into(), display: None }
@@ -285,7 +294,7 @@ mod tests {
         let template = Template::read(Template::text(shape, &of)).unwrap();
         let start = Stamp::parse("2026-02-24T08:30:00.5Z", None).unwrap();
         let sample = Sample { series: 0, disc: 0, version: 2, template: 0, start, end: None, slots };
-        let ids = ["a\"b".to_owned(), "c".to_owned()];
+        let ids = [RecordId::Text("a\"b".into()), RecordId::Text("c".into())];
         let text = template.render(&Filling {
             id: "i1",
             patient: "p1",

@@ -2,11 +2,11 @@
 
 use diesel::prelude::*;
 
-use super::Tx;
 use super::schema::{audit_block, audit_index, audit_pending};
+use super::{Conn, Tx};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::id::Shelf;
+use crate::id::{EntryId, Shelf};
 use crate::vault::{Place, Vault, digest};
 
 const DAY_MS: i64 = 86_400_000;
@@ -71,9 +71,16 @@ impl Stored {
     }
 }
 
-/// Blocks that the index has not seen, oldest first.
-pub fn pending(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<i64>> {
-    on!(tx, c => audit_pending::table.select(audit_pending::block).order(audit_pending::block).limit(limit).load(*c))
+/// Blocks up to `newest` that the index has not seen, oldest first.
+pub fn pending(tx: &mut Tx<'_>, newest: i64, limit: i64) -> Result<Vec<i64>> {
+    let upto = audit_pending::table.filter(audit_pending::block.le(newest));
+    on!(tx, c => upto.select(audit_pending::block).order(audit_pending::block).limit(limit).load(*c))
+}
+
+/// The newest block that the index has not seen; 0 when it has seen all.
+pub fn pending_newest(tx: &mut Tx<'_>) -> Result<i64> {
+    let newest: Option<i64> = on!(tx, c => audit_pending::table.select(diesel::dsl::max(audit_pending::block)).first(*c))?;
+    Ok(newest.unwrap_or(0))
 }
 
 pub fn pending_count(tx: &mut Tx<'_>) -> Result<i64> {
@@ -99,7 +106,6 @@ pub fn blocks(tx: &mut Tx<'_>, which: &[i64]) -> Result<Vec<Stored>> {
 /// One row of the index: an entry, seen from one patient (16 zero bytes: no patient).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IndexRow {
-    pub recorded: Millis,
     pub entry: [u8; 16],
     pub patient: [u8; 16],
     pub origin: i16,
@@ -107,24 +113,36 @@ pub struct IndexRow {
     pub ordinal: i32,
 }
 
-/// Adds rows that are not there yet.
+/// Adds the rows of blocks that are not there yet. All rows of a block are given together.
 pub fn index_insert(tx: &mut Tx<'_>, rows: &[IndexRow]) -> Result<()> {
-    for row in rows {
-        let there: bool = on!(tx, c => diesel::select(diesel::dsl::exists(audit_index::table.find((row.entry.as_slice(), row.patient.as_slice())))).get_result(*c))?;
-        if there {
-            continue;
-        }
-        let values = (
-            audit_index::entry.eq(row.entry.as_slice()),
-            audit_index::patient.eq(row.patient.as_slice()),
-            audit_index::origin.eq(row.origin),
-            audit_index::block.eq(row.block),
-            audit_index::ordinal.eq(row.ordinal),
-            audit_index::recorded.eq(row.recorded),
-        );
-        on!(tx, c => diesel::insert_into(audit_index::table).values(values).execute(*c))?;
+    macro_rules! values {
+        ($row:expr) => {
+            (
+                audit_index::entry.eq($row.entry.as_slice()),
+                audit_index::patient.eq($row.patient.as_slice()),
+                audit_index::origin.eq($row.origin),
+                audit_index::block.eq($row.block),
+                audit_index::ordinal.eq($row.ordinal),
+            )
+        };
     }
-    Ok(())
+    match &mut tx.conn {
+        // Another process may be at the same blocks.
+        Conn::Pg(c) => rows.chunks(1_000).try_for_each(|rows| {
+            let values: Vec<_> = rows.iter().map(|row| values!(row)).collect();
+            diesel::insert_into(audit_index::table).values(values).on_conflict_do_nothing().execute(*c).map(|_| ())
+        }),
+        // The write lock is held, and what was indexed before a crash was indexed by whole blocks.
+        Conn::Sqlite(c) => rows.chunk_by(|a, b| a.block == b.block).try_for_each(|rows| {
+            let Some(first) = rows.first() else { return Ok(()) };
+            let there = audit_index::table.find((first.entry.as_slice(), first.patient.as_slice()));
+            if diesel::select(diesel::dsl::exists(there)).get_result(*c)? {
+                return Ok(());
+            }
+            rows.iter().try_for_each(|row| diesel::insert_into(audit_index::table).values(values!(row)).execute(*c).map(|_| ()))
+        }),
+    }
+    .map_err(super::failed)
 }
 
 /// What an AuditEvent search asks of the index. `after` is the last row of the page before.
@@ -134,53 +152,51 @@ pub struct Window {
     pub patient: Option<[u8; 16]>,
     pub entry: Option<[u8; 16]>,
     pub descending: bool,
-    pub after: Option<(Millis, [u8; 16], [u8; 16])>,
+    pub after: Option<([u8; 16], [u8; 16])>,
     pub limit: i64,
 }
 
-type IndexTuple = (Vec<u8>, Vec<u8>, i16, i64, i32, i64);
+type IndexTuple = (Vec<u8>, Vec<u8>, i16, i64, i32);
 
-/// Rows of the window in the order of (recorded, entry, patient).
+/// Rows of the window in the order of (entry, patient), which is that of time.
 pub fn index_page(tx: &mut Tx<'_>, window: &Window) -> Result<Vec<IndexRow>> {
     use audit_index::dsl;
     macro_rules! run {
         ($conn:expr) => {{
-            let mut query = dsl::audit_index.filter(dsl::recorded.ge(window.from)).filter(dsl::recorded.lt(window.to)).into_boxed();
+            let mut query = dsl::audit_index.into_boxed();
+            if window.from > 0 {
+                query = query.filter(dsl::entry.ge(EntryId::first(window.from).to_vec()));
+            }
+            if window.to < i64::MAX {
+                query = query.filter(dsl::entry.lt(EntryId::first(window.to).to_vec()));
+            }
             if let Some(patient) = &window.patient {
                 query = query.filter(dsl::patient.eq(patient.as_slice()));
             }
             if let Some(entry) = &window.entry {
                 query = query.filter(dsl::entry.eq(entry.as_slice()));
             }
-            if let Some((at, entry, patient)) = &window.after {
+            if let Some((entry, patient)) = &window.after {
                 let (entry, patient) = (entry.as_slice(), patient.as_slice());
                 query = if window.descending {
-                    query.filter(
-                        dsl::recorded
-                            .lt(*at)
-                            .or(dsl::recorded.eq(*at).and(dsl::entry.lt(entry).or(dsl::entry.eq(entry).and(dsl::patient.lt(patient))))),
-                    )
+                    query.filter(dsl::entry.le(entry)).filter(dsl::entry.lt(entry).or(dsl::patient.lt(patient)))
                 } else {
-                    query.filter(
-                        dsl::recorded
-                            .gt(*at)
-                            .or(dsl::recorded.eq(*at).and(dsl::entry.gt(entry).or(dsl::entry.eq(entry).and(dsl::patient.gt(patient))))),
-                    )
+                    query.filter(dsl::entry.ge(entry)).filter(dsl::entry.gt(entry).or(dsl::patient.gt(patient)))
                 };
             }
             query = if window.descending {
-                query.order((dsl::recorded.desc(), dsl::entry.desc(), dsl::patient.desc()))
+                query.order((dsl::entry.desc(), dsl::patient.desc()))
             } else {
-                query.order((dsl::recorded.asc(), dsl::entry.asc(), dsl::patient.asc()))
+                query.order((dsl::entry.asc(), dsl::patient.asc()))
             };
             query.limit(window.limit).load::<IndexTuple>($conn)
         }};
     }
     let rows = on!(tx, c => run!(*c))?;
     rows.into_iter()
-        .map(|(entry, patient, origin, block, ordinal, recorded)| {
+        .map(|(entry, patient, origin, block, ordinal)| {
             let sixteen = |bytes: Vec<u8>| <[u8; 16]>::try_from(bytes).map_err(|_| Error::bug("an audit index id is not 16 bytes"));
-            Ok(IndexRow { recorded, entry: sixteen(entry)?, patient: sixteen(patient)?, origin, block, ordinal })
+            Ok(IndexRow { entry: sixteen(entry)?, patient: sixteen(patient)?, origin, block, ordinal })
         })
         .collect()
 }

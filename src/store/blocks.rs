@@ -1,16 +1,17 @@
 //! Samples: series, templates, the feed, blocks and overrides (docs/architecture.md, "Samples").
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::prelude::*;
 
 use super::Tx;
-use super::schema::{block, feed, sample_override, series, template};
+use super::schema::{block, block_ids, feed, sample_override, series, template};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{Address, Shelf};
-use crate::series::{Block, RecordIds, Template};
+use crate::series::{Block, RecordId, RecordIds, Template};
 use crate::vault::{Place, ShelfKeys, Vault};
 
 /// What a feed row is the arrival of.
@@ -120,37 +121,77 @@ pub struct NewBlock<'a> {
     /// Sorted 32-bit fingerprints of the record ids (see `fingerprint`).
     pub filter: &'a [u32],
     pub hot: Vec<u8>,
-    pub cold: Vec<u8>,
+    /// The record ids of each `IDS_A_PIECE` rows.
+    pub ids: Vec<Vec<u8>>,
 }
+
+/// So many record ids are sealed together: to render one Observation no more need to be opened.
+/// With UUIDs it is one database page.
+pub const IDS_A_PIECE: usize = 240;
 
 pub fn block_insert(tx: &mut Tx<'_>, new: NewBlock<'_>) -> Result<()> {
     let header = new.header;
     tx.note_written(&new.hot);
-    tx.note_written(&new.cold);
     let filter: Vec<u8> = new.filter.iter().flat_map(|print| print.to_be_bytes()).collect();
     let row = (
         (block::shelf.eq(header.shelf.0), block::seq.eq(header.seq), block::committed_at.eq(header.committed_at)),
         (block::start_lo.eq(header.start_lo), block::start_hi.eq(header.start_hi), block::end_hi.eq(header.end_hi)),
         (block::n.eq(new.n as i32), block::bloom.eq(header.bloom as i64), block::superseding.eq(header.superseding)),
-        (block::filter.eq(filter), block::hot.eq(new.hot), block::cold.eq(new.cold)),
+        (block::filter.eq(filter), block::hot.eq(new.hot)),
     );
     on!(tx, c => diesel::insert_into(block::table).values(row).execute(*c))?;
+    for (piece, sealed) in new.ids.iter().enumerate() {
+        tx.note_written(sealed);
+        let row = (
+            (block_ids::shelf.eq(header.shelf.0), block_ids::seq.eq(header.seq)),
+            (block_ids::piece.eq(piece as i32), block_ids::sealed.eq(sealed)),
+        );
+        on!(tx, c => diesel::insert_into(block_ids::table).values(row).execute(*c))?;
+    }
     Ok(())
 }
 
-/// The place of both parts of a block.
-pub fn block_place(shelf: Shelf, seq: &[u8; 8], cold: bool) -> Place<'_> {
-    Place { kind: if cold { "block-cold" } else { "block-hot" }, shelf, id: seq, version: 1 }
+/// The place of a block's hot part.
+pub fn hot_place(shelf: Shelf, seq: &[u8; 8]) -> Place<'_> {
+    Place { kind: "block-hot", shelf, id: seq, version: 1 }
+}
+
+/// The place of one piece of a block's record ids; `at` is made by `piece_id`.
+pub fn ids_place(shelf: Shelf, at: &[u8; 12]) -> Place<'_> {
+    Place { kind: "block-ids", shelf, id: at, version: 1 }
+}
+
+pub fn piece_id(seq: i64, piece: usize) -> [u8; 12] {
+    let mut id = [0; 12];
+    id[..8].copy_from_slice(&seq.to_be_bytes());
+    id[8..].copy_from_slice(&(piece as u32).to_be_bytes());
+    id
 }
 
 pub fn hot(tx: &mut Tx<'_>, keys: &ShelfKeys, shelf: Shelf, seq: i64) -> Result<Block> {
     let sealed: Vec<u8> = on!(tx, c => block::table.find((shelf.0, seq)).select(block::hot).first(*c))?;
-    Block::decode(&keys.body.open(block_place(shelf, &seq.to_be_bytes(), false), &sealed)?)
+    Block::decode(&keys.body.open(hot_place(shelf, &seq.to_be_bytes()), &sealed)?)
 }
 
-pub fn cold(tx: &mut Tx<'_>, keys: &ShelfKeys, shelf: Shelf, seq: i64) -> Result<RecordIds> {
-    let sealed: Vec<u8> = on!(tx, c => block::table.find((shelf.0, seq)).select(block::cold).first(*c))?;
-    RecordIds::decode(keys.body.open(block_place(shelf, &seq.to_be_bytes(), true), &sealed)?)
+/// The record ids of one block, opened piece by piece as its rows are asked for.
+#[derive(Default)]
+pub struct BlockIds(HashMap<usize, RecordIds>);
+
+impl BlockIds {
+    /// The ids of a row, the identifying one first.
+    pub fn of(&mut self, tx: &mut Tx<'_>, keys: &ShelfKeys, at: (Shelf, i64), row: usize) -> Result<Vec<RecordId<'_>>> {
+        let (shelf, seq) = at;
+        let piece = match self.0.entry(row / IDS_A_PIECE) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let piece = *place.key();
+                let find = block_ids::table.find((shelf.0, seq, piece as i32)).select(block_ids::sealed);
+                let sealed: Vec<u8> = on!(tx, c => find.first(*c))?;
+                place.insert(RecordIds::decode(keys.body.open(ids_place(shelf, &piece_id(seq, piece)), &sealed)?)?)
+            }
+        };
+        Ok(piece.of(row % IDS_A_PIECE).collect())
+    }
 }
 
 /// 32 bits of a record id under the shelf's index key: says which blocks may hold the record.
@@ -235,6 +276,13 @@ pub fn override_insert(tx: &mut Tx<'_>, at: Address, kind: OverrideKind) -> Resu
     );
     on!(tx, c => diesel::insert_into(sample_override::table).values(row).execute(*c))?;
     Ok(())
+}
+
+/// Is the sample at this place hidden behind a document?
+pub fn overridden(tx: &mut Tx<'_>, at: Address) -> Result<bool> {
+    let find = sample_override::table.find((at.shelf.0, at.series as i32, at.start, at.disc as i32)).select(sample_override::kind);
+    let found: Option<i16> = on!(tx, c => find.first(*c).optional())?;
+    Ok(found.is_some())
 }
 
 /// The places of a shelf whose samples are hidden behind a document.

@@ -22,11 +22,13 @@ pub struct Tx<'a> {
     committed_at: Millis,
     entries: Vec<(Millis, Vec<u8>)>,
     wrote: Vec<[u8; 32]>,
+    /// Did it change who may do what?
+    pub(in crate::store) changed_access: bool,
 }
 
 impl<'a> Tx<'a> {
     pub(in crate::store) fn new(conn: Conn<'a>, committed_at: Millis) -> Tx<'a> {
-        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new() }
+        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new(), changed_access: false }
     }
 
     /// The stamp of everything this transaction writes; never goes back.
@@ -199,6 +201,15 @@ impl Db {
     /// Does the store belong to this process alone?
     pub fn one_process(&self) -> bool {
         matches!(self, Db::Sqlite(_))
+    }
+
+    /// Changes with every commit that changes who may do what; `None` where another process may commit unseen.
+    /// What was read after it was taken holds as long as it stays the same.
+    pub fn access_generation(&self) -> Option<u64> {
+        match self {
+            Db::Sqlite(db) => Some(db.access_generation()),
+            Db::Postgres(_) => None,
+        }
     }
 
     /// The newest commit stamp that a feed may show: nothing older can still appear.

@@ -1,6 +1,7 @@
 //! Live documents of one type in order: proposed by the index, opened, and judged once more.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -22,15 +23,51 @@ pub struct Item {
     pub json: String,
     /// The shelf it stands on, for the audit entry.
     pub shelf: Shelf,
-    pub committed_at: Millis,
 }
 
-/// A page of resources. `next` is the place of its last one when more may follow.
+/// A page of resources, their text one after the other. `next` is the place of its last one when more may follow.
 #[derive(Debug, Default)]
 pub struct Page {
-    pub items: Vec<Item>,
+    text: String,
+    pub items: Vec<Listed>,
     pub next: Option<Position>,
     pub total: Option<i64>,
+}
+
+/// One resource of a page; `Page::json` has its text.
+#[derive(Debug)]
+pub struct Listed {
+    pub resource: &'static str,
+    pub id: String,
+    pub shelf: Shelf,
+    json: Range<usize>,
+}
+
+impl Page {
+    pub fn push(&mut self, item: Item) {
+        let from = self.text.len();
+        self.text.push_str(&item.json);
+        self.items.push(Listed { resource: item.resource, id: item.id, shelf: item.shelf, json: from..self.text.len() });
+    }
+
+    /// A resource whose text `render` appends; it answers the id.
+    pub fn rendered(&mut self, resource: &'static str, shelf: Shelf, render: impl FnOnce(&mut String) -> Result<String>) -> Result<()> {
+        let from = self.text.len();
+        let id = render(&mut self.text)?;
+        self.items.push(Listed { resource, id, shelf, json: from..self.text.len() });
+        Ok(())
+    }
+
+    /// Makes room for as many resources as the first one is long.
+    pub fn expect(&mut self, more: usize) {
+        if let [first] = self.items.as_slice() {
+            self.text.reserve((first.json.len() + 16) * more.min(1_000));
+        }
+    }
+
+    pub fn json(&self, of: &Listed) -> &str {
+        self.text.get(of.json.clone()).unwrap_or_default()
+    }
 }
 
 /// A place in an order: the sort key and what decides between equal keys.
@@ -146,13 +183,7 @@ impl<'a> Listing<'a> {
             last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 },
         };
         let answers = row.committed_at <= self.look.horizon && self.look.query.filters.iter().all(|filter| opened.answers(filter));
-        Ok(answers.then(|| Item {
-            resource: self.look.query.resource.name(),
-            id: text_id.clone(),
-            json,
-            shelf,
-            committed_at: row.committed_at,
-        }))
+        Ok(answers.then(|| Item { resource: self.look.query.resource.name(), id: text_id.clone(), json, shelf }))
     }
 }
 
@@ -163,7 +194,7 @@ pub fn page(tx: &mut Tx<'_>, look: &Look<'_>) -> Result<Page> {
     while page.items.len() < look.query.count as usize {
         let Some(at) = listing.peek(tx)? else { break };
         let Some((_, item)) = listing.take() else { break };
-        page.items.push(item);
+        page.push(item);
         page.next = Some(at);
     }
     if look.query.count == 0 || listing.peek(tx)?.is_none() {

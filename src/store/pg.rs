@@ -93,7 +93,10 @@ impl Pool {
         loop {
             attempt += 1;
             match self.attempt(seal, work) {
-                Err(e) if e.kind == Kind::Busy && attempt < ATTEMPTS => {
+                // A key that another transaction took meanwhile is seen, and answered for, by the next attempt.
+                Err(e)
+                    if (e.kind == Kind::Busy && attempt < ATTEMPTS) || (e.kind == Kind::Conflict && e.cause.is_some() && attempt == 1) =>
+                {
                     thread::sleep(Duration::from_millis(u64::from(attempt * attempt) * 7))
                 }
                 outcome => return outcome,

@@ -142,8 +142,16 @@ diesel::table! {
         bloom -> BigInt,
         superseding -> Bool,
         hot -> Binary,
-        cold -> Binary,
         filter -> Binary,
+    }
+}
+
+diesel::table! {
+    block_ids (shelf, seq, piece) {
+        shelf -> BigInt,
+        seq -> BigInt,
+        piece -> Integer,
+        sealed -> Binary,
     }
 }
 
@@ -285,6 +293,5 @@ diesel::table! {
         origin -> SmallInt,
         block -> BigInt,
         ordinal -> Integer,
-        recorded -> BigInt,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -105,18 +106,21 @@ pub struct Sqlite {
     audit_readers: Readers,
     audit_path: PathBuf,
     jobs: Sender<Job>,
+    access: Arc<AtomicU64>,
 }
 
 impl Sqlite {
     pub fn start(files: Files, vault: Arc<Vault>, node: [u8; 8], clock: Clock) -> Result<Sqlite> {
         let (jobs, queue) = channel::<Job>();
+        let access = Arc::new(AtomicU64::new(0));
         let sqlite = Sqlite {
             readers: readers(&files.main_path)?,
             audit_readers: readers(&files.audit_path)?,
             audit_path: files.audit_path.clone(),
             jobs,
+            access: Arc::clone(&access),
         };
-        let writer = Writer { conn: files.main, vault, node, clock, last: 0 };
+        let writer = Writer { conn: files.main, vault, node, clock, last: 0, access };
         thread::Builder::new().name("firth-writer".into()).spawn(move || writer.run(&queue)).map_err(Error::bug)?;
         for path in [files.main_path, files.audit_path] {
             thread::Builder::new().name("firth-checkpoint".into()).spawn(move || checkpoint(&path)).map_err(Error::bug)?;
@@ -130,6 +134,10 @@ impl Sqlite {
 
     pub fn read_audit<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         view(&self.audit_readers, work)
+    }
+
+    pub fn access_generation(&self) -> u64 {
+        self.access.load(Ordering::SeqCst)
     }
 
     pub fn audit_connection(&self) -> Result<SqliteConnection> {
@@ -166,6 +174,8 @@ struct Writer {
     clock: Clock,
     /// The last commit stamp: a clock that steps back must not reorder the feed.
     last: Millis,
+    /// Counts commits that changed who may do what.
+    access: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -195,6 +205,9 @@ impl Writer {
         let committed = tx.write_entries(&self.vault, &self.node, &entries).and_then(|()| db::commit(&mut tx.conn));
         if committed.is_err() {
             let _ = db::rollback(&mut tx.conn);
+        }
+        if tx.changed_access {
+            self.access.fetch_add(1, Ordering::SeqCst);
         }
         for answer in answers {
             answer(match &committed {

@@ -156,7 +156,7 @@ both! {
                     refuses(server, audit, &format!("REPLACE INTO audit_block (block, {columns}) SELECT block, {columns} FROM audit_block"));
                     refuses(server, audit, &format!("INSERT INTO audit_block (block, {columns}) SELECT block, {columns} FROM audit_block WHERE 1 ON CONFLICT DO UPDATE SET n = 0"));
                 }
-                refuses(server, true, "UPDATE audit_index SET recorded = 0");
+                refuses(server, true, "UPDATE audit_index SET ordinal = 0");
                 refuses(server, true, "DELETE FROM audit_index");
                 refuses(server, true, "REPLACE INTO audit_index SELECT * FROM audit_index");
             }
@@ -167,7 +167,7 @@ both! {
                     refuses(server, false, &format!("SET session_replication_role = replica; DELETE FROM {table}"));
                 }
                 refuses(server, false, "UPDATE audit_block SET n = 0");
-                refuses(server, false, "UPDATE audit_index SET recorded = 0");
+                refuses(server, false, "UPDATE audit_index SET ordinal = 0");
                 refuses(server, false, &format!("INSERT INTO audit_block (block, {columns}) SELECT block, {columns} FROM audit_block ON CONFLICT (block) DO UPDATE SET n = 0"));
             }
         }

@@ -26,7 +26,7 @@ fn the_schema_in_rust_is_that_of_the_migrations() {
             .unwrap();
         for table in sql.split("CREATE TABLE ").skip(1) {
             let (name, rest) = table.split_once(" (\n").unwrap();
-            let body = rest.split_once("\n);").unwrap().0;
+            let body = rest.split_once("\n)").unwrap().0;
             let declared = schema.split(&format!("    {name} (")).nth(1).unwrap_or_else(|| panic!("schema.rs has no table {name}"));
             let declared = declared.split_once("\n}\n").unwrap().0;
             let columns = body.lines().map(str::trim).filter(|line| !line.starts_with("PRIMARY KEY"));

@@ -15,18 +15,17 @@ CREATE TABLE audit_pending (
     block BIGINT PRIMARY KEY
 );
 
--- Index rows, made afterwards. origin: 1 a block of the main database, 2 a block of the audit database.
+-- Index rows, made afterwards. Ids of entries order as they were recorded.
+-- origin: 1 a block of the main database, 2 a block of the audit database.
 CREATE TABLE audit_index (
     entry BLOB NOT NULL,
     patient BLOB NOT NULL,
     origin SMALLINT NOT NULL,
     block BIGINT NOT NULL,
     ordinal INTEGER NOT NULL,
-    recorded BIGINT NOT NULL,
     PRIMARY KEY (entry, patient)
-);
-CREATE INDEX audit_index_recorded ON audit_index (recorded, entry, patient);
-CREATE INDEX audit_index_patient ON audit_index (patient, recorded, entry);
+) WITHOUT ROWID;
+CREATE INDEX audit_index_patient ON audit_index (patient, entry);
 
 CREATE TRIGGER audit_block_no_update BEFORE UPDATE ON audit_block BEGIN SELECT RAISE(ABORT, 'audit_block is append-only'); END;
 CREATE TRIGGER audit_block_no_delete BEFORE DELETE ON audit_block BEGIN SELECT RAISE(ABORT, 'audit_block is append-only'); END;

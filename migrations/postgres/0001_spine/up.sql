@@ -130,13 +130,21 @@ CREATE TABLE block (
     bloom BIGINT NOT NULL,
     superseding BOOLEAN NOT NULL,
     hot BYTEA NOT NULL,
-    cold BYTEA NOT NULL,
     filter BYTEA NOT NULL,
     PRIMARY KEY (shelf, seq)
 );
 CREATE INDEX block_window ON block (shelf, start_hi, start_lo, end_hi, seq);
 CREATE INDEX block_time ON block (start_hi, seq);
 CREATE INDEX block_committed ON block (committed_at, seq);
+
+-- The record ids of a block's rows, sealed in pieces: to name one row they need not all be opened.
+CREATE TABLE block_ids (
+    shelf BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    piece INTEGER NOT NULL,
+    sealed BYTEA NOT NULL,
+    PRIMARY KEY (shelf, seq, piece)
+);
 
 CREATE TABLE sample_override (
     shelf BIGINT NOT NULL,
@@ -260,18 +268,17 @@ CREATE TABLE audit_pending (
     block BIGINT PRIMARY KEY
 );
 
--- Index rows, made afterwards. origin: 1 a block of the main database, 2 a block of the audit database.
+-- Index rows, made afterwards. Ids of entries order as they were recorded.
+-- origin: 1 a block of the main database, 2 a block of the audit database.
 CREATE TABLE audit_index (
     entry BYTEA NOT NULL,
     patient BYTEA NOT NULL,
     origin SMALLINT NOT NULL,
     block BIGINT NOT NULL,
     ordinal INTEGER NOT NULL,
-    recorded BIGINT NOT NULL,
     PRIMARY KEY (entry, patient)
 );
-CREATE INDEX audit_index_recorded ON audit_index (recorded, entry, patient);
-CREATE INDEX audit_index_patient ON audit_index (patient, recorded, entry);
+CREATE INDEX audit_index_patient ON audit_index (patient, entry);
 
 CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

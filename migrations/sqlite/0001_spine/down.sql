@@ -10,6 +10,7 @@ DROP TABLE raw_segment;
 DROP TABLE upload_refusal;
 DROP TABLE upload;
 DROP TABLE sample_override;
+DROP TABLE block_ids;
 DROP TABLE block;
 DROP TABLE feed;
 DROP TABLE template;

@@ -130,13 +130,21 @@ CREATE TABLE block (
     bloom BIGINT NOT NULL,
     superseding BOOLEAN NOT NULL,
     hot BLOB NOT NULL,
-    cold BLOB NOT NULL,
     filter BLOB NOT NULL,
     PRIMARY KEY (shelf, seq)
 );
 CREATE INDEX block_window ON block (shelf, start_hi, start_lo, end_hi, seq);
 CREATE INDEX block_time ON block (start_hi, seq);
 CREATE INDEX block_committed ON block (committed_at, seq);
+
+-- The record ids of a block's rows, sealed in pieces: to name one row they need not all be opened.
+CREATE TABLE block_ids (
+    shelf BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    piece INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (shelf, seq, piece)
+);
 
 CREATE TABLE sample_override (
     shelf BIGINT NOT NULL,

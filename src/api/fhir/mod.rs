@@ -21,11 +21,11 @@ fn caller(caller: Option<&Caller>) -> Result<&Caller> {
     caller.ok_or_else(|| Error::new(Kind::Unauthenticated, "no token was sent"))
 }
 
-/// Has the caller a shelf of this patient in view?
-fn sees(visible: &Visible, patient: PatientId) -> bool {
+/// Has the caller a shelf of this patient in view? What is nobody's is seen by those who see all.
+fn sees(visible: &Visible, patient: Option<PatientId>) -> bool {
     match visible {
         Visible::All => true,
-        Visible::Patients(patients) => patients.contains(&patient),
+        Visible::Patients(patients) => patient.is_some_and(|patient| patients.contains(&patient)),
     }
 }
 

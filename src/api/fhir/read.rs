@@ -1,6 +1,6 @@
 //! read and vread (https://hl7.org/fhir/R4/http.html#read, #vread).
 
-use super::{caller, patients, resource, sees};
+use super::{caller, resource, sees};
 use crate::access::{Caller, Interaction, Visible};
 use crate::api::negotiate;
 use crate::api::request::{Reply, Request};
@@ -8,11 +8,10 @@ use crate::app::App;
 use crate::audit::events;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::stamp::Stamp;
-use crate::id::{Address, DocumentId, Shelf};
+use crate::id::{Address, DocumentId, PatientId, Shelf};
 use crate::search::Type;
 use crate::store::documents::{self, Key, body_place};
-use crate::store::observations;
-use crate::store::{Tx, keys};
+use crate::store::{Tx, blocks, keys, observations};
 
 /// A version of a resource.
 pub struct Version {
@@ -20,6 +19,8 @@ pub struct Version {
     pub version: u32,
     pub committed_at: i64,
     pub shelf: Shelf,
+    /// Whose shelf it is; `None` when it is nobody's.
+    pub patient: Option<PatientId>,
 }
 
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
@@ -37,17 +38,13 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     };
     let id = request.param("id").to_owned();
     if of == Type::AuditEvent {
-        let (json, patient) = events::read(&app.db, &app.vault, &app.public_url, &id)?
-            .filter(|_| which.is_none_or(|which| which == 1))
-            .ok_or_else(not_found)?;
+        let (json, patient) =
+            events::read(&app.index, &app.public_url, &id)?.filter(|_| which.is_none_or(|which| which == 1)).ok_or_else(not_found)?;
         return Ok(Reply::fhir(200, json).with("etag", "W/\"1\"").about(format!("AuditEvent/{id}"), patient.into_iter().collect()));
     }
     let visible = who.visible();
-    let (found, whose) = app.db.read("read", |tx| {
-        let found = run(tx, app, &visible, (of, &id, which))?.ok_or_else(not_found)?;
-        let whose = patients(tx, std::iter::once(found.shelf))?;
-        Ok((found, whose))
-    })?;
+    let found = app.db.read("read", |tx| run(tx, app, &visible, (of, &id, which)))?.ok_or_else(not_found)?;
+    let whose = found.patient.iter().map(PatientId::to_string).collect();
     let modified = http_date(found.committed_at);
     Ok(Reply::fhir(200, found.json)
         .with("etag", format!("W/\"{}\"", found.version))
@@ -75,7 +72,8 @@ pub fn run(tx: &mut Tx<'_>, app: &App, visible: &Visible, what: (Type, &str, Opt
 
 fn document(tx: &mut Tx<'_>, app: &App, visible: &Visible, what: (Key, Option<u32>)) -> Result<Option<Version>> {
     let (key, which) = what;
-    if !documents::visible_shelf(tx, visible, key.shelf)? {
+    let patient = keys::patient_of(tx, key.shelf)?;
+    if !sees(visible, patient) {
         return Ok(None);
     }
     let Some(found) = documents::version(tx, &key, which)? else { return Ok(None) };
@@ -86,6 +84,7 @@ fn document(tx: &mut Tx<'_>, app: &App, visible: &Visible, what: (Key, Option<u3
         version: found.version,
         committed_at: found.committed_at,
         shelf: key.shelf,
+        patient,
     }))
 }
 
@@ -93,15 +92,23 @@ fn document(tx: &mut Tx<'_>, app: &App, visible: &Visible, what: (Key, Option<u3
 fn sample(tx: &mut Tx<'_>, app: &App, visible: &Visible, what: (Address, Option<u32>)) -> Result<Option<Version>> {
     let (address, which) = what;
     let Some(patient) = keys::patient_of(tx, address.shelf)? else { return Ok(None) };
-    if !sees(visible, patient) {
+    if !sees(visible, Some(patient)) {
         return Ok(None);
     }
-    let key = Key { shelf: address.shelf, resource: Type::Observation, id: app.vault.sample_id(address) };
-    if let Some(found) = document(tx, app, visible, (key, which))? {
-        return Ok(Some(found));
+    if blocks::overridden(tx, address)? {
+        let key = Key { shelf: address.shelf, resource: Type::Observation, id: app.vault.sample_id(address) };
+        if let Some(found) = document(tx, app, visible, (key, which))? {
+            return Ok(Some(found));
+        }
     }
-    let view = observations::read(tx, &app.vault, &app.templates, (address, which))?;
-    Ok(view.map(|view| Version { json: view.json, version: view.version, committed_at: view.committed_at, shelf: view.shelf }))
+    let view = observations::read(tx, (&app.vault, &app.templates), patient, (address, which))?;
+    Ok(view.map(|view| Version {
+        json: view.json,
+        version: view.version,
+        committed_at: view.committed_at,
+        shelf: view.shelf,
+        patient: Some(patient),
+    }))
 }
 
 /// An HTTP date (RFC 9110, 5.6.7).

@@ -26,12 +26,13 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     negotiate::json_only(request, &pairs)?;
     let base = base(app);
     let query = search::parse(of, &pairs, &Terms { handling: negotiate::handling(request), base: &base, now: app.clock.now() })?;
-    let seal = CursorSeal::of(app, who, &query)?;
+    let asked = canonical(&query);
+    let seal = CursorSeal::of(app, who, of, &asked);
     let after = query.cursor.as_deref().map(|text| seal.open(text)).transpose()?;
     // Only a walk of the feed must not pass what is still being committed; the rest reads the latest commit.
     let horizon = if walks_feed(&query) { app.db.horizon()? } else { i64::MAX };
     let (page, includes, whose) = if of == Type::AuditEvent {
-        let page = events::search(&app.db, &app.vault, &app.public_url, (&query, after))?;
+        let page = events::search(&app.index, &app.public_url, (&query, after))?;
         let whose = page.patients;
         (page.page, Vec::new(), whose)
     } else {
@@ -43,14 +44,15 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
                 _ => listing::page(tx, &look)?,
             };
             let includes = include(tx, app, &look, &page)?;
-            let whose = patients(tx, page.items.iter().chain(&includes).map(|item| item.shelf))?;
+            let shelves = page.items.iter().map(|item| item.shelf).chain(includes.iter().map(|item| item.shelf));
+            let whose = patients(tx, shelves)?;
             Ok((page, includes, whose))
         })?
     };
-    let body = render(&base, &query, &seal, (&page, &includes))?;
+    let body = render(&base, (&query, &asked), &seal, (&page, &includes))?;
     let mut reply = Reply::fhir(200, body).about(of.name(), whose);
     if request.verb == "POST" {
-        reply.asked = Some(format!("{}?{}", request.uri, canonical(&query)));
+        reply.asked = Some(format!("{}?{asked}", request.uri));
     }
     Ok(reply)
 }
@@ -83,7 +85,7 @@ fn include(tx: &mut Tx<'_>, app: &App, look: &Look<'_>, page: &Page) -> Result<V
         if look.query.includes.is_empty() {
             break;
         }
-        let document: Value = serde_json::from_str(&item.json).map_err(Error::bug)?;
+        let document: Value = serde_json::from_str(page.json(item)).map_err(Error::bug)?;
         for include in &look.query.includes {
             let element = if include.param == "patient" && item.resource == "Observation" { "subject" } else { include.param };
             if let Some(reference) = document[element]["reference"].as_str()
@@ -99,21 +101,15 @@ fn include(tx: &mut Tx<'_>, app: &App, look: &Look<'_>, page: &Page) -> Result<V
         let Some((kind, id)) = reference.split_once('/') else { continue };
         let Some(of) = Type::parse(kind) else { continue };
         if let Some(found) = read::run(tx, app, look.visible, (of, id, None))? {
-            items.push(Item {
-                resource: of.name(),
-                id: id.to_owned(),
-                json: found.json,
-                shelf: found.shelf,
-                committed_at: found.committed_at,
-            });
+            items.push(Item { resource: of.name(), id: id.to_owned(), json: found.json, shelf: found.shelf });
         }
     }
     Ok(items)
 }
 
-fn render(base: &str, query: &Query, seal: &CursorSeal<'_>, found: (&Page, &[Item])) -> Result<String> {
-    let (page, includes) = found;
-    let own = format!("{base}/{}?{}", query.resource.name(), canonical(query));
+fn render(base: &str, query: (&Query, &str), seal: &CursorSeal<'_>, found: (&Page, &[Item])) -> Result<String> {
+    let ((query, asked), (page, includes)) = (query, found);
+    let own = format!("{base}/{}?{asked}", query.resource.name());
     let mut links = vec![("self", own.clone())];
     if let Some(next) = page.next {
         links.push(("next", format!("{own}&{}={}", search::params::CURSOR, seal.seal(next)?)));
@@ -122,15 +118,11 @@ fn render(base: &str, query: &Query, seal: &CursorSeal<'_>, found: (&Page, &[Ite
         query.ignored.iter().map(|name| Issue { says: format!("the parameter {name} was ignored"), at: Some(name.clone()) }).collect();
     let ignored = outcome::warning(&ignored);
     let mut entries: Vec<bundle::Entry<'_>> = Vec::with_capacity(page.items.len() + includes.len() + 1);
-    for (items, mode) in [(page.items.as_slice(), Mode::Match), (includes, Mode::Include)] {
-        entries.extend(items.iter().map(|item| bundle::Entry {
-            full_url: format!("{base}/{}/{}", item.resource, item.id),
-            json: &item.json,
-            mode,
-        }));
-    }
-    entries.extend(ignored.iter().map(|json| bundle::Entry { full_url: String::new(), json, mode: Mode::Outcome }));
-    Ok(bundle::searchset(page.total, &links, &entries, None))
+    let named = |resource, id, json, mode| bundle::Entry { name: Some((resource, id)), json, mode };
+    entries.extend(page.items.iter().map(|item| named(item.resource, item.id.as_str(), page.json(item), Mode::Match)));
+    entries.extend(includes.iter().map(|item| named(item.resource, item.id.as_str(), item.json.as_str(), Mode::Include)));
+    entries.extend(ignored.iter().map(|json| bundle::Entry { name: None, json, mode: Mode::Outcome }));
+    Ok(bundle::searchset(base, page.total, &links, &entries))
 }
 
 /// Seals cursors to the caller, the scopes and the query: a cursor of anybody else's is none.
@@ -142,15 +134,9 @@ struct CursorSeal<'a> {
 const DAY_MS: i64 = 86_400_000;
 
 impl<'a> CursorSeal<'a> {
-    fn of(app: &'a App, who: &Caller, query: &Query) -> Result<CursorSeal<'a>> {
-        let bound = digest(&[
-            &who.credential.0,
-            who.scopes.to_string().as_bytes(),
-            b"\0",
-            query.resource.name().as_bytes(),
-            canonical(query).as_bytes(),
-        ]);
-        Ok(CursorSeal { app, bound })
+    fn of(app: &'a App, who: &Caller, resource: Type, asked: &str) -> CursorSeal<'a> {
+        let bound = digest(&[&who.credential.0, who.scopes.to_string().as_bytes(), b"\0", resource.name().as_bytes(), asked.as_bytes()]);
+        CursorSeal { app, bound }
     }
 
     fn cipher(&self, day: u32) -> Result<Cipher> {

@@ -13,8 +13,8 @@ use crate::access::Visible;
 use crate::error::{Error, Kind, Result};
 use crate::id::{Address, PatientId, Shelf};
 use crate::search::{Criterion, SortKey};
-use crate::series::{Block, RecordIds};
-use crate::store::blocks::{self, HEADER, Header, HeaderRow, Templates};
+use crate::series::{Block, RecordId};
+use crate::store::blocks::{self, BlockIds, HEADER, Header, HeaderRow, Templates};
 use crate::store::listing::{Look, Position};
 use crate::store::schema::block;
 use crate::store::{Tx, keys};
@@ -61,19 +61,16 @@ pub(super) struct Open {
     pub header: Header,
     pub keys: Arc<ShelfKeys>,
     pub block: Block,
-    cold: Option<RecordIds>,
+    ids: BlockIds,
 }
 
 impl Open {
     pub fn new(header: Header, keys: Arc<ShelfKeys>, block: Block) -> Open {
-        Open { header, keys, block, cold: None }
+        Open { header, keys, block, ids: BlockIds::default() }
     }
 
-    pub fn record_ids(&mut self, tx: &mut Tx<'_>, row: usize) -> Result<Vec<String>> {
-        if self.cold.is_none() {
-            self.cold = Some(blocks::cold(tx, &self.keys, self.header.shelf, self.header.seq)?);
-        }
-        Ok(self.cold.as_ref().map(|cold| cold.get(row)).unwrap_or_default())
+    pub fn record_ids(&mut self, tx: &mut Tx<'_>, row: usize) -> Result<Vec<RecordId<'_>>> {
+        self.ids.of(tx, &self.keys, (self.header.shelf, self.header.seq), row)
     }
 }
 

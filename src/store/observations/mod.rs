@@ -30,7 +30,8 @@ pub fn page(tx: &mut Tx<'_>, look: &Look<'_>, templates: &Templates, system: boo
         let mut merge = Merge::new(tx, look, templates, &scope)?;
         while page.items.len() < look.query.count as usize {
             let Some((at, found)) = merge.next(tx)? else { break };
-            page.items.push(found.item(tx, &mut merge.samples)?);
+            found.push(tx, &mut merge.samples, &mut page)?;
+            page.expect(look.query.count as usize);
             page.next = Some(at);
         }
         if page.next.is_some() && merge.next(tx)?.is_none() {

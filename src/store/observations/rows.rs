@@ -8,12 +8,12 @@ use super::blocks::{Open, Samples};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::stamp::Stamp;
-use crate::id::{Address, Shelf};
+use crate::id::{Address, PatientId, Shelf};
 use crate::search::{Criterion, DateRange, Filter};
 use crate::series::template::{Filling, status};
-use crate::series::{Sample, Template};
+use crate::series::{RecordId, Sample, Template};
 use crate::store::blocks::{self, Header, Templates, bloom_bit};
-use crate::store::listing::{Item, Look};
+use crate::store::listing::{Item, Look, Page};
 use crate::store::{Tx, keys};
 use crate::vault::{ShelfKeys, Vault};
 
@@ -34,16 +34,20 @@ pub struct View {
 }
 
 impl Found {
-    pub(super) fn item(self, tx: &mut Tx<'_>, samples: &mut Samples<'_>) -> Result<Item> {
-        let view = match self {
-            Found::Document(item) => return Ok(item),
-            Found::Named(view) => view,
-            Found::Row { open, row } => samples.judge.view(tx, &mut samples.open[open], row)?,
-        };
-        Ok(Item { resource: "Observation", id: view.id, json: view.json, shelf: view.shelf, committed_at: view.committed_at })
+    pub(super) fn push(self, tx: &mut Tx<'_>, samples: &mut Samples<'_>, page: &mut Page) -> Result<()> {
+        match self {
+            Found::Document(item) => page.push(item),
+            Found::Named(view) => page.push(Item { resource: OBSERVATION, id: view.id, json: view.json, shelf: view.shelf }),
+            Found::Row { open, row } => {
+                let (open, judge) = (&mut samples.open[open], &mut samples.judge);
+                page.rendered(OBSERVATION, open.header.shelf, |out| judge.render(tx, open, row, out))?;
+            }
+        }
+        Ok(())
     }
 }
 
+const OBSERVATION: &str = "Observation";
 const STATUS: &str = "http://hl7.org/fhir/observation-status";
 
 /// Judges rows by the query and renders them; remembers what it learned of templates and shelves.
@@ -130,10 +134,18 @@ impl<'a> Judge<'a> {
         let template = self.templates.get(tx, &open.keys, (open.header.shelf, series, open.block.template(row)))?;
         let Some(system) = template.facts.identifier_system.clone() else { return Ok(false) };
         let ids = open.record_ids(tx, row)?;
-        Ok(ids.iter().any(|id| tokens(filter, &system, id)))
+        Ok(ids.iter().any(|id| id.read(|id| tokens(filter, &system, id))))
     }
 
     pub fn view(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<View> {
+        let mut json = String::new();
+        let id = self.render(tx, open, row, &mut json)?;
+        let (_, _, version) = open.block.key(row);
+        Ok(View { id, json, shelf: open.header.shelf, version, committed_at: open.header.committed_at })
+    }
+
+    /// Appends the row's Observation and answers its id.
+    fn render(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize, out: &mut String) -> Result<String> {
         let shelf = open.header.shelf;
         if let Entry::Vacant(place) = self.patients.entry(shelf) {
             place.insert(patient(tx, shelf)?);
@@ -145,8 +157,8 @@ impl<'a> Judge<'a> {
         let template = self.templates.get(tx, &open.keys, (shelf, sample.series, sample.template))?;
         let ids = if template.facts.identifier_system.is_some() { open.record_ids(tx, row)? } else { Vec::new() };
         let patient = self.patients.get(&shelf).map(String::as_str).unwrap_or_default();
-        let view = Rendering { vault: self.look.vault, template: &template, shelf, patient, last_updated: &self.stamp.1 };
-        Ok(view.of(&sample, &ids, open.header.committed_at))
+        let rendering = Rendering { vault: self.look.vault, template: &template, shelf, patient, last_updated: &self.stamp.1 };
+        Ok(rendering.of(&sample, &ids, out))
     }
 }
 
@@ -169,23 +181,17 @@ struct Rendering<'a> {
 }
 
 impl Rendering<'_> {
-    fn of(&self, sample: &Sample, record_ids: &[String], committed_at: Millis) -> View {
+    fn of(&self, sample: &Sample, record_ids: &[RecordId<'_>], out: &mut String) -> String {
         let id = self.vault.sample_text(Address { shelf: self.shelf, series: sample.series, start: sample.start.ms, disc: sample.disc });
-        let json = self.template.render(&Filling {
-            id: &id,
-            patient: self.patient,
-            last_updated: self.last_updated,
-            record_ids,
-            sample,
-            wide: &[],
-        });
-        View { id, json, shelf: self.shelf, version: sample.version, committed_at }
+        let filling = Filling { id: &id, patient: self.patient, last_updated: self.last_updated, record_ids, sample, wide: &[] };
+        self.template.render_to(out, &filling);
+        id
     }
 }
 
 /// The newest row of an address; `None` when nothing is there.
 pub(super) fn newest(tx: &mut Tx<'_>, vault: &Vault, address: Address) -> Result<Option<(Open, usize)>> {
-    if blocks::overrides(tx, address.shelf)?.contains(&(address.series, address.start, address.disc)) {
+    if blocks::overridden(tx, address)? {
         return Ok(None);
     }
     versions(tx, vault, address, None)
@@ -212,17 +218,19 @@ fn versions(tx: &mut Tx<'_>, vault: &Vault, address: Address, which: Option<u32>
     Ok(best.map(|(_, open, row)| (open, row)))
 }
 
-/// The Observation at an address, or one of its versions. The caller has checked that the shelf may be seen.
-pub fn read(tx: &mut Tx<'_>, vault: &Vault, templates: &Templates, at: (Address, Option<u32>)) -> Result<Option<View>> {
-    let (address, version) = at;
+/// The Observation of `patient` at an address, or one of its versions. The caller has checked that the shelf may be seen.
+pub fn read(tx: &mut Tx<'_>, with: (&Vault, &Templates), patient: PatientId, at: (Address, Option<u32>)) -> Result<Option<View>> {
+    let ((vault, templates), (address, version)) = (with, at);
     let Some((mut open, row)) = versions(tx, vault, address, version)? else { return Ok(None) };
-    let patient = patient(tx, address.shelf)?;
+    let patient = patient.to_string();
     let sample = open.block.sample(row);
     let template = templates.get(tx, &open.keys, (address.shelf, sample.series, sample.template))?;
-    let ids = open.record_ids(tx, row)?;
     let committed_at = open.header.committed_at;
-    let view = Rendering { vault, template: &template, shelf: address.shelf, patient: &patient, last_updated: &instant(committed_at) };
-    Ok(Some(view.of(&sample, &ids, committed_at)))
+    let ids = open.record_ids(tx, row)?;
+    let mut json = String::new();
+    let rendering = Rendering { vault, template: &template, shelf: address.shelf, patient: &patient, last_updated: &instant(committed_at) };
+    let id = rendering.of(&sample, &ids, &mut json);
+    Ok(Some(View { id, json, shelf: address.shelf, version: sample.version, committed_at }))
 }
 
 /// What a template says holds for every sample of it.

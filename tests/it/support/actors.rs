@@ -129,7 +129,8 @@ impl<'s> Person<'s> {
     /// The upload once it has ended.
     #[track_caller]
     pub fn ended(&self, upload: &str) -> Reply {
-        let end = Instant::now() + Duration::from_secs(60);
+        // Longer than the lease of a worker that was killed.
+        let end = Instant::now() + Duration::from_secs(180);
         loop {
             let reply = self.sdk().get(&format!("/api/v1/sdk/users/{}/uploads/{upload}", self.user)).is(200);
             if reply.at("/status") != json!("in_progress") {
