@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{Sender, channel};
 
+use super::readers::Readers;
 use super::request::{Body, Reply, Request};
 use super::{Need, Route, error, proxy};
 use crate::access::{Caller, Role};
@@ -33,11 +34,15 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
     let (id, fhir) = (request.id.clone(), request.uri.starts_with("/fhir"));
     let work = {
         let app = Arc::clone(&app);
-        tokio::task::spawn_blocking(move || handle(&app, route, request))
+        move || handle(&app, route, request)
     };
-    let handled = match send {
-        None => work.await,
-        Some(send) => tokio::join!(work, pump(payload, send, Duration::from_secs(app.config.body_timeout_secs))).0,
+    let handled = match (send, http.app_data::<web::Data<Readers>>()) {
+        (None, Some(readers)) => readers.run(work).await,
+        (None, None) => tokio::task::spawn_blocking(work).await,
+        (Some(send), _) => {
+            let deadline = Duration::from_secs(app.config.body_timeout_secs);
+            tokio::join!(tokio::task::spawn_blocking(work), pump(payload, send, deadline)).0
+        }
     };
     let (entry, outcome) = handled.unwrap_or_else(|e| (None, Err(Error::bug(e))));
     let reply = audited(&app, entry, outcome, (fhir, &id)).await;

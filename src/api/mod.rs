@@ -10,6 +10,7 @@ mod gate;
 mod negotiate;
 mod operations;
 mod proxy;
+mod readers;
 mod request;
 mod server;
 mod start;

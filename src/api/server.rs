@@ -10,6 +10,7 @@ use tokio::net::TcpSocket;
 use tracing_actix_web::{RootSpanBuilder, TracingLogger};
 
 use super::proxy::Network;
+use super::readers::Readers;
 use super::unrouted::UNROUTED;
 use super::{ROUTES, Route, gate};
 use crate::app::App;
@@ -30,6 +31,8 @@ pub struct Listening {
 
 /// Seconds that requests in flight may take after SIGTERM.
 const DRAIN_SECS: u64 = 30;
+/// Requests without a body that are answered at once, at least: on PostgreSQL and on a cold disk they do wait.
+const READERS: usize = 8;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4096;
 
@@ -53,10 +56,13 @@ pub async fn bind(asked: SocketAddr) -> Result<TcpListener> {
 pub fn listen(app: Arc<App>, security: Security, socket: TcpListener) -> Result<Listening> {
     let proxy = web::Data::new(app.config.behind_proxy.as_deref().map(Network::parse).transpose()?);
     let data = web::Data::from(app);
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let readers = web::Data::new(Readers::start(READERS.max(2 * cores))?);
     let server = HttpServer::new(move || {
         let mut actix = Actix::new()
             .app_data(data.clone())
             .app_data(proxy.clone())
+            .app_data(readers.clone())
             .app_data(web::PayloadConfig::new(usize::MAX))
             .wrap(Compress::default())
             .wrap(TracingLogger::<Span>::new());
@@ -78,7 +84,7 @@ pub fn listen(app: Arc<App>, security: Security, socket: TcpListener) -> Result<
     })
     .disable_signals()
     .shutdown_timeout(DRAIN_SECS)
-    .workers(std::thread::available_parallelism().map_or(2, usize::from));
+    .workers(cores);
     let address = socket.local_addr().map_err(Error::bug)?;
     let bound = match security {
         Security::Plain => server.listen_auto_h2c(socket),

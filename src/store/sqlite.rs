@@ -23,7 +23,7 @@ const AUDIT: EmbeddedMigrations = embed_migrations!("migrations/audit");
 
 const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
 PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16000;";
-const READERS: u32 = 8;
+const READERS: u32 = 16;
 /// A group is closed when it has this many jobs: the first of them has waited long enough.
 const GROUP: usize = 256;
 
