@@ -44,7 +44,7 @@ kinds! {
     // The request.
     Syntax          "request.syntax"        400 "structure"    true  "Send one well-formed JSON object encoded as UTF-8.";
     Invalid         "request.invalid"       400 "invalid"      true  "Correct the named element and send the request again.";
-    Parameter       "request.parameter"     400 "invalid"      true  "Correct the named parameter; GET /fhir/metadata lists what each accepts.";
+    Parameter       "request.parameter"     400 "invalid"      true  "Correct the named parameter; the manual and GET /fhir/metadata list what each accepts.";
     ParameterUnknown "request.parameter-unknown" 400 "not-supported" true "Remove the parameter, or send Prefer: handling=lenient to have it ignored.";
     TooCostly       "request.too-costly"    400 "too-costly"   true  "Add the parameter that is named, so that fewer resources must be opened.";
     Envelope        "request.envelope"      422 "structure"    true  "Correct the named member of the upload's envelope.";
@@ -56,7 +56,7 @@ kinds! {
     Method          "request.method"        405 "not-supported" true "Use a method that the Allow header names.";
     Throttled       "request.throttled"     429 "throttled"    true  "Wait as long as Retry-After says.";
     // Who asks.
-    Unauthenticated "auth.required"         401 "login"        true  "Send Authorization: Bearer TOKEN with a token that is valid now.";
+    Unauthenticated "auth.required"         401 "login"        true  "Show a credential that is valid now; most requests take Authorization: Bearer TOKEN.";
     Expired         "auth.expired"          401 "expired"      true  "Refresh the token and send the request again.";
     Forbidden       "auth.forbidden"        403 "forbidden"    true  "Use a token whose role and scopes allow this.";
     // What is asked for.

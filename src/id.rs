@@ -112,6 +112,11 @@ uuid_id!(
     EntryId
 );
 
+/// Is this a UUID with its hyphens, in whatever case?
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
+}
+
 impl EntryId {
     /// A version 7 UUID (RFC 9562, section 5.7) of this millisecond: ids order as their entries were recorded, so that an index of
     /// them grows at its end.

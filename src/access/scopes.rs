@@ -52,6 +52,12 @@ impl Scopes {
         text.split(' ').filter(|scope| !scope.is_empty()).map(Scope::parse).collect::<Result<_>>().map(Scopes)
     }
 
+    /// The first scope whose context (`patient`, `user`, `system`) is none of `role`'s.
+    pub fn foreign(&self, role: &Scopes) -> Option<String> {
+        let known = |scope: &&Scope| !role.0.iter().any(|of_role| of_role.context == scope.context);
+        self.0.iter().find(known).map(|scope| Scopes(vec![scope.clone()]).to_string())
+    }
+
     pub fn allow(&self, resource: &str, interaction: Interaction) -> bool {
         self.0.iter().any(|scope| scope.letters & interaction as u8 != 0 && (scope.resource == "*" || scope.resource == resource))
     }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::mpsc::{Sender, channel};
 
 use super::readers::Readers;
-use super::request::{Body, Reply, Request};
+use super::request::{Body, Reply, Request, Rest};
 use super::{Need, Route, error, proxy};
 use crate::access::{Caller, Role};
 use crate::app::App;
@@ -126,9 +126,11 @@ fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Ar
     if request.param("type").starts_with('.') {
         return Err(Error::new(Kind::NotFound, "nothing is served at this path"));
     }
-    let bearer = request
-        .header("authorization")
-        .map(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")).unwrap_or(value));
+    // RFC 9110, section 11.1: the scheme's case does not matter. SDKs send the token without one.
+    let bearer = request.header("authorization").map(|value| match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => token,
+        _ => value,
+    });
     let secret = match (bearer, request.header("x-open-wearables-api-key")) {
         (Some(secret), _) | (None, Some(secret)) if !secret.trim().is_empty() => secret.trim(),
         _ => return Err(Error::new(Kind::Unauthenticated, "no token was sent")),
@@ -217,5 +219,24 @@ fn respond(reply: Reply, id: &str) -> HttpResponse {
     if reply.status != 204 {
         response.content_type(reply.content_type);
     }
-    response.body(reply.body)
+    match reply.rest {
+        None => response.body(reply.body),
+        Some(rest) => response.streaming(pieces(reply.body, rest)),
+    }
+}
+
+/// The body from a thread of its own, which waits until the client has taken what is there.
+fn pieces(first: Vec<u8>, rest: Rest) -> impl Stream<Item = std::result::Result<web::Bytes, Error>> {
+    let (send, receive) = channel(PIECES);
+    tokio::task::spawn_blocking(move || {
+        let mut give = |piece: Vec<u8>| send.blocking_send(Ok(web::Bytes::from(piece))).is_ok();
+        if give(first)
+            && let Err(e) = rest(&mut give)
+        {
+            tracing::error!(cause = ?e, "an answer could not be ended");
+            // The connection breaks off, so that half a body does not look like a whole one.
+            let _ = send.blocking_send(Err(e));
+        }
+    });
+    stream::unfold(receive, |mut receive| async move { receive.recv().await.map(|piece| (piece, receive)) })
 }

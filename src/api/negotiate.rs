@@ -12,16 +12,35 @@ pub fn json_only(request: &Request, pairs: &[(String, String)]) -> Result<()> {
         // A + that was not encoded arrives as a blank.
         let format = format.replace(' ', "+");
         let plain = format.split(';').next().unwrap_or("").trim();
-        return if JSON.contains(&plain) { Ok(()) } else { Err(refused().at("_format")) };
+        return if JSON.iter().any(|json| json.eq_ignore_ascii_case(plain)) { Ok(()) } else { Err(refused().at("_format")) };
     }
     let Some(accept) = request.header("accept") else { return Ok(()) };
     let fits = accept.split(',').any(|range| {
         let mut parts = range.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or("");
-        let wanted = !parts.any(|part| part == "q=0" || part == "q=0.0");
-        wanted && (JSON.contains(&kind) || ["*/*", "application/*", "text/html"].contains(&kind))
+        let kind = parts.next().unwrap_or("").to_ascii_lowercase();
+        // RFC 9110, section 12.4.2: a weight of 0 means "not acceptable".
+        let weight =
+            |part: &str| part.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q")).map(|(_, q)| q.trim().to_owned());
+        let wanted = !parts.filter_map(weight).any(|q| q.chars().all(|c| matches!(c, '0' | '.')));
+        wanted && (JSON.contains(&kind.as_str()) || ["*/*", "application/*", "text/html"].contains(&kind.as_str()))
     });
     if fits { Ok(()) } else { Err(refused()) }
+}
+
+/// Is a body of this media type, whatever its parameters?
+pub fn is_media_type(request: &Request, wanted: &str) -> bool {
+    let given = request.header("content-type").and_then(|kind| kind.split(';').next());
+    given.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+}
+
+/// Refuses what is no parameter of an interaction, unless the client asked for lenient handling.
+pub fn only_these(request: &Request, pairs: &[(String, String)], known: &[&str]) -> Result<()> {
+    match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        Some((name, _)) if handling(request) == Handling::Strict => {
+            Err(Error::new(Kind::ParameterUnknown, format!("{name} is no parameter of this interaction")).at(name.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `Prefer: handling=lenient`; strict unless it is said.
@@ -31,6 +50,6 @@ pub fn handling(request: &Request) -> Handling {
         .iter()
         .filter(|(name, _)| name == "prefer")
         .flat_map(|(_, value)| value.split([',', ';']))
-        .any(|part| part.trim() == "handling=lenient");
+        .any(|part| part.trim().eq_ignore_ascii_case("handling=lenient"));
     if lenient { Handling::Lenient } else { Handling::Strict }
 }

@@ -46,7 +46,7 @@ impl Request {
         let bytes = self.small_body()?;
         match serde_json::from_slice(&bytes) {
             Ok(serde_json::Value::Object(object)) => Ok(object),
-            Ok(_) => Err(Error::new(Kind::Envelope, "the body must be a JSON object")),
+            Ok(_) => Err(Error::new(Kind::Unprocessable, "the body must be a JSON object")),
             Err(e) => Err(Error::new(Kind::Syntax, format!("the body is not JSON: {e}"))),
         }
     }
@@ -63,11 +63,36 @@ impl Request {
     }
 }
 
-/// `application/x-www-form-urlencoded`, as a query string or a body.
+/// `application/x-www-form-urlencoded`, as a query string or a body. What is not well encoded is refused: a library
+/// that puts U+FFFD in its place would search for something else.
 pub fn decode_pairs(text: &str) -> Result<Vec<(String, String)>> {
-    actix_web::web::Query::<Vec<(String, String)>>::from_query(text)
-        .map(actix_web::web::Query::into_inner)
-        .map_err(|_| Error::new(Kind::Parameter, "the query string is not well-formed"))
+    let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name).ok_or_else(|| Error::new(Kind::Parameter, "a parameter's name is not percent-encoded UTF-8"))?;
+        let refused = || Error::new(Kind::Parameter, "the value is not percent-encoded UTF-8").at(name.clone());
+        let value = decode(value).ok_or_else(refused)?;
+        Ok((name, value))
+    });
+    pairs.collect()
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (code, after) = rest.split_first_chunk::<2>()?;
+                rest = after;
+                let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
+                digit(code[0])? << 4 | digit(code[1])?
+            }
+            byte => *byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// Our own error inside an io::Error comes back as it is.
@@ -117,13 +142,18 @@ impl Read for Body {
     }
 }
 
+/// Gives what follows of a body piece by piece to its argument, until that says false: the client has gone.
+pub type Rest = Box<dyn FnOnce(&mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> + Send>;
+
 /// An answer, and what the audit entry says of it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Reply {
     pub status: u16,
     pub content_type: &'static str,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    /// What follows of a long body; it is asked for when the client takes it.
+    pub rest: Option<Rest>,
     /// Patients whose data it holds, or whom the request changed.
     pub patients: Vec<String>,
     /// `Type` or `Type/id`.

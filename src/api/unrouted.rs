@@ -11,10 +11,11 @@ pub static UNROUTED: Route = Route { verb: "*", path: "*", name: "unrouted", nee
 
 fn handler(_: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     let path = request.uri.split('?').next().unwrap_or_default();
-    let verbs: Vec<&str> = ROUTES.iter().filter(|route| fits(route.path, path)).map(|route| route.verb).collect();
-    if verbs.is_empty() {
+    // As the router does, the first pattern that fits decides.
+    let Some(pattern) = ROUTES.iter().map(|route| route.path).find(|pattern| fits(pattern, path)) else {
         return Err(Error::new(Kind::NotFound, "nothing is served at this path"));
-    }
+    };
+    let verbs: Vec<&str> = ROUTES.iter().filter(|route| route.path == pattern).map(|route| route.verb).collect();
     let allow = verbs.join(", ").replace("GET", "GET, HEAD");
     let refusal = Error::new(Kind::Method, format!("this path takes {allow}"));
     Ok(error::reply(&refusal, path.starts_with("/fhir"), &request.id).with("allow", allow))

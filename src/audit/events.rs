@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::index::{APART, Index};
 use super::{Action, Entry};
+use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::audit_event::{self, Asker, Event};
 use crate::fhir::audit_search;
@@ -55,8 +56,15 @@ pub fn search(index: &Index, server: &str, ask: (&Query, Option<Position>)) -> R
     Ok(Found { page, patients })
 }
 
-/// One AuditEvent by its id, with its patient.
-pub fn read(index: &Index, server: &str, id: &str) -> Result<Option<(String, Option<String>)>> {
+/// One AuditEvent, when it was recorded, and the patient it speaks of.
+pub struct Single {
+    pub json: String,
+    pub recorded: Millis,
+    pub patient: Option<String>,
+}
+
+/// One AuditEvent by its id.
+pub fn read(index: &Index, server: &str, id: &str) -> Result<Option<Single>> {
     let Ok((entry, ordinal)) = audit_event::parse_id(id) else { return Ok(None) };
     index.catch_up()?;
     let (db, vault) = (&index.db, &*index.vault);
@@ -68,7 +76,8 @@ pub fn read(index: &Index, server: &str, id: &str) -> Result<Option<(String, Opt
     if patient.is_none() && ordinal > 0 {
         return Ok(None);
     }
-    Ok(Some((audit_event::json(&event(&entry, patient.as_deref(), server)?)?, patient)))
+    let json = audit_event::json(&event(&entry, patient.as_deref(), server)?)?;
+    Ok(Some(Single { json, recorded: entry.recorded, patient }))
 }
 
 fn patient_of(row: &Row) -> Option<PatientId> {

@@ -34,8 +34,6 @@ pub struct Served<'a> {
     pub type_name: &'a str,
     /// R4 type-restful-interaction codes: `read`, `vread`, `search-type`.
     pub interactions: Vec<&'a str>,
-    /// False for AuditEvent, of which there is one version for ever.
-    pub versioned: bool,
     /// Does vread answer versions before the current one?
     pub read_history: bool,
     pub params: Vec<Offered<'a>>,
@@ -108,11 +106,10 @@ fn rest(statement: &Statement<'_>) -> Result<CapabilityStatementRest> {
 fn resource(served: &Served<'_>) -> Result<CapabilityStatementRestResource> {
     let interaction =
         |code: &&str| CapabilityStatementRestResourceInteraction::builder().code((*code).to_owned()).build().map(Some).map_err(Error::bug);
-    let versioning = if served.versioned { ResourceVersionPolicy::Versioned } else { ResourceVersionPolicy::NoVersion };
     let mut made = CapabilityStatementRestResource::builder()
         .r#type(served.type_name.parse().map_err(Error::bug)?)
         .interaction(served.interactions.iter().map(interaction).collect::<Result<_>>()?)
-        .versioning(versioning)
+        .versioning(ResourceVersionPolicy::Versioned)
         .read_history(served.read_history)
         .update_create(false)
         .conditional_create(false)
@@ -151,13 +148,12 @@ mod tests {
         let observation = Served {
             type_name: "Observation",
             interactions: vec!["read", "vread", "search-type"],
-            versioned: true,
             read_history: true,
             params: vec![date],
             includes: vec!["Observation:device".into()],
             documentation: None,
         };
-        let audit = Served { type_name: "AuditEvent", versioned: false, includes: vec![], params: vec![], ..observation.clone() };
+        let audit = Served { type_name: "AuditEvent", read_history: false, includes: vec![], params: vec![], ..observation.clone() };
         Statement {
             software_version: "0.1.0",
             base: "https://firth.example/fhir",
@@ -178,7 +174,7 @@ mod tests {
             json!([{"name": "date", "definition": "http://hl7.org/fhir/SearchParameter/clinical-date", "type": "date", "documentation": "What it does."}])
         );
         assert_eq!(rest["resource"][0]["searchInclude"], json!(["Observation:device"]));
-        assert_eq!((&rest["resource"][1]["versioning"], rest["resource"][1].get("searchParam")), (&json!("no-version"), None));
+        assert_eq!((&rest["resource"][1]["readHistory"], rest["resource"][1].get("searchParam")), (&json!(false), None));
         assert_eq!(rest["security"].get("service"), None);
         assert_eq!(rest["searchParam"][0]["name"], "_count");
     }

@@ -31,7 +31,7 @@ pub struct Issued {
     pub expires_at: Option<Millis>,
 }
 
-/// Issues a bearer token for `/fhir`. Scopes beyond the role's are refused by name, not cut off.
+/// Issues a bearer token for `/fhir`. What would narrow nothing although it reads as if it did is refused.
 pub fn issue(tx: &mut Tx<'_>, vault: &Vault, grant: &Grant) -> Result<Issued> {
     if matches!(grant.role, Role::App | Role::DeviceSdk) {
         return Err(Error::new(
@@ -42,6 +42,14 @@ pub fn issue(tx: &mut Tx<'_>, vault: &Vault, grant: &Grant) -> Result<Issued> {
     }
     if grant.role == Role::Patient && grant.patients.len() != 1 {
         return Err(Error::new(Kind::Invalid, "a patient token names its one patient; add --patient ID").at("patient"));
+    }
+    if !grant.patients.is_empty() && !matches!(grant.role, Role::Patient | Role::Clinician) {
+        let says = format!("a token of role {} is not bound to patients; leave --patient out, or use role clinician", grant.role.name());
+        return Err(Error::new(Kind::Invalid, says).at("patient"));
+    }
+    if let Some(scope) = grant.scopes.as_ref().and_then(|scopes| scopes.foreign(&grant.role.scopes())) {
+        let says = format!("scope '{scope}' has another context than those of role {} ({})", grant.role.name(), grant.role.scopes());
+        return Err(Error::new(Kind::Invalid, says).at("scope"));
     }
     for patient in &grant.patients {
         if crate::store::keys::shelves_of(tx, *patient)?.is_empty() {

@@ -286,13 +286,24 @@ pub fn detail(keys: &ShelfKeys, upload: &Upload) -> Result<Detail> {
     serde_json::from_slice(&keys.body.open(detail_place(upload.shelf, &upload.id), &upload.detail)?).map_err(Error::bug)
 }
 
-/// The refusals of an upload, in the order of its records.
-pub fn refusals(tx: &mut Tx<'_>, keys: &ShelfKeys, upload: &Upload) -> Result<Vec<Refused>> {
-    let mut all = Vec::new();
-    for (done, sealed) in uploads::refusals(tx, upload.id)? {
+/// Gives the refusals of an upload to `give` slice by slice in the order of its records, as JSON objects with commas
+/// between them; an upload may have more of them than should be in memory. Ends early when `give` says false.
+pub fn refusals(db: &Db, keys: &ShelfKeys, upload: &Upload, give: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
+    let mut after = 0;
+    while let Some((done, sealed)) = db.read("upload.refusals", |tx| uploads::refusals_next(tx, upload.id, after))? {
+        // The counts that were told belong to what was done then.
+        if done > upload.counts.done {
+            break;
+        }
         let id = segment_id(upload.id, done, false);
         let clear = keys.body.open_packed(Place { kind: "refusals", shelf: upload.shelf, id: &id, version: 1 }, &sealed)?;
-        all.extend(serde_json::from_slice::<Vec<Refused>>(&clear).map_err(Error::bug)?);
+        let inner =
+            clear.strip_prefix(b"[").and_then(|clear| clear.strip_suffix(b"]")).ok_or_else(|| Error::bug("refusals are no list"))?;
+        let piece = if after > 0 { [b",", inner].concat() } else { inner.to_vec() };
+        if !give(piece) {
+            break;
+        }
+        after = done;
     }
-    Ok(all)
+    Ok(())
 }

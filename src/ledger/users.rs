@@ -1,10 +1,12 @@
 //! The people of `/api/v1`: a user is made with its Patient, found by external id, changed and deleted.
 
 use super::documents::{Put, current, new_shelf, put};
+use crate::access::Visible;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::patient::{self, Person};
 use crate::id::{PatientId, Shelf, UserId};
-use crate::search::{Type, string};
+use crate::search::{self, Bounds, Criterion, System, Token, Type, folded, string};
+use crate::store::document_search::{Ask, Order, find};
 use crate::store::documents::{self, Key};
 use crate::store::users::{self, Filter, Keys, User};
 use crate::store::{Tx, credentials, keys};
@@ -29,7 +31,19 @@ pub struct Shown {
 const FIELD_MAX: usize = 255;
 
 impl Fields {
-    fn checked(&self) -> Result<()> {
+    /// Without blanks around them, and only when each may be stored.
+    fn checked(&self) -> Result<Fields> {
+        let trimmed = |value: &Option<String>| value.as_ref().map(|value| value.trim().to_owned());
+        let fields = Fields {
+            external_user_id: trimmed(&self.external_user_id),
+            first_name: trimmed(&self.first_name),
+            last_name: trimmed(&self.last_name),
+            email: trimmed(&self.email),
+        };
+        fields.check().map(|()| fields)
+    }
+
+    fn check(&self) -> Result<()> {
         for (name, value) in [
             ("external_user_id", &self.external_user_id),
             ("first_name", &self.first_name),
@@ -37,7 +51,7 @@ impl Fields {
             ("email", &self.email),
         ] {
             let Some(value) = value else { continue };
-            if value.trim().is_empty() || value.len() > FIELD_MAX || value.chars().any(char::is_control) {
+            if value.is_empty() || value.len() > FIELD_MAX || value.chars().any(char::is_control) {
                 return Err(Error::new(Kind::Unprocessable, format!("{name} must have 1 to {FIELD_MAX} printable characters")).at(name));
             }
         }
@@ -47,8 +61,12 @@ impl Fields {
         Ok(())
     }
 
+    fn all(&self) -> impl Iterator<Item = &str> {
+        [&self.external_user_id, &self.first_name, &self.last_name, &self.email].into_iter().filter_map(Option::as_deref)
+    }
+
     fn keys(&self, vault: &Vault) -> Keys {
-        let hash = |domain: &str, text: &String| vault.index().hash(domain, &[text.as_bytes()]);
+        let hash = |domain: &str, text: &str| vault.index().hash(domain, &[text.trim().as_bytes()]);
         Keys {
             external: self.external_user_id.as_ref().map(|id| hash("user-external", id)),
             email: self.email.as_ref().map(|email| hash("user-email", &string::normal(email))),
@@ -59,21 +77,47 @@ impl Fields {
 /// Makes a user with a Patient of its own, or for the Patient that is named.
 pub fn create(tx: &mut Tx<'_>, vault: &Vault, system: &str, new: (&Fields, Option<PatientId>)) -> Result<Shown> {
     let (fields, adopted) = new;
-    fields.checked()?;
-    let hashes = fields.keys(vault);
-    if let Some(hash) = hashes.external
-        && users::by_external(tx, hash)?.is_some()
-    {
-        return Err(Error::new(Kind::Duplicate, "a user with this external_user_id exists already").at("external_user_id"));
-    }
+    let fields = &fields.checked()?;
     let id = UserId::from_random(vault.chance.bytes()?);
     let (patient, shelf) = match adopted {
         Some(patient) => (patient, adopt(tx, vault, (id, patient), (fields, system))?),
         None => born(tx, vault, id, (fields, system))?,
     };
     let user = User { id, patient, shelf, created_at: tx.committed_at() };
-    users::insert(tx, &user, hashes)?;
-    Ok(Shown { user, fields: read(tx, vault, &user, system)? })
+    // A Patient that is adopted has fields of its own: what it says now is what the user is found by.
+    let fields = read(tx, vault, &user, system)?;
+    free(tx, vault, system, (&user, &fields))?;
+    users::insert(tx, &user, fields.keys(vault))?;
+    Ok(Shown { user, fields })
+}
+
+/// The external id must lead to one user and to one Patient.
+fn free(tx: &mut Tx<'_>, vault: &Vault, system: &str, of: (&User, &Fields)) -> Result<()> {
+    let (user, fields) = of;
+    let (Some(external), Some(hash)) = (fields.external_user_id.as_deref(), fields.keys(vault).external) else { return Ok(()) };
+    let taken = |says: String| Err(Error::new(Kind::Duplicate, says).at("external_user_id"));
+    if users::by_external(tx, hash)?.is_some_and(|other| other.id != user.id) {
+        return taken("a user with this external_user_id exists already".into());
+    }
+    let token = Token { system: System::Is(system.to_owned()), code: Some(folded(external).into_owned()) };
+    let ask = Ask {
+        resource: Type::Patient,
+        visible: &Visible::All,
+        filters: &[search::Filter { param: "identifier", any: vec![Criterion::Token(token)] }],
+        bounds: Bounds::default(),
+        order: Order::Committed,
+        descending: false,
+        after: None,
+        limit: 2,
+    };
+    let named = find(tx, vault.index(), &ask)?;
+    match named.iter().find(|found| found.id != user.patient.0) {
+        Some(found) => {
+            let patient = PatientId::from_slice(&found.id)?;
+            taken(format!("Patient/{patient} has this external_user_id as its identifier; give it a user with patient_id"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn key(patient: PatientId, shelf: Shelf) -> Key {
@@ -143,22 +187,19 @@ fn read(tx: &mut Tx<'_>, vault: &Vault, user: &User, system: &str) -> Result<Fie
 
 pub fn patch(tx: &mut Tx<'_>, vault: &Vault, system: &str, change: (UserId, &Fields)) -> Result<Shown> {
     let (id, fields) = change;
-    fields.checked()?;
+    let fields = fields.checked()?;
     let before = get(tx, vault, system, id)?;
     let after = Fields {
         external_user_id: fields.external_user_id.clone().or(before.fields.external_user_id),
-        first_name: fields.first_name.clone().or(before.fields.first_name),
-        last_name: fields.last_name.clone().or(before.fields.last_name),
-        email: fields.email.clone().or(before.fields.email),
+        first_name: fields.first_name.or(before.fields.first_name),
+        last_name: fields.last_name.or(before.fields.last_name),
+        email: fields.email.or(before.fields.email),
     };
-    let hashes = after.keys(vault);
-    if let Some(hash) = hashes.external
-        && users::by_external(tx, hash)?.is_some_and(|other| other.id != id)
-    {
-        return Err(Error::new(Kind::Duplicate, "a user with this external_user_id exists already").at("external_user_id"));
+    if fields.external_user_id.is_some() {
+        free(tx, vault, system, (&before.user, &after))?;
     }
     amend(tx, vault, key(before.user.patient, before.user.shelf), (id, &after, system))?;
-    users::update(tx, id, hashes)?;
+    users::update(tx, id, after.keys(vault))?;
     Ok(Shown { user: before.user, fields: read(tx, vault, &before.user, system)? })
 }
 
@@ -167,19 +208,77 @@ pub fn patch(tx: &mut Tx<'_>, vault: &Vault, system: &str, change: (UserId, &Fie
 pub struct Asked {
     pub external_user_id: Option<String>,
     pub email: Option<String>,
+    /// Part of a name, of the email or of the external id.
+    pub search: Option<String>,
+    pub sort: Sort,
     pub ascending: bool,
     pub offset: i64,
     pub limit: i64,
 }
 
+/// What a list is sorted by. All but the time of creation is sealed, so the users must be opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    #[default]
+    CreatedAt,
+    FirstName,
+    LastName,
+    Email,
+}
+
+impl Sort {
+    pub fn parse(text: &str) -> Option<Sort> {
+        match text {
+            "created_at" => Some(Sort::CreatedAt),
+            "first_name" => Some(Sort::FirstName),
+            "last_name" => Some(Sort::LastName),
+            "email" => Some(Sort::Email),
+            _ => None,
+        }
+    }
+
+    fn key(self, of: &Fields) -> String {
+        let text = match self {
+            Sort::CreatedAt => None,
+            Sort::FirstName => of.first_name.as_deref(),
+            Sort::LastName => of.last_name.as_deref(),
+            Sort::Email => of.email.as_deref(),
+        };
+        text.map(string::normal).unwrap_or_default()
+    }
+}
+
+/// How many users are opened for a list before it is refused.
+const OPENED: i64 = 10_000;
+
 pub fn list(tx: &mut Tx<'_>, vault: &Vault, system: &str, asked: &Asked) -> Result<(Vec<Shown>, i64)> {
     let wanted = Fields { external_user_id: asked.external_user_id.clone(), email: asked.email.clone(), ..Fields::default() };
     let hashes = wanted.keys(vault);
-    let filter =
-        Filter { external: hashes.external, email: hashes.email, ascending: asked.ascending, offset: asked.offset, limit: asked.limit };
+    let opens = asked.search.is_some() || asked.sort != Sort::CreatedAt;
+    let (offset, limit) = if opens { (0, OPENED) } else { (asked.offset, asked.limit) };
+    let filter = Filter { external: hashes.external, email: hashes.email, ascending: asked.ascending, offset, limit };
     let (found, total) = users::list(tx, &filter)?;
-    let shown = found.into_iter().map(|user| Ok(Shown { user, fields: read(tx, vault, &user, system)? })).collect::<Result<_>>()?;
-    Ok((shown, total))
+    let mut shown: Vec<Shown> =
+        found.into_iter().map(|user| Ok(Shown { user, fields: read(tx, vault, &user, system)? })).collect::<Result<_>>()?;
+    if !opens {
+        return Ok((shown, total));
+    }
+    if total > OPENED {
+        let says = "more than 10,000 users would have to be opened; ask by email or external_user_id, or sort by created_at";
+        return Err(Error::new(Kind::TooCostly, says).at("external_user_id"));
+    }
+    if let Some(part) = asked.search.as_deref().map(string::normal) {
+        shown.retain(|one| one.fields.all().any(|text| string::normal(text).contains(&part)));
+    }
+    if asked.sort != Sort::CreatedAt {
+        // Stable, so that equal ones stay in the order of their creation.
+        shown.sort_by_cached_key(|one| asked.sort.key(&one.fields));
+        if !asked.ascending {
+            shown.reverse();
+        }
+    }
+    let total = shown.len() as i64;
+    Ok((shown.into_iter().skip(asked.offset as usize).take(asked.limit as usize).collect(), total))
 }
 
 /// Revokes the user's tokens and codes; answers whether the user itself is gone. A user with data stays

@@ -8,6 +8,7 @@ use super::date::DateRange;
 use super::params::Type;
 use super::reference::stored;
 use super::string::normal;
+use super::token::folded;
 use crate::clock::Millis;
 
 /// One value of one parameter. The caller hashes; `string::prefixes` cuts `normal` for it.
@@ -103,7 +104,10 @@ impl Rows {
 
     fn identifiers(&mut self, document: &Value) {
         for identifier in list(&document["identifier"]) {
-            self.token("identifier", identifier["system"].as_str(), &identifier["value"]);
+            if let Some(value) = identifier["value"].as_str() {
+                let system = identifier["system"].as_str().map(str::to_owned);
+                self.add(IndexRow::Token { param: "identifier", system, code: folded(value).into_owned() });
+            }
         }
     }
 

@@ -29,4 +29,4 @@ pub use parse::{Handling, Terms, parse};
 pub use query::{Criterion, Filter, Query, Sort, SortKey, Total, canonical, self_link_params};
 pub use reference::Reference;
 pub use string::Text;
-pub use token::{System, Token};
+pub use token::{System, Token, folded};

@@ -102,13 +102,25 @@ impl Searchable {
 }
 
 /// Parameters that shape the answer and do not select: offered on every type.
-pub const RESULT_PARAMS: &[(&str, &str)] = &[
-    ("_count", "Resources on a page: 50 unless given, never more than 1,000; 0 answers the total alone."),
-    ("_sort", "One key, a leading - for descending; each type names its keys."),
-    ("_total", "none, estimate or accurate."),
-    ("_include", "Adds the resources that a reference points to."),
-    ("_format", "json; another format is answered 406."),
+pub const RESULT_PARAMS: &[ResultParam] = &[
+    ResultParam {
+        name: "_count",
+        fhir_type: "number",
+        doc: "Resources on a page: 50 unless given, never more than 1,000; 0 answers the total alone.",
+    },
+    ResultParam { name: "_sort", fhir_type: "string", doc: "One key, a leading - for descending; each type names its keys." },
+    ResultParam { name: "_total", fhir_type: "token", doc: "none, estimate or accurate." },
+    ResultParam { name: "_include", fhir_type: "string", doc: "Adds the resources that a reference points to." },
+    ResultParam { name: "_format", fhir_type: "token", doc: "json; another format is answered 406." },
 ];
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub struct ResultParam {
+    pub name: &'static str,
+    pub fhir_type: &'static str,
+    pub doc: &'static str,
+}
 
 /// The parameter of our own next links.
 pub const CURSOR: &str = "_cursor";
@@ -203,7 +215,8 @@ const AUDIT_EVENT: Searchable = Searchable {
         param!(Token "action" "AuditEvent-action" "C, R, U, D or E.", system: Some("http://hl7.org/fhir/audit-event-action")),
         param!(Token "outcome" "AuditEvent-outcome" "0, 4, 8 or 12.", system: Some("http://hl7.org/fhir/audit-event-outcome")),
     ],
-    sorts: &["date", "-date"],
+    // An AuditEvent is recorded once and never changed: both keys are the same time.
+    sorts: &["date", "-date", "_lastUpdated", "-_lastUpdated"],
     includes: &[],
 };
 

@@ -13,7 +13,7 @@ use super::query::{Criterion, Filter, Query};
 use super::reference::{Reference, is_id};
 use super::result::{is_result, result};
 use super::string::{Text, normal};
-use super::token::Token;
+use super::token::{Token, folded};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 
@@ -106,6 +106,10 @@ fn criterion(param: &Param, modifier: Option<&'static str>, value: &str, terms: 
     Ok(match param.how {
         How::Id if is_id(&plain) => Criterion::Id(plain),
         How::Id => return Err(malformed("the value is not an id")),
+        How::Token if param.name == "identifier" => {
+            let token = token()?;
+            Criterion::Token(Token { code: token.code.map(|code| folded(&code).into_owned()), ..token })
+        }
         How::Token => Criterion::Token(token()?),
         How::Date => Criterion::Date(when()?),
         How::BirthDate => {
@@ -291,7 +295,7 @@ mod tests {
             .iter()
             .flat_map(|search| search.params)
             .map(|param| param.name)
-            .chain(RESULT_PARAMS.iter().map(|(name, _)| *name))
+            .chain(RESULT_PARAMS.iter().map(|param| param.name))
             .chain([CURSOR, "subject:Patient", "name:exact", "agent:identifier"])
             .collect();
         let values = prop::sample::select(vec![

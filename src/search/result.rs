@@ -6,7 +6,7 @@ use super::query::{Query, Sort, Total};
 use crate::error::{Error, Kind, Result};
 
 pub(super) fn is_result(name: &str) -> bool {
-    name == CURSOR || RESULT_PARAMS.iter().any(|(known, _)| *known == name)
+    name == CURSOR || RESULT_PARAMS.iter().any(|known| known.name == name)
 }
 
 /// Reads one of them into the query.

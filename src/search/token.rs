@@ -3,7 +3,10 @@
 //! Codes are compared letter for letter: LOINC, UCUM and the FHIR code systems are case-sensitive
 //! or know one case only, and a keyed hash can compare in no other way.
 
+use std::borrow::Cow;
+
 use super::escape::{escape, split, unescape};
+use crate::id::is_uuid;
 
 /// What the query says about the system of a code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +58,11 @@ impl Token {
             System::Is(system) => format!("{}|{code}", escape(system)),
         }
     }
+}
+
+/// An identifier's value as it is compared: a UUID has one spelling, whatever case it was written in.
+pub fn folded(value: &str) -> Cow<'_, str> {
+    if is_uuid(value) { value.to_ascii_lowercase().into() } else { value.into() }
 }
 
 #[cfg(test)]

@@ -180,13 +180,15 @@ pub fn refusals_insert(tx: &mut Tx<'_>, id: UploadId, done: u32, sealed: &[u8]) 
     Ok(())
 }
 
-pub fn refusals(tx: &mut Tx<'_>, id: UploadId) -> Result<Vec<(u32, Vec<u8>)>> {
-    let rows: Vec<(i32, Vec<u8>)> = on!(tx, c => upload_refusal::table
-        .filter(upload_refusal::upload.eq(id.0.as_slice()))
+/// The refusals of the next slice that ended after `after` records.
+pub fn refusals_next(tx: &mut Tx<'_>, id: UploadId, after: u32) -> Result<Option<(u32, Vec<u8>)>> {
+    let row: Option<(i32, Vec<u8>)> = on!(tx, c => upload_refusal::table
+        .filter(upload_refusal::upload.eq(id.0.as_slice()).and(upload_refusal::done.gt(after as i32)))
         .select((upload_refusal::done, upload_refusal::sealed))
         .order(upload_refusal::done)
-        .load(*c))?;
-    Ok(rows.into_iter().map(|(done, sealed)| (done as u32, sealed)).collect())
+        .first(*c)
+        .optional())?;
+    Ok(row.map(|(done, sealed)| (done as u32, sealed)))
 }
 
 /// One segment of a raw body; `None` past the last one or when the body is no longer kept.

@@ -16,6 +16,7 @@ mod identity;
 mod leak;
 mod mappings;
 mod migrations;
+mod negotiation;
 mod refusals;
 mod roles;
 mod sdk_clients;

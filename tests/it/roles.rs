@@ -118,6 +118,8 @@ both! {
         let narrow = server.nobody().bearer(&server.token(&["--role", "ehr-system", "--scope", "system/Observation.s"]).0);
         assert_eq!(sees(&narrow, "Observation"), 7);
         narrow.get("/fhir/Patient").is(403);
+        let page = narrow.search("Observation?_include=Observation:subject&_include=Observation:device&_count=1");
+        assert_eq!((page.matches().len(), page.included().len()), (1, 0), "an include opens what the scopes do not");
         narrow.get(&format!("/fhir/Observation/{}", alice.finds("").ids()[0])).is(403);
     }
 }
@@ -144,7 +146,7 @@ both! {
 both! {
     fn tokens_that_would_see_too_much_or_nobody_are_not_issued(server) {
         let issue = |arguments: &[&str]| server.place.firth(&[&["token", "issue"], arguments].concat());
-        let nobody = uuid::Uuid::new_v4().to_string();
+        let (nobody, alice) = (uuid::Uuid::new_v4().to_string(), server.person("alice"));
         for arguments in [
             &["--role", "researcher"][..],
             &["--role", "patient"],
@@ -153,12 +155,16 @@ both! {
             &["--role", "clinician", "--patient", &nobody],
             &["--role", "clinician", "--scope", "user/Observation.rs?category=x"],
             &["--role", "ehr-system", "--ttl", "soon"],
+            &["--role", "ehr-system", "--patient", &alice.patient],
+            &["--role", "auditor", "--patient", &alice.patient],
+            &["--role", "ehr-system", "--scope", "patient/Observation.rs"],
+            &["--role", "clinician", "--scope", "user/Patient.r system/Observation.rs"],
         ] {
             let output = issue(arguments);
             assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?}");
             assert!(String::from_utf8_lossy(&output.stderr).starts_with("firth: "), "{arguments:?}");
         }
         let listed = server.place.tells(&["token", "list"]);
-        assert!(!listed.contains("ft-"), "{listed}");
+        assert!(!listed.contains("ft-") && !listed.contains("ehr-system") && !listed.contains("auditor"), "{listed}");
     }
 }

@@ -101,6 +101,21 @@ both! {
 }
 
 both! {
+    fn an_outcome_with_many_refusals_is_whole(server) {
+        let alice = server.person("alice");
+        let records = vec!["5"; 9_000].join(",");
+        let body = format!(r#"{{"provider":"apple","sdkVersion":"1","data":{{"records":[{records}]}}}}"#);
+        let upload = alice.sync(body.as_bytes()).is(202).text_at("/upload_id");
+        let outcome = alice.ended(&upload);
+        let refused = outcome.at("/refused");
+        let refused = refused.as_array().unwrap();
+        assert_eq!((outcome.at("/items_total"), refused.len()), (json!(9_000), 9_000));
+        assert!(refused.iter().enumerate().all(|(n, one)| one["index"] == n && one["code"] == "json.shape"), "{}", refused[0]);
+        assert!(outcome.at("/ended_at").is_string() && outcome.at("/stage") == "completed");
+    }
+}
+
+both! {
     fn an_sdk_token_learns_nothing_of_other_users(server) {
         let (alice, bob) = (server.person("alice"), server.person("bob"));
         let body = apple(Vec::new()).to_string();

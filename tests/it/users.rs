@@ -27,7 +27,7 @@ both! {
         assert_eq!(app.get("/api/v1/users?email=INES@example.org").is(200).at("/total"), 1);
         let page = app.get("/api/v1/users?limit=1&page=2&sort_order=asc").is(200);
         assert_eq!((page.at("/total"), page.at("/pages"), page.at("/has_next"), page.at("/has_prev")), (json!(2), json!(2), json!(false), json!(true)));
-        assert_eq!(app.get("/api/v1/users?colour=red").is(400).code(), "request.parameter-unknown");
+        assert_eq!(app.get("/api/v1/users?colour=red").is(400).code(), "request.parameter");
         app.delete(&format!("/api/v1/users/{id}")).is(200);
         app.get(&format!("/api/v1/users/{id}")).is(404);
         app.delete(&format!("/api/v1/users/{id}")).is(404);
@@ -43,6 +43,42 @@ both! {
         let other = app.post("/api/v1/users", &json!({"external_user_id": "mrn-2"})).is(201).text_at("/id");
         app.patch(&format!("/api/v1/users/{other}"), &json!({"external_user_id": "mrn-1"})).is(409);
         app.patch(&format!("/api/v1/users/{other}"), &json!({"external_user_id": "mrn-2"})).is(200);
+        let blanks = app.post("/api/v1/users", &json!({"external_user_id": "  mrn-3 ", "first_name": " Ada "})).is(201);
+        assert_eq!((blanks.text_at("/external_user_id"), blanks.text_at("/first_name")), ("mrn-3".into(), "Ada".into()));
+        app.post("/api/v1/users", &json!({"external_user_id": "mrn-3"})).is(409);
+        assert_eq!(server.ehr().search("Patient?identifier=urn:firth:external|mrn-3").matches().len(), 1);
+    }
+}
+
+both! {
+    fn a_patient_that_outlives_its_user_keeps_its_external_id(server) {
+        let app = server.backend_of_app();
+        let first = app.post("/api/v1/users", &json!({"external_user_id": "mrn-9", "last_name": "Ode"})).is(201);
+        app.delete(&format!("/api/v1/users/{}", first.text_at("/id"))).is(200);
+        let refused = app.post("/api/v1/users", &json!({"external_user_id": "mrn-9"})).is(409);
+        assert!(refused.text().contains(&first.text_at("/patient_id")), "{}", refused.text());
+        let again = app.post("/api/v1/users", &json!({"patient_id": first.text_at("/patient_id")})).is(201);
+        assert_eq!(again.text_at("/external_user_id"), "mrn-9");
+        assert_eq!(app.get("/api/v1/users?external_user_id=mrn-9").is(200).at("/items/0/id"), again.at("/id"));
+        app.patch(&format!("/api/v1/users/{}", again.text_at("/id")), &json!({"first_name": "Q"})).is(200);
+    }
+}
+
+both! {
+    fn users_are_searched_and_sorted_by_what_is_sealed(server) {
+        let app = server.backend_of_app();
+        for (first, last, email) in [("Ines", "Ferro", "z@example.org"), ("Bruno", "Ferraz", "m@example.org"), ("Ada", "Lima", "a@example.org")] {
+            app.post("/api/v1/users", &json!({"first_name": first, "last_name": last, "email": email})).is(201);
+        }
+        let names = |query: &str| -> Vec<String> {
+            let page = app.get(&format!("/api/v1/users?{query}")).is(200);
+            page.at("/items").as_array().unwrap().iter().map(|one| one["first_name"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names("search=FERR&sort_order=asc"), ["Ines", "Bruno"]);
+        assert_eq!(names("search=example.org&sort_by=email&sort_order=asc"), ["Ada", "Bruno", "Ines"]);
+        assert_eq!(names("sort_by=first_name&sort_order=desc&limit=1&page=2"), ["Bruno"]);
+        assert!(names("search=nobody").is_empty());
+        app.get("/api/v1/users?sort_by=shoe_size").is(400);
     }
 }
 

@@ -5,15 +5,31 @@ use crate::access::Caller;
 use crate::api::negotiate;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fhir::capability::{self, Offered, Served, Statement};
-use crate::search::{PARAMS, Type, params::RESULT_PARAMS};
+use crate::search::params::{Param, RESULT_PARAMS};
+use crate::search::{PARAMS, Type};
 
 pub fn handler(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     let pairs = request.pairs()?;
     negotiate::json_only(request, &pairs)?;
+    // The statement is normative as a whole; there is no statement of terminology.
+    negotiate::only_these(request, &pairs, &["_format", "mode"])?;
+    if let Some((name, _)) = pairs.iter().find(|(name, value)| name == "mode" && !["full", "normative"].contains(&value.as_str())) {
+        return Err(Error::new(Kind::Parameter, "mode is full or normative; there is no terminology service").at(name.clone()));
+    }
     let reply = Reply::fhir(200, statement(&base(app), app.started_at)?);
     Ok(Reply { audited: true, ..reply })
+}
+
+/// What a parameter does, and its modifiers: R4 has no element for them.
+fn documented(param: &Param) -> String {
+    match param.modifiers {
+        [] => param.doc.to_owned(),
+        modifiers => {
+            format!("{} Modifiers: {}.", param.doc, modifiers.iter().map(|modifier| format!(":{modifier}")).collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 /// The statement for a base URL.
@@ -21,7 +37,7 @@ pub fn statement(base: &str, date: i64) -> Result<String> {
     let resources = PARAMS.iter().map(|searchable| Served {
         type_name: searchable.resource.name(),
         interactions: vec!["read", "vread", "search-type"],
-        versioned: searchable.resource != Type::AuditEvent,
+        // An AuditEvent has one version for ever.
         read_history: searchable.resource != Type::AuditEvent,
         params: searchable
             .params
@@ -30,14 +46,18 @@ pub fn statement(base: &str, date: i64) -> Result<String> {
                 name: param.name,
                 fhir_type: param.how.fhir_type(),
                 definition: Some(param.definition),
-                documentation: param.doc.to_owned(),
+                documentation: documented(param),
             })
             .collect(),
         includes: searchable.includes.iter().map(|include| include.text.to_owned()).collect(),
-        documentation: None,
+        documentation: Some(format!("Sorted by {}.", searchable.sorts.join(", "))),
     });
-    let common =
-        RESULT_PARAMS.iter().map(|(name, doc)| Offered { name, fhir_type: "special", definition: None, documentation: (*doc).to_owned() });
+    let common = RESULT_PARAMS.iter().map(|param| Offered {
+        name: param.name,
+        fhir_type: param.fhir_type,
+        definition: None,
+        documentation: param.doc.to_owned(),
+    });
     capability::json(&Statement {
         software_version: env!("CARGO_PKG_VERSION"),
         base,

@@ -29,18 +29,19 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     who.may(of.name(), Interaction::Read)?;
     let pairs = request.pairs()?;
     negotiate::json_only(request, &pairs)?;
-    if let Some((name, _)) = pairs.iter().find(|(name, _)| name != "_format") {
-        return Err(Error::new(Kind::ParameterUnknown, format!("{name} is no parameter of a read")).at(name.clone()));
-    }
+    negotiate::only_these(request, &pairs, &["_format"])?;
     let which = match request.param("version") {
         "" => None,
         text => Some(text.parse::<u32>().ok().filter(|version| *version > 0 && version.to_string() == text).ok_or_else(not_found)?),
     };
     let id = request.param("id").to_owned();
     if of == Type::AuditEvent {
-        let (json, patient) =
+        let found =
             events::read(&app.index, &app.public_url, &id)?.filter(|_| which.is_none_or(|which| which == 1)).ok_or_else(not_found)?;
-        return Ok(Reply::fhir(200, json).with("etag", "W/\"1\"").about(format!("AuditEvent/{id}"), patient.into_iter().collect()));
+        return Ok(Reply::fhir(200, found.json)
+            .with("etag", "W/\"1\"")
+            .with("last-modified", http_date(found.recorded))
+            .about(format!("AuditEvent/{id}"), found.patient.into_iter().collect()));
     }
     let visible = who.visible();
     let found = app.db.read("read", |tx| run(tx, app, &visible, (of, &id, which)))?.ok_or_else(not_found)?;

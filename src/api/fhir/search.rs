@@ -43,7 +43,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
                 Type::Observation => observations::page(tx, &look, &app.templates, who.role.is_system())?,
                 _ => listing::page(tx, &look)?,
             };
-            let includes = include(tx, app, &look, &page)?;
+            let includes = include(tx, app, (who, &look), &page)?;
             let shelves = page.items.iter().map(|item| item.shelf).chain(includes.iter().map(|item| item.shelf));
             let whose = patients(tx, shelves)?;
             Ok((page, includes, whose))
@@ -65,9 +65,10 @@ fn walks_feed(query: &Query) -> bool {
 fn asked(request: &mut Request) -> Result<Vec<(String, String)>> {
     let mut pairs = request.pairs()?;
     if request.verb == "POST" {
-        let form = request
-            .header("content-type")
-            .is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/x-www-form-urlencoded"));
+        if request.header("content-encoding").is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
+            return Err(Error::new(Kind::MediaType, "a form is not compressed; send it without Content-Encoding"));
+        }
+        let form = negotiate::is_media_type(request, "application/x-www-form-urlencoded");
         let body = request.small_body()?;
         if !form && !body.is_empty() {
             return Err(Error::new(Kind::MediaType, "a search by POST takes application/x-www-form-urlencoded"));
@@ -78,15 +79,19 @@ fn asked(request: &mut Request) -> Result<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-/// What the references of the page point to, as far as the caller may see it; each once.
-fn include(tx: &mut Tx<'_>, app: &App, look: &Look<'_>, page: &Page) -> Result<Vec<Item>> {
+/// What the references of the page point to, as far as the caller may read and see it; each once.
+fn include(tx: &mut Tx<'_>, app: &App, asks: (&Caller, &Look<'_>), page: &Page) -> Result<Vec<Item>> {
+    let (who, look) = asks;
+    // A type that the token's scopes do not open is left out, as a resource that is hidden is.
+    let includes = look.query.includes.iter().filter(|include| who.may(include.target.name(), Interaction::Read).is_ok());
+    let includes: Vec<search::Include> = includes.copied().collect();
     let mut wanted: Vec<String> = Vec::new();
     for item in &page.items {
-        if look.query.includes.is_empty() {
+        if includes.is_empty() {
             break;
         }
         let document: Value = serde_json::from_str(page.json(item)).map_err(Error::bug)?;
-        for include in &look.query.includes {
+        for include in &includes {
             let element = if include.param == "patient" && item.resource == "Observation" { "subject" } else { include.param };
             if let Some(reference) = document[element]["reference"].as_str()
                 && reference.starts_with(include.target.name())

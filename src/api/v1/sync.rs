@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::user;
 use crate::access::Caller;
-use crate::api::request::{Reply, Request};
+use crate::api::request::{Reply, Request, Rest};
 use crate::app::App;
 use crate::audit::Did;
 use crate::error::{Error, Kind, Result};
@@ -86,19 +86,21 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
+/// More refusals than this are not held in memory.
+const AT_ONCE: u32 = 2_000;
+
 /// `GET .../uploads/{upload}`: counts, and a reason for each record that was refused.
 pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let id = user(request, who)?;
     let not_found = || Error::new(Kind::NotFound, "there is no such upload");
     let upload = UploadId::parse(request.param("upload")).map_err(|_| not_found())?;
-    let (upload, refused, detail, patient) = app.db.read("upload.read", |tx| {
+    let (upload, keys, detail, patient) = app.db.read("upload.read", |tx| {
         let upload = uploads::get(tx, upload)?.filter(|upload| upload.user == id).ok_or_else(not_found)?;
         let wrapped = keys::shelf_key(tx, upload.shelf)?.ok_or_else(not_found)?;
         let keys = app.vault.shelf(upload.shelf, &wrapped)?;
-        let refused = ledger::refusals(tx, &keys, &upload)?;
         let patient = keys::patient_of(tx, upload.shelf)?;
         let detail = ledger::detail(&keys, &upload)?;
-        Ok((upload, refused, detail, patient))
+        Ok((upload, keys, detail, patient))
     })?;
     let counts = upload.counts;
     let status = match upload.stage {
@@ -109,11 +111,28 @@ pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Re
         Stage::Cancelled => "cancelled",
         _ => "in_progress",
     };
-    let body = json!({
+    let head = json!({
         "upload_id": upload.id.to_string(), "run_id": upload.id.to_string(), "provider": detail.provider, "source": detail.source,
         "stage": upload.stage.word(), "status": status, "items_total": counts.items, "items_processed": counts.done,
-        "stored": counts.stored, "unchanged": counts.unchanged, "corrected": counts.corrected, "refused": refused,
-        "started_at": upload.started_at.map(instant), "ended_at": upload.ended_at.map(instant),
+        "stored": counts.stored, "unchanged": counts.unchanged, "corrected": counts.corrected,
     });
-    Ok(Reply::json(200, &body).about("upload", patient.map(|patient| patient.to_string()).into_iter().collect()))
+    let tail = json!({"started_at": upload.started_at.map(instant), "ended_at": upload.ended_at.map(instant)});
+    let mut reply = Reply::json(200, &head).about("upload", patient.map(|patient| patient.to_string()).into_iter().collect());
+    // The list of refusals goes between the two, which lose the brace that stands there.
+    reply.body.pop();
+    reply.body.extend_from_slice(b",\"refused\":[");
+    let db = app.db.clone();
+    let rest: Rest = Box::new(move |give| {
+        ledger::refusals(&db, &keys, &upload, give)?;
+        give([b"],", &tail.to_string().as_bytes()[1..]].concat());
+        Ok(())
+    });
+    if counts.refused > AT_ONCE {
+        return Ok(Reply { rest: Some(rest), ..reply });
+    }
+    rest(&mut |piece| {
+        reply.body.extend(piece);
+        true
+    })?;
+    Ok(reply)
 }

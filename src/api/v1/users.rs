@@ -13,7 +13,7 @@ use crate::audit::Did;
 use crate::error::{Error, Kind, Result};
 use crate::id::PatientId;
 use crate::ledger::documents::instant;
-use crate::ledger::users::{self, Asked, Fields, Shown};
+use crate::ledger::users::{self, Asked, Fields, Shown, Sort};
 
 const FIELDS: [&str; 5] = ["external_user_id", "first_name", "last_name", "email", "patient_id"];
 
@@ -98,7 +98,7 @@ pub fn delete(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<
     Ok(error::reply(&stays, false, &request.id).committed())
 }
 
-/// `page`, `limit`, `sort_by=created_at`, `sort_order`, `email`, `external_user_id`.
+/// `page`, `limit`, `sort_by`, `sort_order`, `search`, `email`, `external_user_id`.
 pub fn list(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     let mut asked = Asked { limit: 20, ..Asked::default() };
     let mut page = 1;
@@ -112,15 +112,16 @@ pub fn list(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Repl
                 asked.limit =
                     value.parse().ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(|| refused("must be a number from 1 to 100"))?
             }
-            "sort_by" if value == "created_at" => {}
-            "sort_by" => return Err(refused("can only be created_at: the rest is sealed")),
+            "sort_by" => asked.sort = Sort::parse(&value).ok_or_else(|| refused("must be created_at, first_name, last_name or email"))?,
+            "search" if value.trim().is_empty() => {}
+            "search" => asked.search = Some(value),
             "sort_order" => {
                 asked.ascending =
                     ["desc", "asc"].iter().position(|order| *order == value).ok_or_else(|| refused("must be asc or desc"))? == 1
             }
             "email" => asked.email = Some(value),
             "external_user_id" => asked.external_user_id = Some(value),
-            _ => return Err(Error::new(Kind::ParameterUnknown, format!("{name} is no parameter of the list")).at(name)),
+            _ => return Err(Error::new(Kind::Parameter, format!("{name} is no parameter of the list")).at(name)),
         }
     }
     asked.offset = (page - 1) * asked.limit;
