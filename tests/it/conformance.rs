@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::support::{Backend, TestServer, received};
 use firth::mapping::Mappings;
 
@@ -47,21 +49,24 @@ fn every_mapping_and_every_kind_is_received() {
     ehr.delete(&format!("/fhir/Observation/{one}")).is(405);
     server.nobody().get("/fhir/Patient").is(401);
     alice.own().get("/fhir/Observation?_count=5").is(200);
+    let (app, gone) = (server.backend_of_app(), server.person("gone"));
+    app.patch(&format!("/api/v1/users/{}", gone.user), &json!({"first_name": "Ada"})).is(200);
+    app.delete(&format!("/api/v1/users/{}", gone.user)).is(200);
+    ehr.search("Patient?name=nobody-of-this-name");
     let auditor = server.auditor();
+    let started = &auditor.search("AuditEvent?_sort=date&_count=1").ids()[0];
+    auditor.get(&format!("/fhir/AuditEvent/{started}")).is(200);
     let events = auditor.search("AuditEvent?_count=1000");
-    auditor.get(&format!("/fhir/AuditEvent/{}", events.ids()[0])).is(200);
 
     let mappings = Mappings::shipped().expect("the shipped mappings");
     let mut expected: Vec<String> = mappings.iter().map(|mapping| format!("mapping {}", mapping.shape(0).source)).collect();
     let kinds = ["Observation", "Patient", "Device", "AuditEvent", "CapabilityStatement", "Bundle:searchset", "OperationOutcome"];
     expected.extend(kinds.map(|kind| format!("type {kind}")));
-    let balp = ["PatientRead", "Read", "PatientQuery", "Query", "PatientCreate"];
-    let profiles = events.matches();
-    for name in balp {
-        let url = format!("https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.{name}");
-        if profiles.iter().any(|event| event["meta"]["profile"][0] == url.as_str()) {
-            expected.push(format!("profile {url}"));
-        }
+    let balp = ["PatientRead", "Read", "PatientQuery", "Query", "PatientCreate", "PatientUpdate"];
+    expected.extend(balp.map(|name| format!("profile https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.{name}")));
+    for event in events.matches() {
+        let profile = event["meta"]["profile"][0].as_str();
+        assert!(profile.is_none_or(|url| expected.contains(&format!("profile {url}"))), "{profile:?} is not in the list");
     }
     expected.sort();
     expected.dedup();
