@@ -1,6 +1,6 @@
 //! Live documents of one type in order: proposed by the index, opened, and judged once more.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use serde_json::Value;
@@ -11,7 +11,7 @@ use super::documents::body_place;
 use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::id::Shelf;
+use crate::id::{PatientId, Shelf};
 use crate::search::{DateRange, Filter, Opened, Query, Sort, SortKey, index};
 use crate::vault::Vault;
 
@@ -30,6 +30,8 @@ pub struct Item {
 pub struct Page {
     text: String,
     pub items: Vec<Listed>,
+    /// Whose shelves these are, as far as that was learned on the way.
+    pub owners: HashMap<Shelf, PatientId>,
     pub next: Option<Position>,
     pub total: Option<i64>,
 }

@@ -4,6 +4,8 @@ pub mod metadata;
 pub mod read;
 pub mod search;
 
+use std::collections::HashMap;
+
 use crate::access::{Caller, Visible};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
@@ -30,13 +32,17 @@ fn sees(visible: &Visible, patient: Option<PatientId>) -> bool {
 }
 
 /// The patients behind shelves, each once.
-fn patients(tx: &mut Tx<'_>, shelves: impl Iterator<Item = Shelf>) -> Result<Vec<String>> {
+fn patients(tx: &mut Tx<'_>, owners: &HashMap<Shelf, PatientId>, shelves: impl Iterator<Item = Shelf>) -> Result<Vec<String>> {
     let mut known: Vec<Shelf> = shelves.collect();
     known.sort_unstable();
     known.dedup();
     let mut patients = Vec::new();
     for shelf in known {
-        patients.extend(keys::patient_of(tx, shelf)?.map(|patient| patient.to_string()));
+        let owner = match owners.get(&shelf) {
+            Some(owner) => Some(*owner),
+            None => keys::patient_of(tx, shelf)?,
+        };
+        patients.extend(owner.map(|patient| patient.to_string()));
     }
     patients.sort_unstable();
     patients.dedup();

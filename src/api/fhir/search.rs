@@ -45,7 +45,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
             };
             let includes = include(tx, app, (who, &look), &page)?;
             let shelves = page.items.iter().map(|item| item.shelf).chain(includes.iter().map(|item| item.shelf));
-            let whose = patients(tx, shelves)?;
+            let whose = patients(tx, &page.owners, shelves)?;
             Ok((page, includes, whose))
         })?
     };

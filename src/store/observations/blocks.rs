@@ -25,6 +25,8 @@ const HEADERS: i64 = 64;
 /// Which shelves a search may touch: `None` is every shelf, for callers who may see all.
 pub struct Scope {
     pub shelves: Option<Vec<Shelf>>,
+    /// Whose they are, where that is known already.
+    pub owners: HashMap<Shelf, PatientId>,
 }
 
 impl Scope {
@@ -47,12 +49,14 @@ impl Scope {
                 Some(patients) => patients.intersection(&named).copied().collect(),
             });
         }
-        let Some(patients) = patients else { return Ok(Scope { shelves: None }) };
-        let mut shelves = Vec::new();
+        let Some(patients) = patients else { return Ok(Scope { shelves: None, owners: HashMap::new() }) };
+        let (mut shelves, mut owners) = (Vec::new(), HashMap::new());
         for patient in patients {
-            shelves.extend(keys::shelves_of(tx, patient)?);
+            let of_patient = keys::shelves_of(tx, patient)?;
+            owners.extend(of_patient.iter().map(|shelf| (*shelf, patient)));
+            shelves.extend(of_patient);
         }
-        Ok(Scope { shelves: Some(shelves) })
+        Ok(Scope { shelves: Some(shelves), owners })
     }
 }
 
@@ -124,7 +128,7 @@ impl<'a> Samples<'a> {
     pub fn new(tx: &mut Tx<'_>, look: &'a Look<'a>, templates: &'a Templates, scope: &'a Scope) -> Result<Samples<'a>> {
         let mut samples = Samples {
             look,
-            judge: Judge::new(look, templates),
+            judge: Judge::new(look, templates, scope),
             scope,
             headers: VecDeque::new(),
             last_header: None,

@@ -26,6 +26,7 @@ pub fn page(tx: &mut Tx<'_>, look: &Look<'_>, templates: &Templates, system: boo
         return Err(Error::new(Kind::TooCostly, "a record id is found within one patient; add patient").at("patient"));
     }
     let mut page = Page::default();
+    page.owners.clone_from(&scope.owners);
     if look.query.count > 0 {
         let mut merge = Merge::new(tx, look, templates, &scope)?;
         while page.items.len() < look.query.count as usize {

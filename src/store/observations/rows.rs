@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::blocks::{Open, Samples};
+use super::blocks::{Open, Samples, Scope};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::stamp::Stamp;
@@ -62,9 +62,10 @@ pub(super) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    pub fn new(look: &'a Look<'a>, templates: &'a Templates) -> Judge<'a> {
+    pub fn new(look: &'a Look<'a>, templates: &'a Templates, scope: &Scope) -> Judge<'a> {
+        let patients = scope.owners.iter().map(|(shelf, patient)| (*shelf, patient.to_string())).collect();
         let masks = look.query.filters.iter().filter_map(|filter| mask(look.vault, filter)).collect();
-        Judge { look, templates, by_template: HashMap::new(), patients: HashMap::new(), stamp: (Millis::MIN, String::new()), masks }
+        Judge { look, templates, by_template: HashMap::new(), patients, stamp: (Millis::MIN, String::new()), masks }
     }
 
     /// Can a block of this header hold an answer, by its bloom of codes and categories?
