@@ -55,12 +55,18 @@ pub fn record<'a>(tree: Tree<'a>, kind: &'a str, provider: Provider, sources: &m
     }
     let own = |name: &str| -> Result<Option<String>, Refusal> {
         let id = text(&tree, 0, name)?.filter(|id| !id.is_empty());
-        // HealthKit writes its UUIDs in capitals, others in small letters: one thing has one id.
-        Ok(id.map(|id| if provider == Provider::Apple { id.to_ascii_lowercase() } else { id.into_owned() }))
+        Ok(id.map(|id| if is_uuid(&id) { id.to_ascii_lowercase() } else { id.into_owned() }))
     };
     let (id, parent) = (own("id")?, own("parentId")?);
     let source = sources.read(&tree)?;
     Ok(Record { kind, system: provider.system(), id, parent, start, end, zone, source, tree })
+}
+
+/// A UUID with hyphens. HealthKit writes its own in capitals, others in small letters, and it is one id
+/// (RFC 9562, 4); any other id is what its letters are.
+fn is_uuid(id: &str) -> bool {
+    let fits = |(at, byte): (usize, u8)| if matches!(at, 8 | 13 | 18 | 23) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    id.len() == 36 && id.bytes().enumerate().all(fits)
 }
 
 /// A mapping that lacks the end does not know what we call it.

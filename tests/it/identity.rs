@@ -174,6 +174,18 @@ both! {
 }
 
 both! {
+    fn an_id_is_found_as_it_was_sent(server) {
+        let alice = server.person("alice");
+        let uuid = "7C062E26-31D4-4E0B-9A57-6B0D2F0BDE02";
+        assert_eq!(counts(&alice.uploads(&apple(vec![heart("xAy", &minute(0), "71"), heart("xay", &minute(0), "72"), heart(uuid, &minute(1), "73")]))), [3, 0, 0, 0]);
+        assert_eq!(alice.finds("&identifier=xAy").only()["valueQuantity"]["value"], 71);
+        assert_eq!(alice.finds("&identifier=xay").only()["identifier"][0]["value"], "xay");
+        assert_eq!(alice.finds(&format!("&identifier={}", uuid.to_lowercase())).only()["valueQuantity"]["value"], 73);
+        assert_eq!(counts(&alice.uploads(&apple(vec![heart(&uuid.to_lowercase(), &minute(1), "73")]))), [0, 1, 0, 0], "a UUID has no case");
+    }
+}
+
+both! {
     fn people_do_not_share_records(server) {
         let (alice, bob) = (server.person("alice"), server.person("bob"));
         for person in [&alice, &bob] {
