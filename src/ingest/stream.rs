@@ -28,8 +28,8 @@ pub struct Stream<'r> {
 pub struct Value<'s> {
     /// None when it was longer than `VALUE_MAX`, or was not to be kept.
     pub text: Option<&'s str>,
-    /// Levels of objects and arrays; a scalar has none.
-    pub depth: usize,
+    /// A string in it holds the NUL character.
+    pub nul: bool,
 }
 
 impl<'r> Stream<'r> {
@@ -91,7 +91,7 @@ impl<'r> Stream<'r> {
             None => None,
             Some(from) => Some(std::str::from_utf8(&self.buffer[from..self.at]).map_err(Error::bug)?),
         };
-        Ok(Value { text, depth: scan.deepest })
+        Ok(Value { text, nul: scan.nul })
     }
 
     /// Reads on; false at the end. Keeps what is held and what was not looked at.
@@ -170,7 +170,7 @@ struct Scan {
     /// One bit for each open level: 1 is an object.
     open: Vec<u64>,
     depth: usize,
-    deepest: usize,
+    nul: bool,
     state: State,
 }
 
@@ -187,7 +187,8 @@ enum State {
     /// In a string; true: it is a member's name.
     Text(bool),
     Escape(bool),
-    Hex(bool, u8),
+    /// In the digits of an escaped character: how many were seen, and whether all are 0.
+    Hex(bool, u8, bool),
     /// In a word, and how much of it was seen.
     Word(&'static [u8], usize),
     Minus,
@@ -279,10 +280,13 @@ impl Scan {
             (State::Text(false), b'"') => self.ended(),
             (State::Text(name), b'\\') => State::Escape(name),
             (State::Text(name), 0x20..) => State::Text(name),
-            (State::Escape(name), b'u') => State::Hex(name, 0),
+            (State::Escape(name), b'u') => State::Hex(name, 0, true),
             (State::Escape(name), b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => State::Text(name),
-            (State::Hex(name, 3), _) if byte.is_ascii_hexdigit() => State::Text(name),
-            (State::Hex(name, seen), _) if byte.is_ascii_hexdigit() => State::Hex(name, seen + 1),
+            (State::Hex(name, 3, zero), _) if byte.is_ascii_hexdigit() => {
+                self.nul |= zero && byte == b'0';
+                State::Text(name)
+            }
+            (State::Hex(name, seen, zero), _) if byte.is_ascii_hexdigit() => State::Hex(name, seen + 1, zero && byte == b'0'),
             _ => return Err("a string has a control character or a wrong escape"),
         })
     }
@@ -309,7 +313,6 @@ impl Scan {
         let (word, bit) = (self.depth / 64, self.depth % 64);
         self.open[word] |= u64::from(object) << bit;
         self.depth += 1;
-        self.deepest = self.deepest.max(self.depth);
         if object { State::KeyOrEnd } else { State::ValueOrEnd }
     }
 
@@ -340,11 +343,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn scan(text: &str) -> Result<usize, Kind> {
+    fn scan(text: &str) -> Result<bool, Kind> {
         let mut bytes = text.as_bytes();
         let mut stream = Stream::new(&mut bytes);
-        let depth = stream.value(true).map_err(|error| error.kind)?.depth;
-        if stream.peek().map_err(|error| error.kind)?.is_some() { Err(Kind::Syntax) } else { Ok(depth) }
+        let nul = stream.value(true).map_err(|error| error.kind)?.nul;
+        if stream.peek().map_err(|error| error.kind)?.is_some() { Err(Kind::Syntax) } else { Ok(nul) }
     }
 
     #[test]
@@ -374,7 +377,10 @@ mod tests {
             assert_eq!(scan(text), Err(Kind::Syntax), "{text}");
         }
         let deep = 100_000;
-        assert_eq!(scan(&format!("{}{}", "[".repeat(deep), "]".repeat(deep))), Ok(deep));
+        assert_eq!(scan(&format!("{}{}", "[".repeat(deep), "]".repeat(deep))), Ok(false));
+        for (text, nul) in [(r#""\u0000""#, true), (r#"{"\u00000":1}"#, true), (r#"["\\\u0000"]"#, true), (r#""\\u0000 \u0001""#, false)] {
+            assert_eq!(scan(text), Ok(nul), "{text}");
+        }
     }
 
     #[test]
