@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use super::envelope::Provider;
 use crate::error::Kind;
 use crate::fhir::stamp::{self, Stamp};
@@ -83,6 +85,19 @@ pub fn kind<'a>(tree: &Tree<'a>) -> Cow<'a, str> {
     word("type").or_else(|| word("stage")).unwrap_or_default()
 }
 
+/// The same of a record that is JSON but no tree may hold; empty when it cannot be told.
+pub fn refused_kind(text: &str) -> String {
+    #[derive(Deserialize)]
+    struct Typed {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        stage: Option<String>,
+    }
+    // What is read as these members may also be an array's elements.
+    let typed = text.starts_with('{').then(|| serde_json::from_str::<Typed>(text).ok()).flatten();
+    typed.and_then(|typed| typed.kind.or(typed.stage)).filter(|kind| !kind.contains('\0')).unwrap_or_default()
+}
+
 fn source(tree: &Tree<'_>, id: usize) -> Result<Source, Refusal> {
     let word = |name: &str| Ok(text(tree, id, name)?.filter(|word| !word.is_empty()).map(Cow::into_owned));
     let bundle = word("bundleIdentifier")?;
@@ -126,7 +141,11 @@ fn missing(at: &str) -> Refusal {
 fn text<'a>(tree: &Tree<'a>, id: usize, name: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
     let Some(member) = given(tree, id, name) else { return Ok(None) };
     let at = || if id == 0 { format!("$.{name}") } else { format!("$.source.{name}") };
-    let text = tree.string(member).ok_or_else(|| Refusal::new(Kind::JsonShape, "a string is expected").at(at()))?;
+    let broken = || match tree.node(member).token {
+        Token::Text => "the string has half a surrogate pair, which is no character",
+        _ => "a string is expected",
+    };
+    let text = tree.string(member).ok_or_else(|| Refusal::new(Kind::JsonShape, broken()).at(at()))?;
     if text.len() > TEXT_MAX {
         return Err(Refusal::new(Kind::FieldTooLong, format!("at most {TEXT_MAX} bytes")).at(at()));
     }
@@ -138,4 +157,25 @@ fn time(tree: &Tree<'_>, name: &str, zone: Option<&str>) -> Result<Option<Stamp>
     let refuse = |kind: Kind| Refusal::new(kind, kind.wire().remedy).at(format!("$.{name}"));
     let text = tree.string(member).ok_or_else(|| refuse(Kind::TimeInvalid))?;
     Stamp::parse(&text, zone).map(Some).map_err(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_is_read_where_the_record_is_not() {
+        let deep = format!(r#"{{"x":{}{},"type":"t"}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        for (text, kind) in [
+            (deep.as_str(), "t"),
+            (r#"{"a":1,"a":2,"stage":"s"}"#, "s"),
+            (r#"{"type":"t","stage":"s","n":"\u0000","v":1e999}"#, "t"),
+            (r#"{"type":"t","type":"u"}"#, ""),
+            (r#"{"type":"t\u0000"}"#, ""),
+            (r#"{"type":7,"a":1,"a":1}"#, ""),
+            (r#"["t","\u0000"]"#, ""),
+        ] {
+            assert_eq!(refused_kind(text), kind, "{text:.60}");
+        }
+    }
 }

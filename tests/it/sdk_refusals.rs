@@ -87,6 +87,7 @@ both! {
         for (n, (_, code)) in table.iter().enumerate() {
             let refused = upload.at(&format!("/refused/{n}"));
             assert_eq!((&refused["code"], &refused["index"]), (&json!(code), &json!(2 * n + 1)), "{refused}");
+            assert_eq!(refused["type"] == "", *code == "json.shape", "{refused}");
         }
         assert_eq!(alice.finds("").matches().len(), table.len() + 1);
     }
