@@ -34,6 +34,17 @@ pub fn fit(sample: &Sample, record_ids: &[String], draft: &Draft<'_>) -> Option<
     if itself { Some(Fit::Itself) } else { (open && apart()).then_some(Fit::OtherHalf) }
 }
 
+/// The numbers of a sample's slots and its record ids.
+pub type Held = (Vec<Option<Number>>, Vec<String>);
+
+/// What a sample that became a document holds besides the one number of a quantity.
+pub fn held_by(document: &Value) -> Held {
+    let all = |member: &str| document[member].as_array().into_iter().flatten();
+    let number = |component: &Value| Number::parse(component["valueQuantity"]["value"].as_number()?.as_str()).ok();
+    let id = |identifier: &Value| identifier["value"].as_str().map(str::to_owned);
+    (all("component").map(number).collect(), all("identifier").filter_map(id).collect())
+}
+
 /// Are two resources the same, numbers compared by their value?
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {

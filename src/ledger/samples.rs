@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::devices::Owner;
 use super::documents::{Put, current, instant, put_override};
 use super::existing::{Existing, Stored, series_place};
-use super::same::{fit, merge, same, same_offset, same_period};
+use super::same::{Held, fit, held_by, merge, same, same_offset, same_period};
 use super::templates::Templates;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -98,6 +98,23 @@ impl Draft<'_> {
         if self.system.is_none() {
             self.system = before.facts.identifier_system.clone().map(Cow::Owned);
         }
+    }
+
+    /// A half that moves takes the other with it.
+    fn keeps(&mut self, held: Held) {
+        let (numbers, mut record_ids) = held;
+        for (slot, number) in numbers.into_iter().enumerate().take(self.slots.len()) {
+            let has = self.slots[slot].is_some() || self.wide.iter().any(|(wide, _)| *wide == slot);
+            match number.filter(|_| !has) {
+                Some(Number::Fits(decimal)) => self.slots[slot] = Some(decimal),
+                Some(Number::Wide(text)) => self.wide.push((slot, text)),
+                None => {}
+            }
+        }
+        // In the order they had, so that the same again is the same.
+        self.record_ids.retain(|id| !record_ids.contains(id));
+        record_ids.append(&mut self.record_ids);
+        self.record_ids = record_ids;
     }
 }
 
@@ -207,7 +224,7 @@ impl<'a> Slice<'a> {
         Ok(if changed || !same_value { Fate::Corrected } else { Fate::Stored })
     }
 
-    fn new_row(&mut self, tx: &mut Tx<'_>, draft: Draft<'_>) -> Result<Fate> {
+    fn new_row(&mut self, tx: &mut Tx<'_>, mut draft: Draft<'_>) -> Result<Fate> {
         let start = draft.of.start.ms;
         let stored = self.existing.at(tx, draft.series, start)?;
         let in_slice = self.by_place.get(&(draft.series, start)).map(Vec::as_slice).unwrap_or_default();
@@ -229,7 +246,7 @@ impl<'a> Slice<'a> {
         };
         if !draft.wide.is_empty() {
             let address = Address { shelf: self.owner.shelf, series: draft.series, start, disc };
-            self.replace(tx, &draft, (address, 1))?;
+            self.replace(tx, &mut draft, (address, 1), Held::default())?;
         }
         self.push(draft, sample, template);
         Ok(Fate::Stored)
@@ -252,12 +269,13 @@ impl<'a> Slice<'a> {
         let before = stored.sample;
         let address = Address { shelf: self.owner.shelf, series: before.series, start: before.start.ms, disc: before.disc };
         let hidden = self.existing.overrides.contains(&(before.series, before.start.ms, before.disc));
-        if hidden || before.series != draft.series || before.start.ms != draft.of.start.ms || !draft.wide.is_empty() {
-            return self.replace(tx, &draft, (address, before.version + 1));
-        }
-        let (slots, filled, changed) = merge(&before.slots, &draft.slots);
         let template_before = self.templates.opened(tx, (before.series, before.template))?;
         draft.joins(&template_before);
+        if hidden || before.series != draft.series || before.start.ms != draft.of.start.ms || !draft.wide.is_empty() {
+            let held = (before.slots.into_iter().map(|slot| slot.map(Number::Fits)).collect(), stored.record_ids);
+            return self.replace(tx, &mut draft, (address, before.version + 1), held);
+        }
+        let (slots, filled, changed) = merge(&before.slots, &draft.slots);
         let (template_no, template) = self.templates.of_draft(tx, &draft, &slots)?;
         let same_value = template.facts.value == template_before.facts.value;
         if !filled && !changed && same_value && same_period(&before, draft.of) && same_offset(&before, draft.of) {
@@ -275,11 +293,16 @@ impl<'a> Slice<'a> {
         Ok(if half { Fate::Stored } else { Fate::Corrected })
     }
 
-    /// The Observation keeps its id and becomes a document.
-    fn replace(&mut self, tx: &mut Tx<'_>, draft: &Draft<'_>, at: (Address, u32)) -> Result<Fate> {
+    /// The Observation keeps its id and becomes a document. `held`: what it has while there is no document.
+    fn replace(&mut self, tx: &mut Tx<'_>, draft: &mut Draft<'_>, at: (Address, u32), held: Held) -> Result<Fate> {
         let (address, version) = at;
         let vault = self.existing.vault();
         let key = Key { shelf: address.shelf, resource: Type::Observation, id: vault.sample_id(address) };
+        let document = current(tx, vault, &key)?;
+        let document = document.map(|(version, json)| Ok((version, serde_json::from_str::<Value>(&json).map_err(Error::bug)?)));
+        let document = document.transpose()?;
+        draft.keeps(document.as_ref().map_or(held, |(_, document)| held_by(document)));
+        let draft = &*draft;
         let (_, template) = self.templates.of_draft(tx, draft, &draft.slots)?;
         let id = vault.sample_text(address);
         let record_ids: Vec<RecordId<'_>> = draft.record_ids.iter().map(|id| RecordId::Text(id.into())).collect();
@@ -303,8 +326,7 @@ impl<'a> Slice<'a> {
             })
         };
         let mut next = version;
-        if let Some((current, json)) = current(tx, vault, &key)? {
-            let document: Value = serde_json::from_str(&json).map_err(Error::bug)?;
+        if let Some((current, document)) = document {
             if self.as_of.is_some_and(|as_of| last_updated(&document) > as_of) {
                 return Ok(Fate::Unchanged);
             }

@@ -195,3 +195,20 @@ both! {
         assert!(a.iter().all(|id| !b.contains(id)));
     }
 }
+
+both! {
+    fn a_panel_that_moves_keeps_both_halves(server) {
+        let alice = server.person("alice");
+        let half = |kind: &str, id: &str, at: i64, value: &str| but(record(kind, id, &minute(at), value), "parentId", json!("p"));
+        alice.stores(&apple(vec![half(SYSTOLIC, "s1", 0, "124"), half(DIASTOLIC, "d1", 0, "80")]));
+        assert_eq!(panels(&alice), ["124/80 v1"]);
+        alice.uploads(&apple(vec![half(SYSTOLIC, "s1", 3, "124"), half(DIASTOLIC, "d1", 3, "80")]));
+        let found = panels(&alice);
+        assert!(found.len() == 1 && found[0].starts_with("124/80 "), "{found:?}");
+        assert_eq!(alice.finds("&identifier=s1").ids(), alice.finds("&identifier=d1").ids());
+        assert_eq!(counts(&alice.uploads(&apple(vec![half(DIASTOLIC, "d1", 3, "80"), half(SYSTOLIC, "s1", 3, "124")]))), [0, 2, 0, 0]);
+        assert_eq!(counts(&alice.uploads(&apple(vec![half(SYSTOLIC, "s1", 3, "126")]))), [0, 0, 1, 0]);
+        assert_eq!(counts(&alice.uploads(&apple(vec![half(DIASTOLIC, "d1", 3, "82")]))), [0, 0, 1, 0]);
+        assert!(panels(&alice)[0].starts_with("126/82 "), "{:?}", panels(&alice));
+    }
+}
