@@ -49,9 +49,9 @@ pub struct Envelope {
     pub items_total: u64,
 }
 
-/// Reads the body once, to its end. `Kind::Syntax`: it is not one JSON text in UTF-8. `Kind::Envelope`: not an
-/// object, a member twice, too deep, no or an unknown `provider`, no `data` object; the element is named.
-/// What is wrong inside a record is not judged here. An `Error` inside the reader's io::Error comes back as it is.
+/// Reads the body once, to its end. `Kind::Syntax`: it is not one JSON object in UTF-8, a member is there twice, it
+/// nests too deep. `Kind::TextNul`. `Kind::Envelope`: no or an unknown `provider`, no `data` object. The element is
+/// named. What is wrong inside a record is not judged here. An `Error` inside the reader's io::Error comes back as it is.
 pub fn check(mut body: impl Read) -> Result<Envelope> {
     check_dyn(&mut body)
 }
@@ -115,6 +115,8 @@ mod tests {
         assert_eq!(kind(&format!("{good}{good}")), Some(Kind::Syntax));
         assert_eq!(kind(&format!("{good},")), Some(Kind::Syntax));
         assert_eq!(kind(&format!("\u{feff}{good}")), Some(Kind::Syntax));
+        assert_eq!(kind("[]"), Some(Kind::Syntax));
+        assert_eq!(kind("7"), Some(Kind::Syntax));
         let mut bytes = good.as_bytes().to_vec();
         bytes[3] = 0xff;
         assert_eq!(check(&bytes[..]).err().map(|error| error.kind), Some(Kind::Syntax));
@@ -122,24 +124,35 @@ mod tests {
 
     #[test]
     fn a_wrong_envelope_names_the_member() {
-        let deep = format!(r#"{{"provider":"apple","data":{{}},"x":{}{}}}"#, "[".repeat(64), "]".repeat(64));
-        for (body, at) in [
-            ("[]", "$"),
-            ("7", "$"),
-            (r#"{"data":{}}"#, "provider"),
-            (r#"{"provider":"fitbit","data":{}}"#, "provider"),
-            (r#"{"provider":7,"data":{}}"#, "provider"),
-            (r#"{"provider":"apple"}"#, "data"),
-            (r#"{"provider":"apple","data":[]}"#, "data"),
-            (r#"{"provider":"apple","data":null}"#, "data"),
-            (r#"{"provider":"apple","provider":"apple","data":{}}"#, "$"),
-            (r#"{"provider":"apple","data":{},"d\u0061ta":{}}"#, "$"),
-            (r#"{"provider":"apple","data":{"records":[],"records":[]}}"#, "data"),
-            (&deep, "$"),
+        let nested = |levels: usize| format!(r#"{{"provider":"apple","data":{{}},"x":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+        for (body, kind, at) in [
+            (r#"{"data":{}}"#, Kind::Envelope, "provider"),
+            (r#"{"provider":"fitbit","data":{}}"#, Kind::Envelope, "provider"),
+            (r#"{"provider":7,"data":{}}"#, Kind::Envelope, "provider"),
+            (r#"{"provider":["apple"],"data":{}}"#, Kind::Envelope, "provider"),
+            (r#"{"provider":"apple"}"#, Kind::Envelope, "data"),
+            (r#"{"provider":"apple","data":[]}"#, Kind::Envelope, "data"),
+            (r#"{"provider":"apple","data":null}"#, Kind::Envelope, "data"),
+            (r#"{"provider":"apple","provider":"apple","data":{}}"#, Kind::Syntax, "$"),
+            (r#"{"provider":"apple","data":{},"d\u0061ta":{}}"#, Kind::Syntax, "$"),
+            (r#"{"provider":"apple","data":{"records":[],"records":[]}}"#, Kind::Syntax, "data"),
+            (r#"{"provider":"apple","data":{},"x":[{"y":{"a":1,"a":2}}]}"#, Kind::Syntax, "x"),
+            (&nested(64), Kind::Syntax, "x"),
+            (&nested(5000), Kind::Syntax, "x"),
+            (r#"{"provider":"apple","x":"\u0000","data":{}}"#, Kind::TextNul, "x"),
+            (r#"{"provider":"apple","x":{"y":["\\\u0000"]},"data":{}}"#, Kind::TextNul, "x"),
+            (r#"{"provider":"apple","x":{"y\u0000":1},"data":{}}"#, Kind::TextNul, "x"),
+            (r#"{"provider":"apple","x\u0000":1,"data":{}}"#, Kind::TextNul, "$"),
+            (r#"{"provider":"apple","data":{"a\u0000":[{}]}}"#, Kind::TextNul, "data"),
         ] {
             let error = check(body.as_bytes()).unwrap_err();
-            assert_eq!((error.kind, error.issues[0].at.as_deref()), (Kind::Envelope, Some(at)), "{body}");
+            assert_eq!((error.kind, error.issues[0].at.as_deref()), (kind, Some(at)), "{body}");
         }
+        assert_eq!(kind(&nested(63)), None);
+        assert_eq!(
+            kind(r#"{"provider":"apple","x":{"y":["\\u0000 \u0100 \u1000", {"y":1}, {"y":2}]},"data":{"a":[{"b":"\u0000"}]}}"#),
+            None
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use super::envelope::Provider;
 use crate::error::Kind;
 use crate::fhir::stamp::{self, Stamp};
@@ -55,12 +57,18 @@ pub fn record<'a>(tree: Tree<'a>, kind: &'a str, provider: Provider, sources: &m
     }
     let own = |name: &str| -> Result<Option<String>, Refusal> {
         let id = text(&tree, 0, name)?.filter(|id| !id.is_empty());
-        // HealthKit writes its UUIDs in capitals, others in small letters: one thing has one id.
-        Ok(id.map(|id| if provider == Provider::Apple { id.to_ascii_lowercase() } else { id.into_owned() }))
+        Ok(id.map(|id| if is_uuid(&id) { id.to_ascii_lowercase() } else { id.into_owned() }))
     };
     let (id, parent) = (own("id")?, own("parentId")?);
     let source = sources.read(&tree)?;
     Ok(Record { kind, system: provider.system(), id, parent, start, end, zone, source, tree })
+}
+
+/// A UUID with hyphens. HealthKit writes its own in capitals, others in small letters, and it is one id
+/// (RFC 9562, 4); any other id is what its letters are.
+fn is_uuid(id: &str) -> bool {
+    let fits = |(at, byte): (usize, u8)| if matches!(at, 8 | 13 | 18 | 23) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    id.len() == 36 && id.bytes().enumerate().all(fits)
 }
 
 /// A mapping that lacks the end does not know what we call it.
@@ -75,6 +83,19 @@ pub fn located(mut refusal: Refusal) -> Refusal {
 pub fn kind<'a>(tree: &Tree<'a>) -> Cow<'a, str> {
     let word = |name| given(tree, 0, name).and_then(|id| tree.string(id));
     word("type").or_else(|| word("stage")).unwrap_or_default()
+}
+
+/// The same of a record that is JSON but no tree may hold; empty when it cannot be told.
+pub fn refused_kind(text: &str) -> String {
+    #[derive(Deserialize)]
+    struct Typed {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        stage: Option<String>,
+    }
+    // What is read as these members may also be an array's elements.
+    let typed = text.starts_with('{').then(|| serde_json::from_str::<Typed>(text).ok()).flatten();
+    typed.and_then(|typed| typed.kind.or(typed.stage)).filter(|kind| !kind.contains('\0')).unwrap_or_default()
 }
 
 fn source(tree: &Tree<'_>, id: usize) -> Result<Source, Refusal> {
@@ -120,7 +141,11 @@ fn missing(at: &str) -> Refusal {
 fn text<'a>(tree: &Tree<'a>, id: usize, name: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
     let Some(member) = given(tree, id, name) else { return Ok(None) };
     let at = || if id == 0 { format!("$.{name}") } else { format!("$.source.{name}") };
-    let text = tree.string(member).ok_or_else(|| Refusal::new(Kind::JsonShape, "a string is expected").at(at()))?;
+    let broken = || match tree.node(member).token {
+        Token::Text => "the string has half a surrogate pair, which is no character",
+        _ => "a string is expected",
+    };
+    let text = tree.string(member).ok_or_else(|| Refusal::new(Kind::JsonShape, broken()).at(at()))?;
     if text.len() > TEXT_MAX {
         return Err(Refusal::new(Kind::FieldTooLong, format!("at most {TEXT_MAX} bytes")).at(at()));
     }
@@ -132,4 +157,25 @@ fn time(tree: &Tree<'_>, name: &str, zone: Option<&str>) -> Result<Option<Stamp>
     let refuse = |kind: Kind| Refusal::new(kind, kind.wire().remedy).at(format!("$.{name}"));
     let text = tree.string(member).ok_or_else(|| refuse(Kind::TimeInvalid))?;
     Stamp::parse(&text, zone).map(Some).map_err(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_is_read_where_the_record_is_not() {
+        let deep = format!(r#"{{"x":{}{},"type":"t"}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        for (text, kind) in [
+            (deep.as_str(), "t"),
+            (r#"{"a":1,"a":2,"stage":"s"}"#, "s"),
+            (r#"{"type":"t","stage":"s","n":"\u0000","v":1e999}"#, "t"),
+            (r#"{"type":"t","type":"u"}"#, ""),
+            (r#"{"type":"t\u0000"}"#, ""),
+            (r#"{"type":7,"a":1,"a":1}"#, ""),
+            (r#"["t","\u0000"]"#, ""),
+        ] {
+            assert_eq!(refused_kind(text), kind, "{text:.60}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ pub mod envelope;
 mod frame;
 #[cfg(test)]
 mod goldens;
+mod scan;
 pub mod sdk;
 mod stream;
 mod walk;

@@ -47,13 +47,17 @@ impl Reader<'_> {
     fn element(&mut self, element: Element<'_>, sink: &mut dyn FnMut(Judged<'_>) -> Result<()>) -> Result<()> {
         let Element { list, index, loose, text } = element;
         let refused = |kind: Kind, reason: &str| Judged { list, index, kind: "", outcome: Err(Refusal::new(kind, reason)) };
+        let cut = |kind: &str| kind.floor_char_boundary(KIND_MAX);
         let Some(text) = text else { return sink(refused(Kind::FieldTooLong, "one record has at most 4 MiB")) };
         if loose {
             return sink(refused(Kind::JsonShape, "a list is an array"));
         }
         let tree = match Tree::parse(text, &mut self.nodes, self.sources.known()) {
             Ok(tree) => tree,
-            Err(Fault::Refused(kind)) => return sink(refused(kind, kind.wire().remedy)),
+            Err(Fault::Refused(kind)) => {
+                let of = frame::refused_kind(text);
+                return sink(Judged { kind: &of[..cut(&of)], ..refused(kind, kind.wire().remedy) });
+            }
             Err(Fault::Syntax(at)) => return Err(Error::bug(format!("a checked element is not JSON at byte {at}"))),
         };
         if tree.node(0).token != Token::Object {
@@ -65,7 +69,7 @@ impl Reader<'_> {
             Some(mapping) => frame::record(tree, &kind, self.provider, &mut self.sources).and_then(|record| mapping.apply(&record)),
         };
         let outcome = outcome.map_err(frame::located);
-        sink(Judged { list, index, kind: &kind[..kind.floor_char_boundary(KIND_MAX)], outcome })
+        sink(Judged { list, index, kind: &kind[..cut(&kind)], outcome })
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::io::{ErrorKind, Read};
 
+use super::scan::Scan;
 use crate::error::{Error, Kind, Result};
-use crate::mapping::plain;
 
 const CHUNK: usize = 64 * 1024;
 /// A value longer than this is read and checked but not kept.
@@ -28,8 +28,8 @@ pub struct Stream<'r> {
 pub struct Value<'s> {
     /// None when it was longer than `VALUE_MAX`, or was not to be kept.
     pub text: Option<&'s str>,
-    /// Levels of objects and arrays; a scalar has none.
-    pub depth: usize,
+    /// A string in it holds the NUL character.
+    pub nul: bool,
 }
 
 impl<'r> Stream<'r> {
@@ -91,7 +91,7 @@ impl<'r> Stream<'r> {
             None => None,
             Some(from) => Some(std::str::from_utf8(&self.buffer[from..self.at]).map_err(Error::bug)?),
         };
-        Ok(Value { text, depth: scan.deepest })
+        Ok(Value { text, nul: scan.nul })
     }
 
     /// Reads on; false at the end. Keeps what is held and what was not looked at.
@@ -164,187 +164,16 @@ fn unreadable(error: std::io::Error) -> Error {
     }
 }
 
-/// Follows the grammar of one value over any number of pieces of text.
-#[derive(Default)]
-struct Scan {
-    /// One bit for each open level: 1 is an object.
-    open: Vec<u64>,
-    depth: usize,
-    deepest: usize,
-    state: State,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Value,
-    ValueOrEnd,
-    KeyOrEnd,
-    Key,
-    Colon,
-    /// Behind a value inside an array or object.
-    Behind,
-    /// In a string; true: it is a member's name.
-    Text(bool),
-    Escape(bool),
-    Hex(bool, u8),
-    /// In a word, and how much of it was seen.
-    Word(&'static [u8], usize),
-    Minus,
-    Zero,
-    Whole,
-    Point,
-    Fraction,
-    E,
-    ESign,
-    Exponent,
-    Done,
-}
-
-impl Scan {
-    /// Runs until the value ends (true, `at` is behind it) or the text does.
-    fn run(&mut self, bytes: &[u8], at: &mut usize) -> Result<bool, &'static str> {
-        while self.state != State::Done {
-            if let State::Text(_) = self.state {
-                *at += plain(&bytes[*at..]);
-            }
-            let Some(byte) = bytes.get(*at) else { return Ok(false) };
-            match self.step(*byte)? {
-                true => *at += 1,
-                // The byte behind a number belongs to what follows.
-                false => continue,
-            }
-        }
-        Ok(true)
-    }
-
-    /// Is this a number that may be over?
-    fn may_end(&self) -> bool {
-        self.depth == 0 && matches!(self.state, State::Zero | State::Whole | State::Fraction | State::Exponent)
-    }
-
-    /// Takes one byte, or leaves it (false) for the state that follows a number.
-    fn step(&mut self, byte: u8) -> Result<bool, &'static str> {
-        let space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        self.state = match self.state {
-            State::Value | State::ValueOrEnd | State::KeyOrEnd | State::Key | State::Colon | State::Behind if space => self.state,
-            State::ValueOrEnd if byte == b']' => self.close(false)?,
-            State::KeyOrEnd if byte == b'}' => self.close(true)?,
-            State::Value | State::ValueOrEnd => self.begin(byte)?,
-            State::KeyOrEnd | State::Key if byte == b'"' => State::Text(true),
-            State::KeyOrEnd | State::Key => return Err("a member's name is expected"),
-            State::Colon if byte == b':' => State::Value,
-            State::Colon => return Err("a colon is expected"),
-            State::Behind => match byte {
-                b',' if self.in_object() => State::Key,
-                b',' => State::Value,
-                b'}' => self.close(true)?,
-                b']' => self.close(false)?,
-                _ => return Err("a comma or an end is expected"),
-            },
-            State::Text(_) | State::Escape(_) | State::Hex(..) => self.text(byte)?,
-            State::Word(word, seen) if word[seen] != byte => return Err("this is no JSON value"),
-            State::Word(word, seen) if seen + 1 == word.len() => self.ended(),
-            State::Word(word, seen) => State::Word(word, seen + 1),
-            State::Done => return Ok(false),
-            _ => match self.number(byte)? {
-                Some(state) => state,
-                None => {
-                    self.state = self.ended();
-                    return Ok(false);
-                }
-            },
-        };
-        Ok(true)
-    }
-
-    fn begin(&mut self, byte: u8) -> Result<State, &'static str> {
-        Ok(match byte {
-            b'{' => self.open(true),
-            b'[' => self.open(false),
-            b'"' => State::Text(false),
-            b'-' => State::Minus,
-            b'0' => State::Zero,
-            b'1'..=b'9' => State::Whole,
-            b't' => State::Word(b"true", 1),
-            b'f' => State::Word(b"false", 1),
-            b'n' => State::Word(b"null", 1),
-            _ => return Err("this is no JSON value"),
-        })
-    }
-
-    fn text(&mut self, byte: u8) -> Result<State, &'static str> {
-        Ok(match (self.state, byte) {
-            (State::Text(true), b'"') => State::Colon,
-            (State::Text(false), b'"') => self.ended(),
-            (State::Text(name), b'\\') => State::Escape(name),
-            (State::Text(name), 0x20..) => State::Text(name),
-            (State::Escape(name), b'u') => State::Hex(name, 0),
-            (State::Escape(name), b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => State::Text(name),
-            (State::Hex(name, 3), _) if byte.is_ascii_hexdigit() => State::Text(name),
-            (State::Hex(name, seen), _) if byte.is_ascii_hexdigit() => State::Hex(name, seen + 1),
-            _ => return Err("a string has a control character or a wrong escape"),
-        })
-    }
-
-    /// The next state of a number, None when it is over.
-    fn number(&self, byte: u8) -> Result<Option<State>, &'static str> {
-        Ok(Some(match (self.state, byte) {
-            (State::Minus, b'0') => State::Zero,
-            (State::Minus, b'1'..=b'9') | (State::Whole, b'0'..=b'9') => State::Whole,
-            (State::Zero | State::Whole, b'.') => State::Point,
-            (State::Point | State::Fraction, b'0'..=b'9') => State::Fraction,
-            (State::Zero | State::Whole | State::Fraction, b'e' | b'E') => State::E,
-            (State::E, b'+' | b'-') => State::ESign,
-            (State::E | State::ESign | State::Exponent, b'0'..=b'9') => State::Exponent,
-            (State::Zero | State::Whole | State::Fraction | State::Exponent, _) => return Ok(None),
-            _ => return Err("this is no JSON number"),
-        }))
-    }
-
-    fn open(&mut self, object: bool) -> State {
-        if self.depth.is_multiple_of(64) {
-            self.open.push(0);
-        }
-        let (word, bit) = (self.depth / 64, self.depth % 64);
-        self.open[word] |= u64::from(object) << bit;
-        self.depth += 1;
-        self.deepest = self.deepest.max(self.depth);
-        if object { State::KeyOrEnd } else { State::ValueOrEnd }
-    }
-
-    fn in_object(&self) -> bool {
-        let level = self.depth.saturating_sub(1);
-        self.open.get(level / 64).is_some_and(|word| word >> (level % 64) & 1 == 1)
-    }
-
-    fn close(&mut self, object: bool) -> Result<State, &'static str> {
-        if self.in_object() != object {
-            return Err("an object or array is closed by the other's bracket");
-        }
-        self.depth -= 1;
-        self.open[self.depth / 64] &= !(1 << (self.depth % 64));
-        if self.depth.is_multiple_of(64) {
-            self.open.pop();
-        }
-        Ok(self.ended())
-    }
-
-    fn ended(&self) -> State {
-        if self.depth == 0 { State::Done } else { State::Behind }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn scan(text: &str) -> Result<usize, Kind> {
+    fn scan(text: &str) -> Result<bool, Kind> {
         let mut bytes = text.as_bytes();
         let mut stream = Stream::new(&mut bytes);
-        let depth = stream.value(true).map_err(|error| error.kind)?.depth;
-        if stream.peek().map_err(|error| error.kind)?.is_some() { Err(Kind::Syntax) } else { Ok(depth) }
+        let nul = stream.value(true).map_err(|error| error.kind)?.nul;
+        if stream.peek().map_err(|error| error.kind)?.is_some() { Err(Kind::Syntax) } else { Ok(nul) }
     }
 
     #[test]
@@ -374,7 +203,10 @@ mod tests {
             assert_eq!(scan(text), Err(Kind::Syntax), "{text}");
         }
         let deep = 100_000;
-        assert_eq!(scan(&format!("{}{}", "[".repeat(deep), "]".repeat(deep))), Ok(deep));
+        assert_eq!(scan(&format!("{}{}", "[".repeat(deep), "]".repeat(deep))), Ok(false));
+        for (text, nul) in [(r#""\u0000""#, true), (r#"{"\u00000":1}"#, true), (r#"["\\\u0000"]"#, true), (r#""\\u0000 \u0001""#, false)] {
+            assert_eq!(scan(text), Ok(nul), "{text}");
+        }
     }
 
     #[test]

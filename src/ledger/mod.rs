@@ -6,6 +6,7 @@ mod devices;
 pub mod documents;
 mod existing;
 mod raw;
+mod same;
 pub mod samples;
 mod templates;
 pub mod uploads;

@@ -4,6 +4,7 @@
 //! metric key + source key + aggregation level + effective period. A new mapping version, firmware
 //! or unit spelling never doubles anything.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::devices::Owner;
 use super::documents::{Put, current, instant, put_override};
 use super::existing::{Existing, Stored, series_place};
+use super::same::{Held, fit, held_by, merge, same, same_offset, same_period};
 use super::templates::Templates;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -82,10 +84,45 @@ struct Slice<'a> {
 pub(super) struct Draft<'m> {
     pub of: &'m Measured,
     pub series: u32,
-    slots: Vec<Option<Decimal>>,
+    pub slots: Vec<Option<Decimal>>,
     /// Numbers of more than 18 digits, by slot: such an Observation is a document.
     pub wide: Vec<(usize, String)>,
     record_ids: Vec<String>,
+    /// The system of the Observation's identifiers, None when it has none.
+    pub system: Option<Cow<'static, str>>,
+}
+
+impl Draft<'_> {
+    /// A half without an id keeps the identifiers of the panel it joins.
+    fn joins(&mut self, before: &Template) {
+        if self.system.is_none() {
+            self.system = before.facts.identifier_system.clone().map(Cow::Owned);
+        }
+    }
+
+    /// A half that moves takes the other with it.
+    fn keeps(&mut self, held: Held) {
+        let (numbers, mut record_ids) = held;
+        for (slot, number) in numbers.into_iter().enumerate().take(self.slots.len()) {
+            let has = self.slots[slot].is_some() || self.wide.iter().any(|(wide, _)| *wide == slot);
+            match number.filter(|_| !has) {
+                Some(Number::Fits(decimal)) => self.slots[slot] = Some(decimal),
+                Some(Number::Wide(text)) => self.wide.push((slot, text)),
+                None => {}
+            }
+        }
+        // In the order they had, so that the same again is the same.
+        self.record_ids.retain(|id| !record_ids.contains(id));
+        record_ids.append(&mut self.record_ids);
+        self.record_ids = record_ids;
+    }
+}
+
+/// Where a sample is already.
+enum Found {
+    /// In a row that this slice will write.
+    InSlice(usize),
+    Stored(Stored),
 }
 
 impl<'a> Slice<'a> {
@@ -99,20 +136,17 @@ impl<'a> Slice<'a> {
     fn place(&mut self, tx: &mut Tx<'_>, of: &Measured, known: &HashMap<(String, String), Stored>) -> Result<Fate> {
         let draft = self.draft(tx, of)?;
         let key = of.record.as_ref().map(|record| (of.metric().to_owned(), record.clone()));
-        let in_slice = match &key {
-            Some(key) => self.by_record.get(key).copied(),
-            None => self.in_slice(&draft),
+        let found = match &key {
+            Some(key) => match self.by_record.get(key) {
+                Some(row) => Some(Found::InSlice(*row)),
+                None => known.get(key).cloned().map(Found::Stored),
+            },
+            None => self.by_moment(tx, &draft)?,
         };
-        if let Some(row) = in_slice {
-            return self.again(tx, draft, row);
-        }
-        let stored = match &key {
-            Some(key) => known.get(key).cloned(),
-            None => self.existing.at(tx, draft.series, of.start.ms)?.into_iter().find(|stored| same_period(&stored.sample, of)),
-        };
-        match stored {
+        match found {
             None => self.new_row(tx, draft),
-            Some(stored) => self.known(tx, draft, stored),
+            Some(Found::InSlice(row)) => self.again(tx, draft, row),
+            Some(Found::Stored(stored)) => self.known(tx, draft, stored),
         }
     }
 
@@ -145,17 +179,31 @@ impl<'a> Slice<'a> {
         let slots = slots.collect();
         let mut record_ids: Vec<String> = of.record.iter().cloned().collect();
         record_ids.extend(of.identifier.iter().map(|identifier| identifier.value.clone()).filter(|id| of.record.as_ref() != Some(id)));
-        Ok(Draft { of, series, slots, wide, record_ids })
+        let system = of.identifier.as_ref().map(|identifier| Cow::Borrowed(identifier.system));
+        Ok(Draft { of, series, slots, wide, record_ids, system })
     }
 
-    /// A row of this slice with the same identity, for records without an id.
-    fn in_slice(&self, draft: &Draft<'_>) -> Option<usize> {
-        let rows = self.by_place.get(&(draft.series, draft.of.start.ms))?;
-        rows.iter().copied().find(|row| same_period(&self.rows[*row].sample, draft.of))
+    /// The row of a draft that no record identifies. Of several that lack its half the first made is completed.
+    fn by_moment(&mut self, tx: &mut Tx<'_>, draft: &Draft<'_>) -> Result<Option<Found>> {
+        let place = (draft.series, draft.of.start.ms);
+        let stored = self.existing.at(tx, place.0, place.1)?;
+        let rows = self.by_place.get(&place).map(Vec::as_slice).unwrap_or_default();
+        // What this slice has changed is no longer as it is stored.
+        let as_stored = |stored: &Stored| rows.iter().all(|row| self.rows[*row].sample.disc != stored.sample.disc);
+        let in_slice = rows.iter().filter_map(|row| {
+            let Row { sample, record_ids, .. } = &self.rows[*row];
+            Some(((fit(sample, record_ids, draft)?, sample.disc), Found::InSlice(*row)))
+        });
+        let stored = stored.into_iter().filter(as_stored).filter_map(|stored| {
+            let fit = fit(&stored.sample, &stored.record_ids, draft)?;
+            Some(((fit, stored.sample.disc), Found::Stored(stored)))
+        });
+        Ok(in_slice.chain(stored).min_by_key(|(order, _)| *order).map(|(_, found)| found))
     }
 
     /// The same record twice in one slice, or the other half of its panel.
-    fn again(&mut self, tx: &mut Tx<'_>, draft: Draft<'_>, row: usize) -> Result<Fate> {
+    fn again(&mut self, tx: &mut Tx<'_>, mut draft: Draft<'_>, row: usize) -> Result<Fate> {
+        draft.joins(&self.rows[row].template);
         let before = self.rows[row].sample.clone();
         let (slots, filled, changed) = merge(&before.slots, &draft.slots);
         let template = self.templates.of_draft(tx, &draft, &slots)?;
@@ -176,7 +224,7 @@ impl<'a> Slice<'a> {
         Ok(if changed || !same_value { Fate::Corrected } else { Fate::Stored })
     }
 
-    fn new_row(&mut self, tx: &mut Tx<'_>, draft: Draft<'_>) -> Result<Fate> {
+    fn new_row(&mut self, tx: &mut Tx<'_>, mut draft: Draft<'_>) -> Result<Fate> {
         let start = draft.of.start.ms;
         let stored = self.existing.at(tx, draft.series, start)?;
         let in_slice = self.by_place.get(&(draft.series, start)).map(Vec::as_slice).unwrap_or_default();
@@ -198,7 +246,7 @@ impl<'a> Slice<'a> {
         };
         if !draft.wide.is_empty() {
             let address = Address { shelf: self.owner.shelf, series: draft.series, start, disc };
-            self.replace(tx, &draft, (address, 1))?;
+            self.replace(tx, &mut draft, (address, 1), Held::default())?;
         }
         self.push(draft, sample, template);
         Ok(Fate::Stored)
@@ -214,26 +262,27 @@ impl<'a> Slice<'a> {
     }
 
     /// The record is stored already: is it the same, a newer version, or has it moved?
-    fn known(&mut self, tx: &mut Tx<'_>, draft: Draft<'_>, stored: Stored) -> Result<Fate> {
+    fn known(&mut self, tx: &mut Tx<'_>, mut draft: Draft<'_>, stored: Stored) -> Result<Fate> {
         if self.as_of.is_some_and(|as_of| stored.committed_at > as_of) {
             return Ok(Fate::Unchanged);
         }
         let before = stored.sample;
         let address = Address { shelf: self.owner.shelf, series: before.series, start: before.start.ms, disc: before.disc };
         let hidden = self.existing.overrides.contains(&(before.series, before.start.ms, before.disc));
+        let template_before = self.templates.opened(tx, (before.series, before.template))?;
+        draft.joins(&template_before);
         if hidden || before.series != draft.series || before.start.ms != draft.of.start.ms || !draft.wide.is_empty() {
-            return self.replace(tx, &draft, (address, before.version + 1));
+            let held = (before.slots.into_iter().map(|slot| slot.map(Number::Fits)).collect(), stored.record_ids);
+            return self.replace(tx, &mut draft, (address, before.version + 1), held);
         }
         let (slots, filled, changed) = merge(&before.slots, &draft.slots);
         let (template_no, template) = self.templates.of_draft(tx, &draft, &slots)?;
-        let value_before = self.templates.opened(tx, (before.series, before.template))?.facts.value.clone();
-        let same_value = template.facts.value == value_before;
+        let same_value = template.facts.value == template_before.facts.value;
         if !filled && !changed && same_value && same_period(&before, draft.of) && same_offset(&before, draft.of) {
             return Ok(Fate::Unchanged);
         }
         let sample =
             Sample { version: before.version + 1, template: template_no, slots, start: draft.of.start, end: draft.of.end, ..before };
-        let mut draft = draft;
         for id in stored.record_ids {
             if !draft.record_ids.contains(&id) {
                 draft.record_ids.insert(draft.record_ids.len().min(1), id);
@@ -244,11 +293,16 @@ impl<'a> Slice<'a> {
         Ok(if half { Fate::Stored } else { Fate::Corrected })
     }
 
-    /// The Observation keeps its id and becomes a document.
-    fn replace(&mut self, tx: &mut Tx<'_>, draft: &Draft<'_>, at: (Address, u32)) -> Result<Fate> {
+    /// The Observation keeps its id and becomes a document. `held`: what it has while there is no document.
+    fn replace(&mut self, tx: &mut Tx<'_>, draft: &mut Draft<'_>, at: (Address, u32), held: Held) -> Result<Fate> {
         let (address, version) = at;
         let vault = self.existing.vault();
         let key = Key { shelf: address.shelf, resource: Type::Observation, id: vault.sample_id(address) };
+        let document = current(tx, vault, &key)?;
+        let document = document.map(|(version, json)| Ok((version, serde_json::from_str::<Value>(&json).map_err(Error::bug)?)));
+        let document = document.transpose()?;
+        draft.keeps(document.as_ref().map_or(held, |(_, document)| held_by(document)));
+        let draft = &*draft;
         let (_, template) = self.templates.of_draft(tx, draft, &draft.slots)?;
         let id = vault.sample_text(address);
         let record_ids: Vec<RecordId<'_>> = draft.record_ids.iter().map(|id| RecordId::Text(id.into())).collect();
@@ -272,8 +326,7 @@ impl<'a> Slice<'a> {
             })
         };
         let mut next = version;
-        if let Some((current, json)) = current(tx, vault, &key)? {
-            let document: Value = serde_json::from_str(&json).map_err(Error::bug)?;
+        if let Some((current, document)) = document {
             if self.as_of.is_some_and(|as_of| last_updated(&document) > as_of) {
                 return Ok(Fate::Unchanged);
             }
@@ -335,48 +388,4 @@ impl<'a> Slice<'a> {
 fn last_updated(document: &Value) -> Millis {
     let text = document["meta"]["lastUpdated"].as_str().unwrap_or_default();
     Stamp::parse(text, None).map_or(Millis::MIN, |stamp| stamp.ms)
-}
-
-/// Are two resources the same, numbers compared by their value?
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => match (Number::parse(a.as_str()), Number::parse(b.as_str())) {
-            (Ok(a), Ok(b)) => a == b,
-            _ => a == b,
-        },
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Value::Object(a), Value::Object(b)) => a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b))),
-        _ => a == b,
-    }
-}
-
-/// Is the effective period the same moment or span?
-fn same_period(sample: &Sample, of: &Measured) -> bool {
-    sample.start.instant() == of.start.instant() && sample.end.map(|end| end.instant()) == of.end.map(|end| end.instant())
-}
-
-/// An offset that is filled in later is news; one that is left out later is not.
-fn same_offset(sample: &Sample, of: &Measured) -> bool {
-    of.start.offset.is_none() || sample.start.offset == of.start.offset
-}
-
-/// The slots of both; was an empty one filled, was a number changed? Numbers are compared, not texts.
-fn merge(before: &[Option<Decimal>], after: &[Option<Decimal>]) -> (Vec<Option<Decimal>>, bool, bool) {
-    let (mut filled, mut changed) = (false, before.len() != after.len());
-    if changed {
-        return (after.to_vec(), filled, changed);
-    }
-    let slots = before.iter().zip(after).map(|(before, after)| match (before, after) {
-        (Some(before), Some(after)) if before == after => Some(*before),
-        (Some(_), Some(after)) => {
-            changed = true;
-            Some(*after)
-        }
-        (None, Some(after)) => {
-            filled = true;
-            Some(*after)
-        }
-        (before, None) => *before,
-    });
-    (slots.collect(), filled, changed)
 }

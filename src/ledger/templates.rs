@@ -1,5 +1,6 @@
 //! The templates of one upload: known in this slice, known in the shelf, or new.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ struct TemplateKey {
     mapping: *const Mapping,
     variant: usize,
     source: *const Source,
-    system: Option<&'static str>,
+    system: Option<Cow<'static, str>>,
     period: bool,
     offset_unknown: bool,
     present: Vec<bool>,
@@ -54,7 +55,7 @@ impl<'a> Templates<'a> {
             mapping: Arc::as_ptr(&of.mapping),
             variant: of.variant,
             source: Arc::as_ptr(&of.source),
-            system: of.identifier.as_ref().map(|identifier| identifier.system),
+            system: draft.system.clone(),
             period: of.end.is_some(),
             offset_unknown: of.start.offset.is_none(),
             present: slots.iter().enumerate().map(present).collect(),
@@ -66,7 +67,7 @@ impl<'a> Templates<'a> {
         let particulars = Particulars {
             device,
             gateway,
-            identifier_system: key.system.map(str::to_owned),
+            identifier_system: key.system.clone().map(Cow::into_owned),
             period: key.period,
             offset_unknown: key.offset_unknown,
             present: key.present.clone(),

@@ -2,8 +2,16 @@
 
 use serde_json::{Value, json};
 
+use crate::support::Person;
 use crate::support::actors::counts;
 use crate::support::payload::*;
+
+/// The values of all Observations, sorted.
+fn values(of: &Person<'_>) -> Vec<String> {
+    let mut found: Vec<String> = of.finds("").matches().iter().map(|one| one["valueQuantity"]["value"].to_string()).collect();
+    found.sort();
+    found
+}
 
 both! {
     fn the_same_records_cut_into_other_bodies_are_not_stored_again(server) {
@@ -93,9 +101,87 @@ both! {
         let alice = server.person("alice");
         alice.stores(&apple(vec![heart("r-1", &minute(0), "72"), heart("r-2", &minute(0), "73")]));
         alice.stores(&apple(vec![heart("r-3", &minute(0), "74")]));
-        let mut found: Vec<String> = alice.finds("").matches().iter().map(|one| one["valueQuantity"]["value"].to_string()).collect();
-        found.sort();
-        assert_eq!(found, ["72", "73", "74"]);
+        assert_eq!(values(&alice), ["72", "73", "74"]);
+    }
+}
+
+both! {
+    fn a_record_without_an_id_is_another_than_one_with(server) {
+        let alice = server.person("alice");
+        alice.stores(&apple(vec![heart("a1", &minute(0), "71")]));
+        alice.stores(&apple(vec![heart("b1", &minute(0), "80")]));
+        let named = alice.finds("&identifier=b1").only();
+        assert_eq!(counts(&alice.uploads(&apple(vec![heart("", &minute(0), "90")]))), [1, 0, 0, 0]);
+        assert_eq!(alice.finds("&identifier=b1").only(), named);
+        assert_eq!(counts(&alice.uploads(&apple(vec![heart("", &minute(0), "91")]))), [0, 0, 1, 0], "the one without an id is corrected");
+        assert_eq!(counts(&alice.uploads(&apple(vec![heart("c1", &minute(0), "91")]))), [1, 0, 0, 0]);
+        let mixed = vec![heart("b1", &minute(0), "80"), heart("", &minute(0), "91"), heart("a1", &minute(0), "71")];
+        assert_eq!(counts(&alice.uploads(&apple(mixed))), [0, 3, 0, 0]);
+        assert_eq!(values(&alice), ["71", "80", "91", "91"]);
+        let bob = server.person("bob");
+        let one_body = vec![heart("", &minute(0), "90"), heart("b1", &minute(0), "80"), heart("", &minute(0), "90")];
+        assert_eq!(counts(&bob.uploads(&apple(one_body))), [2, 1, 0, 0]);
+        let other_order = vec![heart("a1", &minute(1), "71"), heart("", &minute(1), "90")];
+        assert_eq!(counts(&bob.uploads(&apple(other_order))), [2, 0, 0, 0]);
+        assert_eq!(values(&bob), ["71", "80", "90", "90"]);
+    }
+}
+
+/// Every panel as `systolic/diastolic vVERSION`, sorted.
+fn panels(of: &Person<'_>) -> Vec<String> {
+    let half = |panel: &Value, n: usize| panel["component"][n]["valueQuantity"]["value"].to_string();
+    let shown = |panel: &Value| format!("{}/{} v{}", half(panel, 0), half(panel, 1), panel["meta"]["versionId"].as_str().unwrap_or(""));
+    let mut all: Vec<String> = of.finds("&code=http://loinc.org|85354-9").matches().iter().map(shown).collect();
+    all.sort();
+    all
+}
+
+both! {
+    fn a_second_reading_of_the_same_half_is_another_panel(server) {
+        let (s1, s2) = (record(SYSTOLIC, "s1", &minute(0), "124"), record(SYSTOLIC, "s2", &minute(0), "125"));
+        let (d1, d2) = (record(DIASTOLIC, "d1", &minute(0), "80"), record(DIASTOLIC, "d2", &minute(0), "81"));
+        let (alice, bob) = (server.person("alice"), server.person("bob"));
+        assert_eq!(counts(&alice.uploads(&apple(vec![s1.clone(), s2.clone(), d1.clone()]))), [3, 0, 0, 0]);
+        assert_eq!(panels(&alice), ["124/80 v1", "125/null v1"]);
+        for one in [&s1, &s2, &d1] {
+            assert_eq!(counts(&bob.uploads(&apple(vec![one.clone()]))), [1, 0, 0, 0]);
+        }
+        assert_eq!(panels(&bob), ["124/80 v2", "125/null v1"]);
+        for person in [&alice, &bob] {
+            assert_eq!(counts(&person.uploads(&apple(vec![d1.clone(), s2.clone(), s1.clone()]))), [0, 3, 0, 0]);
+            let again = record(SYSTOLIC, "s1", &minute(0), "126");
+            assert_eq!(counts(&person.uploads(&apple(vec![d2.clone(), again]))), [1, 0, 1, 0]);
+            let found = panels(person);
+            assert!(found.len() == 2 && found[0].starts_with("125/81 ") && found[1].starts_with("126/80 "), "{found:?}");
+            assert_eq!(person.finds("&identifier=d2").only()["component"][0]["valueQuantity"]["value"], 125);
+        }
+    }
+}
+
+both! {
+    fn a_half_with_an_id_and_one_without_are_one_panel(server) {
+        let alice = server.person("alice");
+        let (systolic, diastolic) = (record(SYSTOLIC, "s1", &minute(0), "124"), record(DIASTOLIC, "", &minute(0), "80"));
+        alice.stores(&apple(vec![systolic.clone()]));
+        alice.stores(&apple(vec![diastolic.clone()]));
+        assert_eq!(panels(&alice), ["124/80 v2"]);
+        assert_eq!(alice.finds("&identifier=s1").ids().len(), 1, "the panel keeps the id of its other half");
+        assert_eq!(counts(&alice.uploads(&apple(vec![diastolic.clone(), systolic.clone()]))), [0, 2, 0, 0]);
+        let bob = server.person("bob");
+        bob.stores(&apple(vec![diastolic, systolic]));
+        assert_eq!((panels(&bob).as_slice(), bob.finds("&identifier=s1").ids().len()), (&["124/80 v1".to_owned()][..], 1));
+    }
+}
+
+both! {
+    fn an_id_is_found_as_it_was_sent(server) {
+        let alice = server.person("alice");
+        let uuid = "7C062E26-31D4-4E0B-9A57-6B0D2F0BDE02";
+        assert_eq!(counts(&alice.uploads(&apple(vec![heart("xAy", &minute(0), "71"), heart("xay", &minute(0), "72"), heart(uuid, &minute(1), "73")]))), [3, 0, 0, 0]);
+        assert_eq!(alice.finds("&identifier=xAy").only()["valueQuantity"]["value"], 71);
+        assert_eq!(alice.finds("&identifier=xay").only()["identifier"][0]["value"], "xay");
+        assert_eq!(alice.finds(&format!("&identifier={}", uuid.to_lowercase())).only()["valueQuantity"]["value"], 73);
+        assert_eq!(counts(&alice.uploads(&apple(vec![heart(&uuid.to_lowercase(), &minute(1), "73")]))), [0, 1, 0, 0], "a UUID has no case");
     }
 }
 
@@ -107,5 +193,22 @@ both! {
         }
         let (a, b) = (alice.finds("").ids(), bob.finds("").ids());
         assert!(a.iter().all(|id| !b.contains(id)));
+    }
+}
+
+both! {
+    fn a_panel_that_moves_keeps_both_halves(server) {
+        let alice = server.person("alice");
+        let half = |kind: &str, id: &str, at: i64, value: &str| but(record(kind, id, &minute(at), value), "parentId", json!("p"));
+        alice.stores(&apple(vec![half(SYSTOLIC, "s1", 0, "124"), half(DIASTOLIC, "d1", 0, "80")]));
+        assert_eq!(panels(&alice), ["124/80 v1"]);
+        alice.uploads(&apple(vec![half(SYSTOLIC, "s1", 3, "124"), half(DIASTOLIC, "d1", 3, "80")]));
+        let found = panels(&alice);
+        assert!(found.len() == 1 && found[0].starts_with("124/80 "), "{found:?}");
+        assert_eq!(alice.finds("&identifier=s1").ids(), alice.finds("&identifier=d1").ids());
+        assert_eq!(counts(&alice.uploads(&apple(vec![half(DIASTOLIC, "d1", 3, "80"), half(SYSTOLIC, "s1", 3, "124")]))), [0, 2, 0, 0]);
+        assert_eq!(counts(&alice.uploads(&apple(vec![half(SYSTOLIC, "s1", 3, "126")]))), [0, 0, 1, 0]);
+        assert_eq!(counts(&alice.uploads(&apple(vec![half(DIASTOLIC, "d1", 3, "82")]))), [0, 0, 1, 0]);
+        assert!(panels(&alice)[0].starts_with("126/82 "), "{:?}", panels(&alice));
     }
 }

@@ -29,15 +29,17 @@ both! {
             (b"{\"provider\":\"app\xffle\",\"data\":{}}", 400, "request.syntax"),
             (br#"{"provider":"apple","data":{"records":[{"value":NaN}]}}"#, 400, "request.syntax"),
             (br#"{"provider":"apple","data":{"records":[{"value":-Infinity}]}}"#, 400, "request.syntax"),
-            (b"[]", 422, "request.envelope"),
-            (b"7", 422, "request.envelope"),
+            (b"[]", 400, "request.syntax"),
+            (b"7", 400, "request.syntax"),
+            (br#"{"provider":"apple","provider":"apple","data":{}}"#, 400, "request.syntax"),
+            (br#"{"provider":"apple","data":{"records":[],"records":[]}}"#, 400, "request.syntax"),
+            (deep.as_bytes(), 400, "request.syntax"),
+            (br#"{"provider":"apple","x":"\u0000","data":{}}"#, 422, "text.nul"),
+            (br#"{"provider":"apple","data":{"a\u0000":[{}]}}"#, 422, "text.nul"),
             (br#"{"data":{}}"#, 422, "request.envelope"),
             (br#"{"provider":"fitbit","data":{}}"#, 422, "request.envelope"),
             (br#"{"provider":"apple"}"#, 422, "request.envelope"),
             (br#"{"provider":"apple","data":[]}"#, 422, "request.envelope"),
-            (br#"{"provider":"apple","provider":"apple","data":{}}"#, 422, "request.envelope"),
-            (br#"{"provider":"apple","data":{"records":[],"records":[]}}"#, 422, "request.envelope"),
-            (deep.as_bytes(), 422, "request.envelope"),
         ];
         for (body, status, code) in bodies {
             let reply = alice.sync(body).is(*status);
@@ -45,6 +47,7 @@ both! {
             assert!(reply.at("/detail").is_string() && reply.at("/request_id").is_string());
         }
         assert_eq!(alice.sync(br#"{"provider":"fitbit","data":{}}"#).at("/issue/0/at"), "provider");
+        assert_eq!(alice.sync(deep.as_bytes()).at("/issue/0/at"), "x");
         assert_eq!(alice.finds("").matches().len(), 0);
     }
 }
@@ -84,6 +87,7 @@ both! {
         for (n, (_, code)) in table.iter().enumerate() {
             let refused = upload.at(&format!("/refused/{n}"));
             assert_eq!((&refused["code"], &refused["index"]), (&json!(code), &json!(2 * n + 1)), "{refused}");
+            assert_eq!(refused["type"] == "", *code == "json.shape", "{refused}");
         }
         assert_eq!(alice.finds("").matches().len(), table.len() + 1);
     }

@@ -79,9 +79,11 @@ both! {
         let half = alice.finds("&code=http://loinc.org|85354-9").only();
         assert_eq!(half["component"][1]["dataAbsentReason"]["coding"][0]["code"], "unknown");
         assert_eq!(half["component"][1].get("valueQuantity"), None);
-        alice.stores(&apple(vec![record(DIASTOLIC, "bp-2", &minute(0), "79")]));
+        let upload = alice.uploads(&apple(vec![record(DIASTOLIC, "bp-2", &minute(0), "79")]));
+        assert_eq!(counts(&upload), [1, 0, 0, 0], "a record that was not there is stored, not corrected");
         let whole = alice.finds("&code=http://loinc.org|85354-9").only();
         assert_eq!((&whole["id"], &whole["meta"]["versionId"]), (&half["id"], &json!("2")));
+        assert_eq!((&half["status"], &whole["status"]), (&json!("final"), &json!("amended")));
         assert_eq!((&whole["component"][0]["valueQuantity"]["value"], &whole["component"][1]["valueQuantity"]["value"]), (&json!(121), &json!(79)));
         let id = whole["id"].as_str().unwrap();
         let before = server.ehr().get(&format!("/fhir/Observation/{id}/_history/1")).is(200).json();
