@@ -125,7 +125,7 @@ mod tests {
                 "severity": "error",
                 "code": "invalid",
                 "details": {"coding": [{"system": "urn:firth:error", "code": "request.parameter"}], "text": "date: 13 is no month"},
-                "diagnostics": "Correct the named parameter; GET /fhir/metadata lists what each accepts. Request id: req-1.",
+                "diagnostics": "Correct the named parameter; the manual and GET /fhir/metadata list what each accepts. Request id: req-1.",
                 "expression": ["http.date"],
             }]})
         );
