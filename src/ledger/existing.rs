@@ -41,7 +41,7 @@ impl<'a> Existing<'a> {
         Ok(Existing { shelf, keys, vault, headers, hot: HashMap::new(), ids: HashMap::new(), metrics: HashMap::new(), overrides })
     }
 
-    /// For each source record that is stored under the same metric: its newest version.
+    /// For each source record that is stored under the same metric: the newest version of the row that has its id.
     /// `records` are (fingerprint, metric, record id).
     pub fn by_record(&mut self, tx: &mut Tx<'_>, records: &[(u32, &str, &str)]) -> Result<HashMap<(String, String), Stored>> {
         let mut wanted: HashMap<u32, Vec<(&str, &str)>> = HashMap::new();
@@ -59,16 +59,17 @@ impl<'a> Existing<'a> {
             let hot = self.hot(tx, seq)?;
             for row in 0..hot.len() {
                 let ids = self.record_ids(tx, seq, row)?;
-                let Some(record) = ids.first() else { continue };
-                let Some(candidates) = wanted.get(&blocks::fingerprint(&self.keys, record)) else { continue };
-                if !candidates.iter().any(|(_, wanted)| wanted == record) {
-                    continue;
-                }
-                let metric = self.metric(tx, hot.key(row).0)?;
-                let key = (metric.clone(), record.clone());
-                // Blocks come newest first, so the first version met is the newest.
-                if candidates.contains(&(metric.as_str(), record.as_str())) && !found.contains_key(&key) {
-                    found.insert(key, Stored { sample: hot.sample(row), committed_at, record_ids: ids });
+                for record in &ids {
+                    let Some(candidates) = wanted.get(&blocks::fingerprint(&self.keys, record)) else { continue };
+                    if !candidates.iter().any(|(_, wanted)| wanted == record) {
+                        continue;
+                    }
+                    let metric = self.metric(tx, hot.key(row).0)?;
+                    let key = (metric.clone(), record.clone());
+                    // Blocks come newest first, so the first version met is the newest.
+                    if candidates.contains(&(metric.as_str(), record.as_str())) && !found.contains_key(&key) {
+                        found.insert(key, Stored { sample: hot.sample(row), committed_at, record_ids: ids.clone() });
+                    }
                 }
             }
         }

@@ -48,10 +48,8 @@ pub fn store(tx: &mut Tx<'_>, vault: &Vault, of: (Shelf, PatientId), measured: &
     let wrapped = keys::shelf_lock(tx, shelf)?;
     let keys = vault.shelf(shelf, &wrapped)?;
     let mut slice = Slice::open(tx, Owner { vault, shelf, patient }, Arc::clone(&keys), as_of)?;
-    let prints: Vec<(u32, &str, &str)> = measured
-        .iter()
-        .filter_map(|m| m.record.as_deref().map(|record| (blocks::fingerprint(&keys, record), m.metric(), record)))
-        .collect();
+    let prints: Vec<(u32, &str, &str)> =
+        measured.iter().filter_map(|m| id_of(m).map(|record| (blocks::fingerprint(&keys, record), m.metric(), record))).collect();
     let known = slice.existing.by_record(tx, &prints)?;
     let mut fates = Vec::with_capacity(measured.len());
     for one in measured {
@@ -59,6 +57,11 @@ pub fn store(tx: &mut Tx<'_>, vault: &Vault, of: (Shelf, PatientId), measured: &
     }
     slice.write(tx)?;
     Ok(fates)
+}
+
+/// The id by which a stored row is found: the sample's, or that of a half of a panel that has no id itself.
+fn id_of(of: &Measured) -> Option<&str> {
+    of.record.as_deref().or(of.identifier.as_ref().map(|identifier| identifier.value.as_str()))
 }
 
 /// A row that will be written, found again by its record or its place.
@@ -141,7 +144,11 @@ impl<'a> Slice<'a> {
                 Some(row) => Some(Found::InSlice(*row)),
                 None => known.get(key).cloned().map(Found::Stored),
             },
-            None => self.by_moment(tx, &draft)?,
+            // A half whose start was corrected is no longer where its panel is: it is known by its own id.
+            None => match self.by_moment(tx, &draft)? {
+                Some(found) => Some(found),
+                None => id_of(of).and_then(|id| known.get(&(of.metric().to_owned(), id.to_owned())).cloned()).map(Found::Stored),
+            },
         };
         match found {
             None => self.new_row(tx, draft),

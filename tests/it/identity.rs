@@ -174,6 +174,21 @@ both! {
 }
 
 both! {
+    fn halves_of_no_parent_that_move_keep_the_id_of_their_panel(server) {
+        let alice = server.person("alice");
+        let halves = |at: i64, systolic: &str| [record(SYSTOLIC, "s1", &minute(at), systolic), record(DIASTOLIC, "d1", &minute(at), "80")];
+        alice.stores(&apple(halves(0, "124").to_vec()));
+        let id = alice.finds("&code=http://loinc.org|85354-9").ids();
+        let [systolic, diastolic] = halves(5, "126");
+        assert_eq!(counts(&alice.uploads(&apple(vec![systolic.clone()]))), [0, 0, 1, 0]);
+        assert_eq!(panels(&alice), ["126/80 v2"]);
+        assert_eq!(counts(&alice.uploads(&apple(vec![diastolic.clone(), systolic]))), [0, 2, 0, 0]);
+        assert_eq!(alice.finds("&code=http://loinc.org|85354-9").ids(), id);
+        assert_eq!(alice.finds("&identifier=d1").only()["effectiveDateTime"].as_str().and_then(|at| at.get(14..16)), Some("05"));
+    }
+}
+
+both! {
     fn an_id_is_found_as_it_was_sent(server) {
         let alice = server.person("alice");
         let uuid = "7C062E26-31D4-4E0B-9A57-6B0D2F0BDE02";
