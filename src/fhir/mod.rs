@@ -7,6 +7,7 @@ pub mod audit_search;
 pub mod bundle;
 pub mod capability;
 pub mod decimal;
+pub mod definitions;
 pub mod device;
 pub mod number;
 pub mod outcome;
