@@ -76,6 +76,32 @@ fn a_mistyped_setting_names_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_log_filter_that_is_none_is_refused() {
+    for filter in ["inof", "!!", "", "firth=inof", "warn,inof"] {
+        let mut place = Place::new();
+        place.set("FIRTH_LOG", filter);
+        refused(&place.firth(&["token", "list"]), 78, "FIRTH_LOG must be");
+    }
+    let mut place = Place::new();
+    place.set("FIRTH_LOG", "warn,firth=debug,actix_server=off");
+    place.tells(&["token", "list"]);
+}
+
+#[test]
+fn a_fault_in_a_file_is_told_in_the_words_of_the_file() {
+    let place = Place::new();
+    for (text, says) in [
+        ("listn = \"127.0.0.1:0\"", "bad.toml: listn is no setting; did you mean listen?"),
+        ("body_timeout_secs = -1", "bad.toml: body_timeout_secs must be from 1 to 3600"),
+        ("listen = [1]", "bad.toml: listen must be a text or a whole number"),
+        ("listen", "bad.toml is not TOML"),
+    ] {
+        fs::write(place.path().join("bad.toml"), text).unwrap();
+        refused(&place.firth(&["token", "list", "--config", "bad.toml"]), 78, says);
+    }
+}
+
+#[test]
 fn names_of_the_demo_file_are_no_mistakes() {
     let mut place = Place::new();
     place.set("FIRTH_EHR_TOKEN", "x");
@@ -112,6 +138,14 @@ fn a_directory_that_cannot_be_written_is_refused() {
     fs::write(place.path().join("file"), "").unwrap();
     place.set("FIRTH_DATA_DIR", "file/data");
     refused(&place.firth(&["serve"]), 73, "--data-dir");
+}
+
+#[test]
+fn a_sqlite_url_names_a_directory_that_exists() {
+    let mut place = Place::new();
+    place.set("FIRTH_DATABASE_URL", "sqlite://");
+    refused(&place.firth(&["serve"]), 78, "FIRTH_DATABASE_URL must name a directory");
+    assert!(!place.path().join("firth.db").exists());
 }
 
 #[test]
