@@ -50,6 +50,15 @@ fn a_root_key_beside_the_data_is_refused() {
     let mut place = Place::new();
     place.set("FIRTH_ROOT_KEY_FILE", "data/root.key");
     refused(&place.firth(&["keys", "init"]), 78, "--root-key");
+    place.set("FIRTH_DATA_DIR", "elsewhere");
+    place.set("FIRTH_DATABASE_URL", "sqlite://data");
+    refused(&place.firth(&["keys", "init"]), 78, "--root-key");
+}
+
+#[test]
+fn a_directory_is_no_root_key() {
+    let place = Place::new();
+    refused(&place.firth(&["serve", "--root-key", "/"]), 78, "the root key / is a directory; name the file");
 }
 
 #[test]
@@ -146,6 +155,52 @@ fn a_sqlite_url_names_a_directory_that_exists() {
     place.set("FIRTH_DATABASE_URL", "sqlite://");
     refused(&place.firth(&["serve"]), 78, "FIRTH_DATABASE_URL must name a directory");
     assert!(!place.path().join("firth.db").exists());
+    place.set("FIRTH_DATABASE_URL", "sqlite://nowhere/data");
+    refused(&place.firth(&["serve"]), 73, "make its directory");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_not_taken_for_one() {
+    for name in ["firth.db", "audit.db"] {
+        let place = Place::new();
+        fs::create_dir(place.data()).unwrap();
+        fs::write(place.data().join(name), "junk ".repeat(1_000)).unwrap();
+        refused(&place.firth(&["serve"]), 78, "restore it from a backup");
+    }
+}
+
+#[test]
+fn a_damaged_database_is_said_to_be_one() {
+    let server = TestServer::start(Backend::Sqlite, &[]).unwrap();
+    server.stop();
+    let path = server.place.data().join("firth.db");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[100..4_096].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+    refused(&server.place.firth(&["serve"]), 78, "restore it from a backup");
+}
+
+#[test]
+fn an_audit_log_that_vanished_is_told_in_the_log() {
+    let server = TestServer::start(Backend::Sqlite, &[]).unwrap();
+    assert!(!server.log().contains("audit.db"), "a new store has lost nothing");
+    server.stop();
+    fs::remove_file(server.place.data().join("audit.db")).unwrap();
+    server.run();
+    let log = server.log();
+    assert!(log.lines().any(|line| line.contains("\"level\":\"WARN\"") && line.contains("audit.db")), "{log}");
+}
+
+#[test]
+fn a_stopped_directory_is_two_files() {
+    let server = TestServer::start(Backend::Sqlite, &[]).unwrap();
+    server.person("alice");
+    let logs = || ["firth.db-wal", "audit.db-wal"].map(|name| fs::metadata(server.place.data().join(name)).map_or(0, |meta| meta.len()));
+    assert_ne!(logs(), [0, 0], "there is something to move");
+    server.stop();
+    assert_eq!(logs(), [0, 0]);
+    server.place.tells(&["user", "add", "--first-name", "Ada"]);
+    assert_eq!(logs(), [0, 0], "a verb without a server leaves no more");
 }
 
 #[test]
