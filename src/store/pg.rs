@@ -105,7 +105,7 @@ impl Pool {
     }
 
     fn attempt<T>(&self, seal: Option<(&Vault, &[u8; 8])>, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut conn = self.writers.get().map_err(|e| Error::new(Kind::Busy, "no database connection is free").because(e))?;
+        let mut conn = self.writers.get().map_err(none_free)?;
         conn.transaction::<T, Failure, _>(|conn| {
             let at: Stamp = sql_query("SELECT (extract(epoch FROM transaction_timestamp()) * 1000)::bigint AS at").get_result(conn)?;
             let mut tx = Tx::new(Conn::Pg(conn), at.at);
@@ -123,8 +123,12 @@ impl Pool {
     }
 
     fn reader(&self) -> Result<diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>> {
-        self.readers.get().map_err(|e| Error::new(Kind::Busy, "no database connection is free").because(e))
+        self.readers.get().map_err(none_free)
     }
+}
+
+fn none_free(e: diesel::r2d2::PoolError) -> Error {
+    Error::new(Kind::Busy, "PostgreSQL does not answer or has no connection free; start PostgreSQL, or try again").because(e)
 }
 
 enum Failure {

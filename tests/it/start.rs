@@ -4,9 +4,13 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use crate::support::server::Place;
-use crate::support::{Backend, TestServer};
+use crate::support::{Backend, TestServer, postgres};
 
 #[track_caller]
 fn refused(output: &Output, code: i32, remedy: &str) {
@@ -204,6 +208,16 @@ fn a_stopped_directory_is_two_files() {
 }
 
 #[test]
+fn a_wrong_mapping_is_the_same_refusal_for_every_verb() {
+    let mut place = Place::new();
+    fs::create_dir(place.path().join("wrong")).unwrap();
+    fs::write(place.path().join("wrong/x.yaml"), "nonsense: 1\n").unwrap();
+    refused(&place.firth(&["mapping", "check", "wrong"]), 78, "x.yaml");
+    place.set("FIRTH_MAPPINGS_DIR", "wrong");
+    refused(&place.firth(&["serve"]), 78, "x.yaml");
+}
+
+#[test]
 fn a_schema_of_a_newer_binary_is_refused() {
     let server = TestServer::start(Backend::Sqlite, &[]).unwrap();
     server.stop();
@@ -244,11 +258,12 @@ fn verbs_answer_alike_with_and_without_a_server() {
             String::from_utf8_lossy(&output.stdout).lines().map(|line| line.split(['=', '\t']).next().unwrap_or("").to_owned()).collect();
         (output.status.code(), names.len(), if names.len() > 1 { names[1..].to_vec() } else { names })
     };
-    let verbs: [&[&str]; 4] = [
+    let verbs: [&[&str]; 5] = [
         &["app", "create", "--name", "n"],
         &["user", "add", "--first-name", "Ada"],
         &["token", "issue", "--role", "auditor"],
         &["token", "issue", "--role", "researcher"],
+        &["token", "revoke", "nope"],
     ];
     let with: Vec<_> = verbs.iter().map(|verb| told(verb)).collect();
     server.stop();
@@ -264,4 +279,45 @@ both! {
         server.run();
         assert_eq!(server.backend_of_app().get(&format!("/api/v1/users/{}", alice.user)).is(200).text_at("/id"), alice.user);
     }
+}
+
+both! {
+    fn verbs_say_what_was_given_and_what_it_should_be(server) {
+        let nobody = uuid::Uuid::new_v4().to_string();
+        fs::write(server.place.path().join("body.json"), "{}").unwrap();
+        let ingest = |patient: &str| server.place.firth(&["ingest", "body.json", "--provider", "apple", "--patient", patient]);
+        refused(&server.place.firth(&["token", "revoke", "nope"]), 65, "'nope' is not the id of a token");
+        refused(&server.place.firth(&["token", "issue", "--role", "patient", "--patient", "nope"]), 65, "'nope' is not the id of a Patient");
+        refused(&ingest("nope"), 65, "'nope' is not the id of a Patient");
+        refused(&ingest(&nobody), 65, &format!("there is no Patient/{nobody}"));
+        refused(&server.place.firth(&["user", "add", "--first-name", ""]), 65, "first_name must have");
+        let alice = server.person("alice");
+        server.backend_of_app().delete(&format!("/api/v1/users/{}", alice.user)).is(200);
+        refused(&ingest(&alice.patient), 65, &format!("firth user add --patient-id {}", alice.patient));
+    }
+}
+
+#[test]
+fn while_postgresql_is_down_nothing_says_it_is_up() {
+    let Some(cluster) = postgres::own("") else { return };
+    let mut place = Place::new();
+    place.set("FIRTH_DATABASE_URL", &cluster.database());
+    let server = TestServer::at(Backend::Postgres, place);
+    server.nobody().get("/readyz").is(200);
+    cluster.stop();
+    let ready = server.nobody().get("/readyz").is(503);
+    assert_eq!((ready.at("/database"), ready.at("/audit"), ready.at("/keys")), (json!("down"), json!("down"), json!("up")));
+    for _ in 0..2 {
+        refused(&server.place.firth(&["token", "list"]), 69, "start PostgreSQL");
+        refused(&server.place.firth(&["app", "create", "--name", "n"]), 69, "start PostgreSQL");
+    }
+    cluster.go_on();
+    // Each connection of the pool finds out by itself that the other end is gone.
+    let end = Instant::now() + Duration::from_secs(30);
+    while server.nobody().get("/readyz").status != 200 {
+        assert!(Instant::now() < end, "{}", server.nobody().get("/readyz").text());
+        thread::sleep(Duration::from_millis(100));
+    }
+    server.place.tells(&["token", "list"]);
+    server.expects_errors();
 }
