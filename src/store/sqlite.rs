@@ -270,6 +270,8 @@ struct Checkpoint {
 /// Answers whether somebody was in the way.
 fn truncate(path: &Path) -> Result<i32> {
     let mut conn = connect(path)?;
+    // A reader of another process must not hold up the end for long.
+    conn.batch_execute("PRAGMA busy_timeout = 250").map_err(failed)?;
     let done: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(&mut conn).map_err(failed)?;
     Ok(done.busy)
 }
