@@ -56,10 +56,12 @@ pub(in crate::store) fn failed(e: Diesel) -> Error {
     }
 }
 
-/// The connection was lost; the next attempt makes another.
+/// The connection was lost, perhaps in the middle of a commit: whether to try again is for the client to say.
+pub(in crate::store) const GONE: &str = "PostgreSQL does not answer any more; start PostgreSQL, or try again";
+
 #[track_caller]
 fn gone(e: &Diesel) -> Error {
-    Error::new(Kind::Busy, "PostgreSQL does not answer any more; start PostgreSQL, or try again").because(e)
+    Error::new(Kind::Busy, GONE).because(e)
 }
 
 /// What libpq says of a connection whose other end is gone; it has no error code of its own.

@@ -11,7 +11,7 @@ use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::db::{Conn, Tx};
-use super::{failed, sqlite};
+use super::{GONE, failed, sqlite};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::vault::Vault;
@@ -95,7 +95,8 @@ impl Pool {
             match self.attempt(seal, work) {
                 // A key that another transaction took meanwhile is seen, and answered for, by the next attempt.
                 Err(e)
-                    if (e.kind == Kind::Busy && attempt < ATTEMPTS) || (e.kind == Kind::Conflict && e.cause.is_some() && attempt == 1) =>
+                    if (e.kind == Kind::Busy && e.says() != GONE && attempt < ATTEMPTS)
+                        || (e.kind == Kind::Conflict && e.cause.is_some() && attempt == 1) =>
                 {
                     thread::sleep(Duration::from_millis(u64::from(attempt * attempt) * 7))
                 }
