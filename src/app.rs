@@ -117,7 +117,11 @@ pub fn key_apart(config: &Config) -> Result<()> {
     // What does not exist yet has no canonical form; its absolute one is good enough.
     let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
     let folder = config.root_key_file.parent().map(real).unwrap_or_default();
-    if !folder.starts_with(real(&config.data_dir)) {
+    let database = match place(config) {
+        Place::Sqlite(database) => database,
+        Place::Postgres(_) => config.data_dir.clone(),
+    };
+    if ![&config.data_dir, &database].into_iter().any(|data| folder.starts_with(real(data))) {
         return Ok(());
     }
     let says = format!(

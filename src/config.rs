@@ -6,6 +6,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::telemetry;
+
 /// What the server is told from outside.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -60,7 +62,7 @@ settings! {
     "FIRTH_EXTERNAL_ID_SYSTEM" "urn:firth:external" "Identifier.system of external_user_id: the namespace of your record numbers." |c, v| c.external_id_system = v.to_owned();
     "FIRTH_TLS_CERT" "" "PEM file with the certificate chain; with FIRTH_TLS_KEY the server speaks HTTPS." |c, v| c.tls_cert = Some(PathBuf::from(v));
     "FIRTH_TLS_KEY" "" "PEM file with the private key." |c, v| c.tls_key = Some(PathBuf::from(v));
-    "FIRTH_LOG" "info" "The log's level: error, warn, info, debug or a tracing filter." |c, v| c.log = v.to_owned();
+    "FIRTH_LOG" "info" "The log's level: error, warn, info, debug or a tracing filter." |c, v| c.log = telemetry::filter(v)?;
 }
 
 /// Names that `demo.env` and the test harness use: never unknown settings.
@@ -93,6 +95,9 @@ fn public_url(text: &str) -> Result<String, String> {
 }
 
 fn database_url(text: &str) -> Result<String, String> {
+    if text == "sqlite://" {
+        return Err("must name a directory after sqlite://".into());
+    }
     if ["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
         Ok(text.to_owned())
     } else {
@@ -101,8 +106,8 @@ fn database_url(text: &str) -> Result<String, String> {
 }
 
 impl Config {
-    /// Reads variables and the text of `firth.toml`. `Err` has a line for each fault.
-    pub fn read(vars: &[(String, String)], file: Option<&str>) -> Result<Config, Vec<String>> {
+    /// Reads variables, and a settings file by its name and its text. `Err` has a line for each fault.
+    pub fn read(vars: &[(String, String)], file: Option<(&str, &str)>) -> Result<Config, Vec<String>> {
         let var = |name: &str| vars.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
         let home = var("XDG_CONFIG_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let home = home.unwrap_or_else(|| Path::new(&var("HOME").unwrap_or_else(|| ".".into())).join(".config"));
@@ -123,19 +128,21 @@ impl Config {
             log: String::new(),
         };
         let mut faults = Vec::new();
-        let given = file.map(|text| file_values(text, &mut faults)).unwrap_or_default();
+        let given = file.map(|(file, text)| file_values(file, text, &mut faults)).unwrap_or_default();
         for setting in SETTINGS {
-            let from_file = given.iter().find(|(name, _)| name == setting.name).map(|(_, value)| value.clone());
-            let default = Some(setting.default.to_owned()).filter(|default| !default.is_empty() && !default.starts_with('$'));
-            let Some(value) = var(setting.name).or(from_file).or(default) else { continue };
+            let from_var = || var(setting.name).map(|value| (setting.name.to_owned(), value));
+            let from_file = || given.iter().find(|one| one.setting == setting.name).map(|one| (one.named.clone(), one.value.clone()));
+            let default = || Some(setting.default.to_owned()).filter(|default| !default.is_empty() && !default.starts_with('$'));
+            let default = || default().map(|value| (setting.name.to_owned(), value));
+            let Some((named, value)) = from_var().or_else(from_file).or_else(default) else { continue };
             if let Err(why) = (setting.set)(&mut config, &value) {
-                faults.push(format!("{} {why}; correct it (firth print settings)", setting.name));
+                faults.push(format!("{named} {why}; correct it (firth print settings)"));
             }
         }
         for (name, _) in vars {
             if name.starts_with("FIRTH_") && !SETTINGS.iter().any(|setting| setting.name == name) && !NOT_SETTINGS.contains(&name.as_str())
             {
-                faults.push(unknown(name));
+                faults.push(unknown(name, str::to_owned));
             }
         }
         if config.tls_cert.is_some() != config.tls_key.is_some() {
@@ -145,13 +152,18 @@ impl Config {
     }
 }
 
-/// Names the setting that was probably meant.
-fn unknown(name: &str) -> String {
-    let close = SETTINGS.iter().map(|setting| setting.name).min_by_key(|known| distance(known, name));
+/// Names the setting that was probably meant, as it is `spelt` where the wrong one was read.
+fn unknown(name: &str, spelt: fn(&str) -> String) -> String {
+    let close = SETTINGS.iter().map(|setting| spelt(setting.name)).min_by_key(|known| distance(known, name));
     match close.filter(|known| distance(known, name) <= 4) {
         Some(known) => format!("{name} is no setting; did you mean {known}?"),
         None => format!("{name} is no setting; firth print settings lists them all"),
     }
+}
+
+/// A setting's name in a file.
+fn key(name: &str) -> String {
+    name.trim_start_matches("FIRTH_").to_lowercase()
 }
 
 /// Levenshtein distance.
@@ -169,25 +181,33 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn file_values(text: &str, faults: &mut Vec<String>) -> Vec<(String, String)> {
+/// A value of the settings file.
+struct Given {
+    setting: &'static str,
+    /// The file and the key, for a fault.
+    named: String,
+    value: String,
+}
+
+fn file_values(file: &str, text: &str, faults: &mut Vec<String>) -> Vec<Given> {
     let table: toml::Table = match text.parse() {
         Ok(table) => table,
         Err(e) => {
-            faults.push(format!("firth.toml is not TOML: {}", e.to_string().lines().next().unwrap_or_default()));
+            faults.push(format!("{file} is not TOML: {}; correct that line", e.to_string().lines().next().unwrap_or_default()));
             return Vec::new();
         }
     };
     let mut values = Vec::new();
-    for (key, value) in table {
-        let name = format!("FIRTH_{}", key.to_uppercase());
-        if !SETTINGS.iter().any(|setting| setting.name == name) {
-            faults.push(format!("firth.toml: {}", unknown(&name)));
+    for (name, value) in table {
+        let named = format!("{file}: {name}");
+        let Some(setting) = SETTINGS.iter().map(|setting| setting.name).find(|setting| key(setting) == name) else {
+            faults.push(format!("{file}: {}", unknown(&name, key)));
             continue;
-        }
+        };
         match value {
-            toml::Value::String(text) => values.push((name, text)),
-            toml::Value::Integer(number) => values.push((name, number.to_string())),
-            _ => faults.push(format!("firth.toml: {key} must be a text or a whole number")),
+            toml::Value::String(value) => values.push(Given { setting, named, value }),
+            toml::Value::Integer(number) => values.push(Given { setting, named, value: number.to_string() }),
+            _ => faults.push(format!("{named} must be a text or a whole number")),
         }
     }
     values
@@ -199,7 +219,7 @@ mod tests {
 
     fn read(vars: &[(&str, &str)], file: Option<&str>) -> Result<Config, Vec<String>> {
         let vars: Vec<(String, String)> = vars.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
-        Config::read(&vars, file)
+        Config::read(&vars, file.map(|text| ("firth.toml", text)))
     }
 
     #[test]
@@ -215,7 +235,7 @@ mod tests {
                 .unwrap_err();
         assert_eq!(faults.len(), 4, "{faults:?}");
         assert!(faults.iter().any(|fault| fault.contains("did you mean FIRTH_LISTEN?")));
-        assert!(faults.iter().any(|fault| fault.contains("did you mean FIRTH_DATA_DIR?")));
+        assert!(faults.iter().any(|fault| fault.contains("firth.toml: data_dri is no setting; did you mean data_dir?")));
     }
 
     #[test]

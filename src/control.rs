@@ -21,7 +21,8 @@ use crate::ledger::credentials::{self, Grant};
 use crate::ledger::documents::instant;
 use crate::ledger::uploads::{self as ledger, Owner};
 use crate::ledger::users::{self, Fields};
-use crate::store::{credentials as rows, keys, uploads, users as people};
+use crate::search::Type;
+use crate::store::{Tx, credentials as rows, documents, keys, uploads, users as people};
 
 fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join("firth.sock")
@@ -111,8 +112,11 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     outcome.or_else(|e| {
         entry.status = 400;
         entry.refused = Some(e.kind.wire().code.to_owned());
-        noted(app, &entry)?;
-        Err(e)
+        match noted(app, &entry) {
+            // What keeps the entry from being written is what kept the verb from being done.
+            Err(_) if e.kind == Kind::Busy => Err(e),
+            unwritten => unwritten.and(Err(e)),
+        }
     })
 }
 
@@ -138,14 +142,15 @@ fn app_create(app: &App, order: &Value, entry: &Entry) -> Result<String> {
 }
 
 fn user_add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
-    let of = &order["fields"];
+    // An empty text is a value, and is refused as such.
+    let given = |name: &str| order["fields"][name].as_str().map(str::to_owned);
     let fields = Fields {
-        external_user_id: text(of, "external_user_id"),
-        first_name: text(of, "first_name"),
-        last_name: text(of, "last_name"),
-        email: text(of, "email"),
+        external_user_id: given("external_user_id"),
+        first_name: given("first_name"),
+        last_name: given("last_name"),
+        email: given("email"),
     };
-    let adopted = text(of, "patient_id").map(|id| PatientId::parse(&id)).transpose()?;
+    let adopted = given("patient_id").map(|id| PatientId::parse(&id)).transpose()?;
     let (vault, system) = (Arc::clone(&app.vault), app.config.external_id_system.clone());
     let entry = entry.clone();
     let made = app.db.write("user.create", move |tx| {
@@ -230,15 +235,11 @@ fn ingest(app: &App, order: &Value, entry: &Entry) -> Result<String> {
         return Err(Error::new(Kind::Usage, "ingest reads SDK uploads (JSON) of the providers apple, samsung and google"));
     }
     let patient = PatientId::parse(text(order, "patient").unwrap_or_default().trim_start_matches("Patient/"))?;
-    let user = app
-        .db
-        .read("user", |tx| people::by_patient(tx, patient))?
-        .ok_or_else(|| Error::new(Kind::NotFound, "the Patient has no user; firth user add --patient-id ID"))?;
-    let owner = Owner { user: user.id, patient, shelf: user.shelf };
+    let owner = app.db.read("user", |tx| owner(tx, patient))?;
     let path = text(order, "file").unwrap_or_default();
     let file = fs::File::open(&path).map_err(|e| Error::new(Kind::Usage, format!("{path} cannot be read: {e}")))?;
-    let wrapped = app.db.read("shelf", |tx| keys::shelf_key(tx, user.shelf))?.ok_or_else(|| Error::bug("a user has no shelf"))?;
-    let keys = app.vault.shelf(user.shelf, &wrapped)?;
+    let wrapped = app.db.read("shelf", |tx| keys::shelf_key(tx, owner.shelf))?.ok_or_else(|| Error::bug("a user has no shelf"))?;
+    let keys = app.vault.shelf(owner.shelf, &wrapped)?;
     let received = ledger::receive(&app.vault, &keys, owner, BufReader::new(file), &app.config.data_dir);
     let received = received.map_err(|e| {
         if e.kind == Kind::Syntax {
@@ -263,6 +264,18 @@ fn ingest(app: &App, order: &Value, entry: &Entry) -> Result<String> {
         ledger::process(&app.db, &app.vault, &app.mappings, (accepted.upload, entry))?;
     }
     summary(app, accepted.upload)
+}
+
+/// The user whose Patient this is.
+fn owner(tx: &mut Tx<'_>, patient: PatientId) -> Result<Owner> {
+    if let Some(user) = people::by_patient(tx, patient)? {
+        return Ok(Owner { user: user.id, patient, shelf: user.shelf });
+    }
+    let says = match documents::directory_find(tx, Type::Patient, &patient.0)? {
+        Some(_) => format!("Patient/{patient} has no user; make one with: firth user add --patient-id {patient}"),
+        None => format!("there is no Patient/{patient}; firth user add makes a user with a Patient and prints its id"),
+    };
+    Err(Error::new(Kind::NotFound, says))
 }
 
 fn summary(app: &App, id: crate::id::UploadId) -> Result<String> {

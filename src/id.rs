@@ -45,7 +45,7 @@ impl Address {
 }
 
 macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident $called:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(pub [u8; 16]);
@@ -60,7 +60,9 @@ macro_rules! uuid_id {
 
             /// The canonical lower-case spelling only: another spelling would be a second id of one thing.
             pub fn parse(text: &str) -> Result<$name> {
-                let refused = || Error::new(Kind::NotFound, concat!(stringify!($name), " is not a lower-case UUID"));
+                let refused = || {
+                    Error::new(Kind::NotFound, format!(concat!("'{}' is not ", $called, "; give it as it was printed, a lower-case UUID"), text))
+                };
                 let uuid = uuid::Uuid::try_parse(text).map_err(|_| refused())?;
                 if uuid.hyphenated().to_string() != text {
                     return Err(refused());
@@ -89,27 +91,27 @@ macro_rules! uuid_id {
 
 uuid_id!(
     /// A FHIR Patient.
-    PatientId
+    PatientId "the id of a Patient"
 );
 uuid_id!(
     /// The person whose data is uploaded, in the words of `/api/v1`.
-    UserId
+    UserId "the id of a user"
 );
 uuid_id!(
     /// Any document: the `id` of a resource that is not a sample.
-    DocumentId
+    DocumentId "the id of a resource"
 );
 uuid_id!(
     /// One upload.
-    UploadId
+    UploadId "the id of an upload"
 );
 uuid_id!(
     /// An app, a token or another credential's row.
-    GrantId
+    GrantId "the id of a token or an app"
 );
 uuid_id!(
     /// One entry of the audit log.
-    EntryId
+    EntryId "the id of an audit entry"
 );
 
 /// Is this a UUID with its hyphens, in whatever case?

@@ -4,8 +4,21 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
-/// Starts the log on standard error as one JSON object a line. A bad filter falls back to `info`.
+/// What `FIRTH_LOG` says, if it is a filter. A bare word would be a module's name, and a misspelt level the name of a
+/// module that does not exist: a log that stays empty.
+pub fn filter(text: &str) -> Result<String, String> {
+    // Nothing at all would be taken for `error`.
+    let level = |part: &str| !part.trim().is_empty() && part.trim().parse::<LevelFilter>().is_ok();
+    let bare = |part: &str| !part.contains(['=', '[', ']']) && !level(part);
+    if EnvFilter::try_new(text).is_err() || text.split(',').any(bare) {
+        return Err("must be off, error, warn, info, debug, trace or a filter such as warn,firth=debug".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Starts the log on standard error as one JSON object a line. `filter` has judged the filter; another falls back to `info`.
 pub fn start(filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     // A second start (in tests) keeps the first log.

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::request::{Reply, Request};
 use crate::access::Caller;
 use crate::app::App;
+use crate::audit::{Action, Entry, Receipt};
 use crate::error::{Error, Kind, Result};
 use crate::store::{audit, keys, uploads};
 use crate::telemetry;
@@ -18,13 +19,23 @@ pub fn healthz(_: &App, _: &mut Request, _: Option<&Caller>) -> Result<Reply> {
 pub fn readyz(app: &App, _: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     let database = app.db.read("ready", keys::store_id).is_ok_and(|id| id.is_some());
     let keys = app.vault.day("ready", 0, &[]).is_ok();
-    let audit = app.log.healthy();
+    // On PostgreSQL the entries go to the same database.
+    let audit = (app.db.audit_is_apart() || database) && (app.log.healthy() || recovered(app));
     let word = |ok: bool| if ok { "up" } else { "down" };
     let status = if database && keys && audit { 200 } else { 503 };
     Ok(unaudited(Reply::json(
         status,
         &json!({"status": word(status == 200), "database": word(database), "keys": word(keys), "audit": word(audit)}),
     )))
+}
+
+/// After a failure only an entry tells whether the log can be written again; without requests nobody else would try.
+fn recovered(app: &App) -> bool {
+    app.entry_id().is_ok_and(|id| {
+        let mut entry = Entry::new(id, Action::Activity, "readyz");
+        entry.request.clone_from(&entry.id);
+        app.log.append(&entry).and_then(Receipt::wait).is_ok()
+    })
 }
 
 /// Prometheus text.

@@ -109,8 +109,10 @@ impl fmt::Debug for Kept {
 mod tests {
     use super::*;
 
-    fn fixture(name: &str) -> Vec<u8> {
-        fs::read(format!("{}/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    /// A new certificate for this name and its key, as PEM.
+    fn pair(name: &str) -> [String; 2] {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        [made.cert.pem(), made.signing_key.serialize_pem()]
     }
 
     /// The subject of what is served once the files have been looked at again.
@@ -126,23 +128,24 @@ mod tests {
     #[test]
     fn new_files_are_taken_and_broken_ones_are_not() {
         let folder = tempfile::tempdir().unwrap();
+        let ([one, one_key], [two, two_key]) = (pair("one.example"), pair("two.example"));
         let (cert, key) = (folder.path().join("c"), folder.path().join("k"));
-        fs::write(&cert, fixture("one.crt")).unwrap();
-        fs::write(&key, fixture("one.key")).unwrap();
+        fs::write(&cert, &one).unwrap();
+        fs::write(&key, &one_key).unwrap();
         let files = Files { cert: cert.clone(), key: key.clone(), provider: Arc::new(rustls::crypto::ring::default_provider()) };
         let state = State { marks: files.marks(), pair: files.pair().unwrap(), looked: Instant::now() };
         let kept = Kept { state: Mutex::new(state), files };
         assert_eq!(served(&kept), "one");
-        fs::write(&cert, fixture("two.crt")).unwrap();
+        fs::write(&cert, &two).unwrap();
         assert_eq!(served(&kept), "one", "half a renewal is no pair");
-        fs::write(&key, fixture("two.key")).unwrap();
+        fs::write(&key, &two_key).unwrap();
         assert_eq!(served(&kept), "two");
         fs::write(&cert, "no certificate").unwrap();
         assert_eq!(served(&kept), "two");
         fs::remove_file(&key).unwrap();
         assert_eq!(served(&kept), "two");
-        fs::write(&cert, [fixture("one.crt"), b"\n".to_vec()].concat()).unwrap();
-        fs::write(&key, [fixture("one.key"), b"\n".to_vec()].concat()).unwrap();
+        fs::write(&cert, format!("{one}\n")).unwrap();
+        fs::write(&key, format!("{one_key}\n")).unwrap();
         assert_eq!(served(&kept), "one");
     }
 

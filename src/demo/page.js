@@ -26,9 +26,9 @@
     return element;
   }
 
-  // A path whose parameters are written so that a person can read them.
+  // A path whose parameters are written so that a person can read them; a list is a parameter that is repeated.
   function path(of, parameters) {
-    const encoded = Object.entries(parameters).map(([key, value]) =>
+    const encoded = Object.entries(parameters).flatMap(([key, values]) => [values].flat().map((value) => [key, value])).map(([key, value]) =>
       key + "=" + encodeURIComponent(value).replace(/%3A/g, ":").replace(/%2F/g, "/").replace(/%2C/g, ",").replace(/%7C/g, "|"));
     return of + "?" + encoded.join("&");
   }
@@ -75,14 +75,17 @@
     });
   }
 
-  // Heart rates of 24 hours; a resting heart rate has both codes and becomes the dashed line.
+  // Heart rates of 24 hours; a resting heart rate has both codes and becomes the dashed line. A record that is dated in
+  // the future would make these 24 hours a dot, so they end now.
   async function beats(person) {
-    const parameters = { patient: person.patient, code: LOINC + "8867-4", date: "ge" + since(DAY), _count: 500 };
+    const now = Date.now();
+    const parameters = { patient: person.patient, code: LOINC + "8867-4", date: ["ge" + since(DAY), "le" + since(0)], _count: 500 };
     const { body } = await ask("clinician", path("/fhir/Observation", parameters));
     const found = { points: [], resting: undefined };
     for (const { resource } of body?.entry ?? []) {
       if (resource?.resourceType !== "Observation" || !resource.valueQuantity) continue;
       const point = { id: resource.id, time: Date.parse(resource.effectiveDateTime), value: resource.valueQuantity.value };
+      if (!(point.time > now - DAY && point.time <= now)) continue;
       if (resource.code.coding.some((coding) => coding.code === "40443-4")) found.resting = point.value;
       else found.points.push(point);
     }

@@ -212,6 +212,13 @@ impl Db {
         }
     }
 
+    /// Before an orderly end: leaves the database files whole by themselves (SQLite).
+    pub fn settle(&self) {
+        if let Db::Sqlite(db) = self {
+            db.settle();
+        }
+    }
+
     /// The newest commit stamp that a feed may show: nothing older can still appear.
     pub fn horizon(&self) -> Result<Millis> {
         match self {

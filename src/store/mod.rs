@@ -48,12 +48,27 @@ pub fn migrate_postgres(url: &str, dry_run: bool) -> crate::error::Result<Vec<St
 pub(in crate::store) fn failed(e: Diesel) -> Error {
     match &e {
         Diesel::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Error::new(Kind::Conflict, "it exists already").because(e),
-        Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ClosedConnection, _) => {
-            Error::new(Kind::Busy, "the database is busy").because(e)
-        }
+        Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Error::new(Kind::Busy, "the database is busy").because(e),
+        Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => gone(&e),
+        Diesel::DatabaseError(_, info) if cut(info.message()) => gone(&e),
         Diesel::DatabaseError(_, info) if starved(info.message()) => Error::new(Kind::Busy, "the data cannot be stored now").because(e),
         _ => Error::bug(e),
     }
+}
+
+/// The connection was lost, perhaps in the middle of a commit: whether to try again is for the client to say.
+pub(in crate::store) const GONE: &str = "PostgreSQL does not answer any more; start PostgreSQL, or try again";
+
+#[track_caller]
+fn gone(e: &Diesel) -> Error {
+    Error::new(Kind::Busy, GONE).because(e)
+}
+
+/// What libpq says of a connection whose other end is gone; it has no error code of its own.
+fn cut(message: &str) -> bool {
+    ["server closed the connection", "terminating connection", "no connection to the server", "the database system is"]
+        .iter()
+        .any(|text| message.contains(text))
 }
 
 /// Conditions of the machine that pass: the client is told to come back, and loses nothing.

@@ -11,7 +11,7 @@ use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::db::{Conn, Tx};
-use super::{failed, sqlite};
+use super::{GONE, failed, sqlite};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::vault::Vault;
@@ -95,7 +95,8 @@ impl Pool {
             match self.attempt(seal, work) {
                 // A key that another transaction took meanwhile is seen, and answered for, by the next attempt.
                 Err(e)
-                    if (e.kind == Kind::Busy && attempt < ATTEMPTS) || (e.kind == Kind::Conflict && e.cause.is_some() && attempt == 1) =>
+                    if (e.kind == Kind::Busy && e.says() != GONE && attempt < ATTEMPTS)
+                        || (e.kind == Kind::Conflict && e.cause.is_some() && attempt == 1) =>
                 {
                     thread::sleep(Duration::from_millis(u64::from(attempt * attempt) * 7))
                 }
@@ -105,7 +106,7 @@ impl Pool {
     }
 
     fn attempt<T>(&self, seal: Option<(&Vault, &[u8; 8])>, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut conn = self.writers.get().map_err(|e| Error::new(Kind::Busy, "no database connection is free").because(e))?;
+        let mut conn = self.writers.get().map_err(none_free)?;
         conn.transaction::<T, Failure, _>(|conn| {
             let at: Stamp = sql_query("SELECT (extract(epoch FROM transaction_timestamp()) * 1000)::bigint AS at").get_result(conn)?;
             let mut tx = Tx::new(Conn::Pg(conn), at.at);
@@ -123,8 +124,12 @@ impl Pool {
     }
 
     fn reader(&self) -> Result<diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>> {
-        self.readers.get().map_err(|e| Error::new(Kind::Busy, "no database connection is free").because(e))
+        self.readers.get().map_err(none_free)
     }
+}
+
+fn none_free(e: diesel::r2d2::PoolError) -> Error {
+    Error::new(Kind::Busy, "PostgreSQL does not answer or has no connection free; start PostgreSQL, or try again").because(e)
 }
 
 enum Failure {

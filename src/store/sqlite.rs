@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
-use diesel::{Connection, SqliteConnection};
+use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::db::{self, Conn, Tx, writer_gone};
@@ -37,6 +37,9 @@ pub struct Files {
 impl Files {
     pub fn open(folder: &Path) -> Result<Files> {
         let (main_path, audit_path) = (folder.join("firth.db"), folder.join("audit.db"));
+        if main_path.exists() && !audit_path.exists() {
+            tracing::warn!(file = %audit_path.display(), "the audit log of reads is gone and begins anew; restore it from a backup");
+        }
         let mut main = connect(&main_path)?;
         migrate(&mut main, MAIN, &main_path)?;
         migrate(&mut connect(&audit_path)?, AUDIT, &audit_path)?;
@@ -49,16 +52,30 @@ impl Files {
 }
 
 fn connect(path: &Path) -> Result<SqliteConnection> {
-    let unwritable = |e: &dyn std::fmt::Display| Error::new(Kind::Unwritable, format!("cannot open {} ({e})", path.display()));
-    let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| unwritable(&e))?;
-    conn.batch_execute(PRAGMAS).map_err(|e| unwritable(&e))?;
+    let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| unusable(path, &e))?;
+    conn.batch_execute(PRAGMAS).map_err(|e| unusable(path, &e))?;
     Ok(conn)
+}
+
+/// The file is damaged or none of ours, or it cannot be had.
+fn unusable(path: &Path, e: &dyn std::error::Error) -> Error {
+    let (shown, why) = (path.display(), e.to_string());
+    if why.contains("not a database") || why.contains("malformed") {
+        let says = format!(
+            "{shown} is no database that can be read ({why}); restore it from a backup, or name another directory with --data-dir or FIRTH_DATABASE_URL"
+        );
+        return Error::new(Kind::Setting, says);
+    }
+    let says = format!(
+        "cannot open {shown} ({why}); make its directory, writable for this user, or name another with --data-dir or FIRTH_DATABASE_URL"
+    );
+    Error::new(Kind::Unwritable, says)
 }
 
 /// Applies what is missing; refuses a schema that a newer binary made.
 fn migrate(conn: &mut SqliteConnection, migrations: EmbeddedMigrations, path: &Path) -> Result<()> {
     let known = migrations_known(&migrations)?;
-    let applied = conn.applied_migrations().map_err(Error::bug)?;
+    let applied = conn.applied_migrations().map_err(|e| unusable(path, &*e))?;
     if let Some(newer) = applied.iter().map(ToString::to_string).find(|version| !known.contains(version)) {
         return Err(Error::new(
             Kind::Schema,
@@ -104,6 +121,7 @@ type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Done + Send>;
 pub struct Sqlite {
     readers: Readers,
     audit_readers: Readers,
+    main_path: PathBuf,
     audit_path: PathBuf,
     jobs: Sender<Job>,
     access: Arc<AtomicU64>,
@@ -116,6 +134,7 @@ impl Sqlite {
         let sqlite = Sqlite {
             readers: readers(&files.main_path)?,
             audit_readers: readers(&files.audit_path)?,
+            main_path: files.main_path.clone(),
             audit_path: files.audit_path.clone(),
             jobs,
             access: Arc::clone(&access),
@@ -138,6 +157,21 @@ impl Sqlite {
 
     pub fn access_generation(&self) -> u64 {
         self.access.load(Ordering::SeqCst)
+    }
+
+    /// Moves both WALs into their files: a stopped directory is two files that can be copied. Without it nothing is
+    /// lost, so what stands in the way is only told.
+    pub fn settle(&self) {
+        for path in [&self.main_path, &self.audit_path] {
+            // A checkpoint that runs on its own thread ends within moments, and SQLite does not wait for it.
+            let settled = (0..20).any(|turn| {
+                thread::sleep(Duration::from_millis(if turn == 0 { 0 } else { 50 }));
+                truncate(path).is_ok_and(|left| left == 0)
+            });
+            if !settled {
+                tracing::warn!(file = %path.display(), "the write-ahead log could not be emptied; copy it with its database");
+            }
+        }
     }
 
     pub fn audit_connection(&self) -> Result<SqliteConnection> {
@@ -225,6 +259,21 @@ pub(super) fn immediate(tx: &mut Tx<'_>) -> Result<()> {
         Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(*conn, "BEGIN IMMEDIATE").map_err(failed),
         Conn::Pg(conn) => AnsiTransactionManager::begin_transaction(*conn).map_err(failed),
     }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Checkpoint {
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    busy: i32,
+}
+
+/// Answers whether somebody was in the way.
+fn truncate(path: &Path) -> Result<i32> {
+    let mut conn = connect(path)?;
+    // A reader of another process must not hold up the end for long.
+    conn.batch_execute("PRAGMA busy_timeout = 250").map_err(failed)?;
+    let done: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(&mut conn).map_err(failed)?;
+    Ok(done.busy)
 }
 
 /// Moves the WAL into the database file, so that no request ever does.

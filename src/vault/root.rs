@@ -37,6 +37,13 @@ impl RootKey {
         let meta = fs::metadata(path).map_err(|e| {
             Error::new(Kind::Setting, format!("no root key at {shown} ({e}); make one with: firth keys init --root-key {shown}"))
         })?;
+        // Not `is_file`: a key may also come through a pipe.
+        if meta.is_dir() {
+            return Err(Error::new(
+                Kind::Setting,
+                format!("the root key {shown} is a directory; name the file in it with --root-key FILE or FIRTH_ROOT_KEY_FILE"),
+            ));
+        }
         let mode = meta.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(Error::new(

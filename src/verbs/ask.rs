@@ -20,7 +20,9 @@ pub fn tell(place: &Where, order: &Value) -> Result<()> {
         None => {
             let _lock = app::lock(&config.data_dir)?;
             let app = App::build(config, Clock::system(), Sealing::Aes256Gcm)?;
-            control::carry_out(&app, order)?
+            let answer = control::carry_out(&app, order);
+            app.db.settle();
+            answer?
         }
     };
     print!("{answer}");

@@ -194,7 +194,9 @@ pub fn exit_code(e: &Error) -> u8 {
         Kind::Usage | Kind::Unreachable | Kind::Unwritable | Kind::Locked | Kind::Schema | Kind::Setting | Kind::PortBusy => {
             e.kind.wire().status as u8
         }
-        Kind::Bug | Kind::Sealed | Kind::MappingInvalid => 70,
+        Kind::MappingInvalid => Kind::Setting.wire().status as u8,
+        Kind::Busy => Kind::Unreachable.wire().status as u8,
+        Kind::Bug | Kind::Sealed => 70,
         _ => 65,
     }
 }

@@ -58,6 +58,7 @@ pub fn run(place: &Where, options: &Serve) -> Result<()> {
         let loaded = loading.map_or(Ok(()), |thread| thread.join().unwrap_or_else(|_| Err(Error::bug("loading the demo panicked"))));
         drop((workers, control));
         app.note(Action::Stop, "serve").await?;
+        app.db.settle();
         loaded
     })
 }

@@ -1,6 +1,7 @@
 //! From the environment, the file and the flags to one `Config`.
 
 use std::fs;
+use std::path::Path;
 
 use super::Where;
 use crate::config::Config;
@@ -9,14 +10,17 @@ use crate::error::{Error, Kind, Result};
 /// All faults are told in one line each; the first line names how many there are.
 pub fn read(place: &Where) -> Result<Config> {
     let vars: Vec<(String, String)> = std::env::vars().collect();
-    let file = match &place.config {
+    let name = place.config.as_deref().unwrap_or(Path::new("firth.toml"));
+    let text = match &place.config {
         Some(path) => Some(
             fs::read_to_string(path)
                 .map_err(|e| Error::new(Kind::Setting, format!("{} cannot be read ({e}); correct --config", path.display())))?,
         ),
-        None => fs::read_to_string("firth.toml").ok(),
+        None => fs::read_to_string(name).ok(),
     };
-    let mut config = Config::read(&vars, file.as_deref()).map_err(|faults| Error::new(Kind::Setting, faults.join("; ")))?;
+    let name = name.to_string_lossy();
+    let mut config =
+        Config::read(&vars, text.as_deref().map(|text| (&*name, text))).map_err(|faults| Error::new(Kind::Setting, faults.join("; ")))?;
     if let Some(dir) = &place.data_dir {
         config.data_dir.clone_from(dir);
     }

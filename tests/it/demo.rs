@@ -174,6 +174,8 @@ fn the_page_needs_nothing_from_elsewhere_and_shows_tokens_to_loopback_names_only
     for foreign in ["src=\"http", "@import", "url(http", "<link rel=\"stylesheet"] {
         assert!(!text.contains(foreign), "{foreign}");
     }
+    // What has a display of its own must be hidden all the same, and a record of the future must not stretch a curve.
+    assert!(text.contains("[hidden] { display: none !important; }") && text.contains(r#"date: ["ge" + since(DAY), "le" + since(0)]"#));
     let foreign = demo.get("/", &[("host", "firth.example:8080")]).is(200).text();
     assert!(!foreign.contains("ft-") && foreign.contains("/fhir/metadata"));
     demo.stop();

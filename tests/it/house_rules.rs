@@ -239,8 +239,11 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// Names that stand on one floor and are used from the same one.
-const SAME_FLOOR: &[(&str, &str, &str)] =
-    &[("id", "error", "an id that is misspelt is an error"), ("chance", "error", "a machine without randomness is an error")];
+const SAME_FLOOR: &[(&str, &str, &str)] = &[
+    ("id", "error", "an id that is misspelt is an error"),
+    ("chance", "error", "a machine without randomness is an error"),
+    ("config", "telemetry", "a log filter is judged by the room that uses it, with the other settings"),
+];
 
 fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))

@@ -16,6 +16,8 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
 pub struct Cluster {
+    bin: PathBuf,
+    user: Option<(u32, u32)>,
     /// Holds the socket, the data and the log.
     pub folder: PathBuf,
     next: AtomicU32,
@@ -102,16 +104,8 @@ fn start(bin: &Path, more: &str) -> Cluster {
         .open(data.join("postgresql.conf"))
         .and_then(|mut file| file.write_all(settings.as_bytes()))
         .expect("settings");
-    let pg_ctl = command(&bin.join("pg_ctl"), user)
-        .args(["start", "-w", "-D"])
-        .arg(&data)
-        .arg("-l")
-        .arg(folder.join("log"))
-        .current_dir(&folder)
-        .stdout(Stdio::null())
-        .status();
-    assert!(pg_ctl.expect("pg_ctl runs").success(), "{}", fs::read_to_string(folder.join("log")).unwrap_or_default());
-    let cluster = Cluster { folder, next: AtomicU32::new(1), watchdog };
+    let cluster = Cluster { bin: bin.to_path_buf(), user, folder, next: AtomicU32::new(1), watchdog };
+    cluster.go_on();
     cluster.template();
     cluster
 }
@@ -125,6 +119,23 @@ fn watch(bin: &Path, folder: &Path, user: Option<(u32, u32)>) -> Child {
 }
 
 impl Cluster {
+    /// Starts it, for the first time or again.
+    pub fn go_on(&self) {
+        self.pg_ctl(&["start", "-w", "-l", &self.folder.join("log").to_string_lossy()]);
+    }
+
+    /// Ends it as a crash would: connections break.
+    pub fn stop(&self) {
+        self.pg_ctl(&["stop", "-w", "-m", "immediate"]);
+    }
+
+    fn pg_ctl(&self, arguments: &[&str]) {
+        let mut pg_ctl = command(&self.bin.join("pg_ctl"), self.user);
+        pg_ctl.args(arguments).arg("-D").arg(self.folder.join("data")).current_dir(&self.folder).stdout(Stdio::null());
+        let ended = pg_ctl.status().expect("pg_ctl runs");
+        assert!(ended.success(), "{}", fs::read_to_string(self.folder.join("log")).unwrap_or_default());
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://postgres@/{database}?host={}", self.folder.display())
     }

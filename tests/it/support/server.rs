@@ -225,6 +225,12 @@ impl TestServer {
         told.map_err(|e| e.to_string())
     }
 
+    /// Forgets the log so far: the test broke something that the server depends on.
+    pub fn expects_errors(&self) {
+        assert!(self.log().contains("\"level\":\"ERROR\""), "nothing was logged as an error");
+        fs::write(self.log_path(), "").expect("a log");
+    }
+
     fn check_manners(&self) {
         let log = self.log();
         let errors: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
