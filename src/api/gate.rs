@@ -216,7 +216,7 @@ fn respond(reply: Reply, id: &str) -> HttpResponse {
     for (name, value) in &reply.headers {
         response.insert_header((*name, value.as_str()));
     }
-    if reply.status != 204 {
+    if ![204, 304].contains(&reply.status) {
         response.content_type(reply.content_type);
     }
     match reply.rest {

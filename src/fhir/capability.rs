@@ -3,7 +3,8 @@
 
 use fhir_sdk::DateTime;
 use fhir_sdk::r4b::codes::{
-    CapabilityStatementKind, FHIRVersion, PublicationStatus, ResourceVersionPolicy, RestfulCapabilityMode, SearchParamType,
+    CapabilityStatementKind, ConditionalReadStatus, FHIRVersion, PublicationStatus, ResourceVersionPolicy, RestfulCapabilityMode,
+    SearchParamType,
 };
 use fhir_sdk::r4b::resources::{
     CapabilityStatement, CapabilityStatementImplementation, CapabilityStatementRest, CapabilityStatementRestResource,
@@ -114,6 +115,7 @@ fn resource(served: &Served<'_>) -> Result<CapabilityStatementRestResource> {
         .update_create(false)
         .conditional_create(false)
         .conditional_update(false)
+        .conditional_read(ConditionalReadStatus::FullSupport)
         .build()
         .map_err(Error::bug)?;
     made.documentation = served.documentation.clone();

@@ -104,3 +104,23 @@ both! {
         }
     }
 }
+
+both! {
+    fn a_client_that_has_the_version_gets_304(server) {
+        let alice = server.person("alice");
+        alice.stores(&apple(vec![heart("r", &minute(0), "61")]));
+        let ehr = server.ehr();
+        for path in [format!("/fhir/Patient/{}", alice.patient), format!("/fhir/Observation/{}", alice.finds("").ids()[0])] {
+            let first = ehr.get(&path).is(200);
+            let (tag, date) = (first.header("etag").unwrap().to_owned(), first.header("last-modified").unwrap().to_owned());
+            for (name, value) in [("if-none-match", tag.as_str()), ("if-none-match", "\"9\", \"1\""), ("if-none-match", "*"), ("if-modified-since", &date)] {
+                let unchanged = ehr.with(name, value).get(&path).is(304);
+                assert_eq!((unchanged.header("etag"), unchanged.text().as_str()), (Some(tag.as_str()), ""), "{name}: {value}");
+            }
+            for (name, value) in [("if-none-match", "W/\"2\""), ("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT"), ("if-modified-since", "yesterday")] {
+                ehr.with(name, value).get(&path).is(200);
+            }
+            ehr.with("if-none-match", "\"9\"").with("if-modified-since", date.as_str()).get(&path).is(200);
+        }
+    }
+}

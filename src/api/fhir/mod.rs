@@ -1,5 +1,6 @@
 //! The FHIR API: one file an interaction.
 
+pub mod conditional;
 pub mod metadata;
 pub mod read;
 pub mod search;

@@ -1,13 +1,14 @@
 //! read and vread (https://hl7.org/fhir/R4/http.html#read, #vread).
 
+use super::conditional::{http_date, unchanged};
 use super::{caller, resource, sees};
 use crate::access::{Caller, Interaction, Visible};
 use crate::api::negotiate;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::audit::events;
+use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
-use crate::fhir::stamp::Stamp;
 use crate::id::{Address, DocumentId, PatientId, Shelf};
 use crate::search::Type;
 use crate::store::documents::{self, Key, body_place};
@@ -38,19 +39,20 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     if of == Type::AuditEvent {
         let found =
             events::read(&app.index, &app.public_url, &id)?.filter(|_| which.is_none_or(|which| which == 1)).ok_or_else(not_found)?;
-        return Ok(Reply::fhir(200, found.json)
-            .with("etag", "W/\"1\"")
-            .with("last-modified", http_date(found.recorded))
-            .about(format!("AuditEvent/{id}"), found.patient.into_iter().collect()));
+        let whose = found.patient.into_iter().collect();
+        return Ok(answer(request, found.json, (1, found.recorded)).about(format!("AuditEvent/{id}"), whose));
     }
     let visible = who.visible();
     let found = app.db.read("read", |tx| run(tx, app, &visible, (of, &id, which)))?.ok_or_else(not_found)?;
     let whose = found.patient.iter().map(PatientId::to_string).collect();
-    let modified = http_date(found.committed_at);
-    Ok(Reply::fhir(200, found.json)
-        .with("etag", format!("W/\"{}\"", found.version))
-        .with("last-modified", modified)
-        .about(format!("{}/{id}", of.name()), whose))
+    Ok(answer(request, found.json, (found.version, found.committed_at)).about(format!("{}/{id}", of.name()), whose))
+}
+
+/// The resource, or 304 when the client has this version.
+fn answer(request: &Request, json: String, of: (u32, Millis)) -> Reply {
+    let (version, committed_at) = of;
+    let reply = if unchanged(request, version, committed_at) { Reply::empty(304) } else { Reply::fhir(200, json) };
+    reply.with("etag", format!("W/\"{version}\"")).with("last-modified", http_date(committed_at))
 }
 
 /// Hidden and absent look the same.
@@ -110,23 +112,4 @@ fn sample(tx: &mut Tx<'_>, app: &App, visible: &Visible, what: (Address, Option<
         shelf: view.shelf,
         patient: Some(patient),
     }))
-}
-
-/// An HTTP date (RFC 9110, 5.6.7).
-fn http_date(ms: i64) -> String {
-    let iso = Stamp { ms, sub_ms_nanos: 0, digits: 0, offset: None }.to_string();
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let day = DAYS[ms.div_euclid(86_400_000).rem_euclid(7) as usize];
-    let month =
-        iso.get(5..7).and_then(|month| month.parse::<usize>().ok()).and_then(|month| MONTHS.get(month.wrapping_sub(1))).unwrap_or(&"Jan");
-    format!("{day}, {} {month} {} {} GMT", iso.get(8..10).unwrap_or(""), iso.get(0..4).unwrap_or(""), iso.get(11..19).unwrap_or(""))
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn http_dates_are_those_of_the_rfc() {
-        assert_eq!(super::http_date(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT");
-    }
 }
