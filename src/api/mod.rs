@@ -69,6 +69,7 @@ routes! {
     GET    "/fhir/{type}"                                "search"          Token   Search     fhir::search::handler;
     POST   "/fhir/{type}/_search"                        "search"          Token   Search     fhir::search::handler;
     GET    "/fhir/{type}/{id}"                           "read"            Token   Read       fhir::read::handler;
+    GET    "/fhir/{type}/{id}/_history"                  "history"         Token   History    fhir::history::handler;
     GET    "/fhir/{type}/{id}/_history/{version}"        "vread"           Token   Vread      fhir::read::handler;
     POST   "/api/v1/users"                               "user-create"     App     Create     v1::users::create;
     GET    "/api/v1/users"                               "user-list"       App     Search     v1::users::list;

@@ -14,6 +14,7 @@ use crate::store::Tx;
 pub enum Action {
     Read,
     Vread,
+    History,
     Search,
     Create,
     Update,

@@ -7,7 +7,6 @@ use super::{Action, Entry};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::audit_event::{self, Asker, Event};
-use crate::fhir::audit_search;
 use crate::id::{EntryId, PatientId, Shelf};
 use crate::search::{Criterion, DateRange, Filter, IndexRow, Opened, Query, Total};
 use crate::store::Db;
@@ -204,6 +203,7 @@ fn action(action: Action) -> audit_event::Action {
     match action {
         Action::Read => audit_event::Action::Read,
         Action::Vread => audit_event::Action::Vread,
+        Action::History => audit_event::Action::History,
         Action::Search => audit_event::Action::Search,
         Action::Create => audit_event::Action::Create,
         Action::Update => audit_event::Action::Update,
@@ -230,7 +230,7 @@ fn index_rows(entry: &Entry, patient: Option<&str>) -> Vec<IndexRow> {
     };
     rows.push(token("type", of.event_type()));
     rows.push(token("action", ("http://hl7.org/fhir/audit-event-action", of.code())));
-    rows.push(token("outcome", ("http://terminology.hl7.org/CodeSystem/audit-event-outcome", audit_search::outcome(entry.status))));
+    rows.push(token("outcome", ("http://terminology.hl7.org/CodeSystem/audit-event-outcome", audit_event::outcome(entry.status))));
     rows.extend(entry.credential.iter().map(|id| token("agent", (audit_event::CREDENTIAL, id))));
     rows.extend(entry.user.iter().map(|id| token("agent", (audit_event::USER, id))));
     rows

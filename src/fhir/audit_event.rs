@@ -4,13 +4,15 @@
 //! what failed has the same form without the profile; operations of this server carry DICOM codes (PS3.16).
 
 use fhir_sdk::Base64Binary;
-use fhir_sdk::r4b::codes::{AuditEventAction, AuditEventAgentNetworkType, AuditEventOutcome};
+use fhir_sdk::r4b::codes::{AuditEventAgentNetworkType, AuditEventOutcome};
 use fhir_sdk::r4b::resources::{
     AuditEvent, AuditEventAgent, AuditEventAgentNetwork, AuditEventEntity, AuditEventEntityDetail, AuditEventEntityDetailValue,
     AuditEventSource,
 };
 use fhir_sdk::r4b::types::{Coding, Identifier, Meta, Reference};
 
+use super::audit_action::Code;
+pub use super::audit_action::{Action, outcome};
 use super::render::{self, coding, text};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
@@ -24,79 +26,10 @@ pub const ROLE: &str = "urn:firth:role";
 pub const OPERATION: &str = "urn:firth:operation";
 
 const PROFILE: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.";
-const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
-const REST: Code = ("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation");
-const ALERT: Code = (DCM, "110113", "Security Alert");
-const ACTIVITY: Code = (DCM, "110100", "Application Activity");
 const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
-const PROVENANCE: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 const ENTITY: &str = "http://terminology.hl7.org/CodeSystem/audit-entity-type";
 const THING: Code = (ENTITY, "2", "System Object");
 const OBJECT: &str = "http://terminology.hl7.org/CodeSystem/object-role";
-
-/// What was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    Read,
-    Vread,
-    Search,
-    Create,
-    Update,
-    Patch,
-    Delete,
-    /// An upload was accepted.
-    Upload,
-    /// A credential was made, refreshed or revoked, or what a credential may do was changed.
-    Credential,
-    /// Somebody signed in.
-    Login,
-    /// Keys were made or changed.
-    Keys,
-    Start,
-    Stop,
-    /// Anything else that the server does or is asked.
-    Activity,
-}
-
-/// System, code, display; an empty display is left out.
-type Code = (&'static str, &'static str, &'static str);
-
-/// How an action looks: its BALP profile, its type, its subtype, its action code.
-type Looks = (Option<&'static str>, Code, Option<Code>, AuditEventAction);
-
-impl Action {
-    fn looks(self) -> Looks {
-        use AuditEventAction::{C, D, E, R, U};
-        let rest = |profile, code, action| (Some(profile), REST, Some(("http://hl7.org/fhir/restful-interaction", code, "")), action);
-        let own = |kind, subtype, action| (None, kind, subtype, action);
-        match self {
-            Action::Read => rest("Read", "read", R),
-            Action::Vread => rest("Read", "vread", R),
-            Action::Search => rest("Query", "search-type", E),
-            Action::Create => rest("Create", "create", C),
-            Action::Update => rest("Update", "update", U),
-            Action::Patch => rest("Update", "patch", U),
-            Action::Delete => rest("Delete", "delete", D),
-            Action::Upload => own((DCM, "110107", "Import"), None, C),
-            Action::Credential => own(ALERT, Some((DCM, "110137", "User security Attributes Changed")), E),
-            Action::Login => own((DCM, "110114", "User Authentication"), Some((DCM, "110122", "Login")), E),
-            Action::Keys => own(ALERT, Some((DCM, "110129", "Security Configuration")), E),
-            Action::Start => own(ACTIVITY, Some((DCM, "110120", "Application Start")), E),
-            Action::Stop => own(ACTIVITY, Some((DCM, "110121", "Application Stop")), E),
-            Action::Activity => own(ACTIVITY, None, E),
-        }
-    }
-
-    /// Types of the client's and the server's agent; the data flows from 110153 to 110152.
-    fn roles(self) -> [Code; 2] {
-        let (source, destination) = ((DCM, "110153", "Source Role ID"), (DCM, "110152", "Destination Role ID"));
-        match self {
-            Action::Read | Action::Vread => [destination, source],
-            Action::Delete => [(DCM, "110150", "Application"), (PROVENANCE, "custodian", "Custodian")],
-            _ => [source, destination],
-        }
-    }
-}
 
 /// Who asked, and from where.
 #[derive(Clone, Copy, Debug, Default)]
@@ -219,7 +152,7 @@ fn machine(kind: Code, who: Reference, address: Option<&str>) -> Result<AuditEve
 /// The person or system behind the token: its reader, or the author of what was written.
 fn user(event: &Event<'_>) -> Result<AuditEventAgent> {
     let asker = &event.asker;
-    let reads = matches!(event.action, Action::Read | Action::Vread | Action::Search);
+    let reads = matches!(event.action, Action::Read | Action::Vread | Action::History | Action::Search);
     let kind = if reads { (PARTICIPATION, "IRCP", "information recipient") } else { (PARTICIPATION, "AUT", "author (originator)") };
     let mut who = match (asker.user, asker.credential) {
         (Some(user), _) => render::identified(USER, user)?,

@@ -1,7 +1,10 @@
-//! Bundle of type searchset (https://hl7.org/fhir/R4/bundle.html): stored text is spliced in, nothing is parsed.
+//! Bundles of type searchset and history (https://hl7.org/fhir/R4/bundle.html): stored text is spliced in, nothing is
+//! parsed.
 
 use std::fmt::Write;
 
+use super::render;
+use crate::clock::Millis;
 use crate::id::DocumentId;
 use crate::vault::digest;
 
@@ -32,24 +35,56 @@ pub fn searchset(base: &str, total: Option<i64>, links: &[(&str, String)], entri
     let mut out = String::with_capacity(160 + of_links + of_entries);
     let mut escaped = String::new();
     escape(&mut escaped, base);
-    out.push_str(r#"{"resourceType":"Bundle","type":"searchset""#);
-    if let Some(total) = total {
-        let _ = write!(out, r#","total":{total}"#);
-    }
-    for (at, (relation, url)) in links.iter().enumerate() {
-        out.push_str(if at == 0 { r#","link":[{"relation":"# } else { r#",{"relation":"# });
-        quote(&mut out, relation);
-        out.push_str(r#","url":"#);
-        quote(&mut out, url);
-        out.push('}');
-    }
-    out.push_str(if links.is_empty() { "" } else { "]" });
+    head(&mut out, "searchset", total, links);
     for (at, entry) in entries.iter().enumerate() {
         out.push_str(if at == 0 { r#","entry":[{"# } else { ",{" });
         push_entry(&mut out, &escaped, entry);
     }
     out.push_str(if entries.is_empty() { "}" } else { "]}" });
     out
+}
+
+/// One version of a resource; all of a page are of the same one.
+#[derive(Clone, Debug)]
+pub struct Revision<'a> {
+    pub json: &'a str,
+    pub version: u32,
+    pub last_updated: Millis,
+}
+
+/// One page of an instance's history, newest first. The first version was created, the others were updates.
+pub fn history(of: (&str, &str, &str), total: i64, links: &[(&str, String)], revisions: &[Revision<'_>]) -> String {
+    let (base, resource, id) = of;
+    let mut out = String::with_capacity(512 + revisions.iter().map(|revision| revision.json.len() + 512).sum::<usize>());
+    let mut url = String::new();
+    escape(&mut url, &format!("{resource}/{id}"));
+    let mut escaped = String::new();
+    escape(&mut escaped, base);
+    head(&mut out, "history", Some(total), links);
+    for (at, revision) in revisions.iter().enumerate() {
+        out.push_str(if at == 0 { r#","entry":[{"# } else { ",{" });
+        let _ = write!(out, r#""fullUrl":"{escaped}/{url}","resource":{}"#, revision.json);
+        let (method, target, status) = if revision.version == 1 { ("POST", resource, "201") } else { ("PUT", url.as_str(), "200") };
+        let _ = write!(out, r#","request":{{"method":"{method}","url":"{target}"}},"response":{{"status":"{status}","#);
+        let _ = write!(out, r#""etag":"W/\"{}\"","lastModified":"{}"}}}}"#, revision.version, render::time(revision.last_updated));
+    }
+    out.push_str(if revisions.is_empty() { "}" } else { "]}" });
+    out
+}
+
+fn head(out: &mut String, kind: &str, total: Option<i64>, links: &[(&str, String)]) {
+    let _ = write!(out, r#"{{"resourceType":"Bundle","type":"{kind}""#);
+    if let Some(total) = total {
+        let _ = write!(out, r#","total":{total}"#);
+    }
+    for (at, (relation, url)) in links.iter().enumerate() {
+        out.push_str(if at == 0 { r#","link":[{"relation":"# } else { r#",{"relation":"# });
+        quote(out, relation);
+        out.push_str(r#","url":"#);
+        quote(out, url);
+        out.push('}');
+    }
+    out.push_str(if links.is_empty() { "" } else { "]" });
 }
 
 fn push_entry(out: &mut String, base: &str, entry: &Entry<'_>) {

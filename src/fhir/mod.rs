@@ -2,8 +2,8 @@
 //! and the numbers, times and shapes that the other rooms speak of. Non-generic functions only:
 //! `render::json` is the one place that serialises fhir_sdk's types.
 
+mod audit_action;
 pub mod audit_event;
-pub mod audit_search;
 pub mod bundle;
 pub mod capability;
 pub mod decimal;

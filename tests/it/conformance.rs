@@ -35,6 +35,7 @@ fn every_mapping_and_every_kind_is_received() {
         "Device",
         &format!("Observation/{one}"),
         &format!("Observation/{one}/_history/1"),
+        &format!("Observation/{one}/_history"),
         &format!("Patient/{}", alice.patient),
     ] {
         ehr.get(&format!("/fhir/{path}")).is(200);
@@ -60,7 +61,8 @@ fn every_mapping_and_every_kind_is_received() {
 
     let mappings = Mappings::shipped().expect("the shipped mappings");
     let mut expected: Vec<String> = mappings.iter().map(|mapping| format!("mapping {}", mapping.shape(0).source)).collect();
-    let kinds = ["Observation", "Patient", "Device", "AuditEvent", "CapabilityStatement", "Bundle:searchset", "OperationOutcome"];
+    let kinds =
+        ["Observation", "Patient", "Device", "AuditEvent", "CapabilityStatement", "Bundle:searchset", "Bundle:history", "OperationOutcome"];
     expected.extend(kinds.map(|kind| format!("type {kind}")));
     let balp = ["PatientRead", "Read", "PatientQuery", "Query", "PatientCreate", "PatientUpdate"];
     expected.extend(balp.map(|name| format!("profile https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.{name}")));

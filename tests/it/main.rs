@@ -11,6 +11,7 @@ mod crash;
 mod demo;
 mod fhir_search;
 mod generated;
+mod history;
 mod house_rules;
 mod identity;
 mod leak;

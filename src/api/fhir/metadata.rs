@@ -36,7 +36,7 @@ fn documented(param: &Param) -> String {
 pub fn statement(base: &str, date: i64) -> Result<String> {
     let resources = PARAMS.iter().map(|searchable| Served {
         type_name: searchable.resource.name(),
-        interactions: vec!["read", "vread", "search-type"],
+        interactions: vec!["read", "vread", "history-instance", "search-type"],
         // An AuditEvent has one version for ever.
         read_history: searchable.resource != Type::AuditEvent,
         params: searchable

@@ -1,6 +1,8 @@
 //! The FHIR API: one file an interaction.
 
 pub mod conditional;
+pub mod cursor;
+pub mod history;
 pub mod metadata;
 pub mod read;
 pub mod search;

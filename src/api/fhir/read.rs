@@ -56,7 +56,7 @@ fn answer(request: &Request, json: String, of: (u32, Millis)) -> Reply {
 }
 
 /// Hidden and absent look the same.
-fn not_found() -> Error {
+pub fn not_found() -> Error {
     Error::new(Kind::NotFound, "there is no such resource")
 }
 

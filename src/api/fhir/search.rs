@@ -1,8 +1,8 @@
 //! search-type by GET and by POST _search (https://hl7.org/fhir/R4/http.html#search).
 
-use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
+use super::cursor::CursorSeal;
 use super::{base, caller, patients, read, resource};
 use crate::access::{Caller, Interaction};
 use crate::api::negotiate;
@@ -12,11 +12,9 @@ use crate::audit::events;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::bundle::{self, Mode};
 use crate::fhir::outcome;
-use crate::id::Shelf;
-use crate::search::{self, Cursor, Query, SortKey, Terms, Type, canonical};
-use crate::store::listing::{self, Item, Look, Page, Position};
+use crate::search::{self, Query, SortKey, Terms, Type, canonical};
+use crate::store::listing::{self, Item, Look, Page};
 use crate::store::{Tx, observations};
-use crate::vault::{Cipher, Place, digest};
 
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = caller(who)?;
@@ -128,47 +126,4 @@ fn render(base: &str, query: (&Query, &str), seal: &CursorSeal<'_>, found: (&Pag
     entries.extend(includes.iter().map(|item| named(item.resource, item.id.as_str(), item.json.as_str(), Mode::Include)));
     entries.extend(ignored.iter().map(|json| bundle::Entry { name: None, json, mode: Mode::Outcome }));
     Ok(bundle::searchset(base, page.total, &links, &entries))
-}
-
-/// Seals cursors to the caller, the scopes and the query: a cursor of anybody else's is none.
-struct CursorSeal<'a> {
-    app: &'a App,
-    bound: [u8; 32],
-}
-
-const DAY_MS: i64 = 86_400_000;
-
-impl<'a> CursorSeal<'a> {
-    fn of(app: &'a App, who: &Caller, resource: Type, asked: &str) -> CursorSeal<'a> {
-        let bound = digest(&[&who.credential.0, who.scopes.to_string().as_bytes(), b"\0", resource.name().as_bytes(), asked.as_bytes()]);
-        CursorSeal { app, bound }
-    }
-
-    fn cipher(&self, day: u32) -> Result<Cipher> {
-        self.app.vault.day("cursor", i64::from(day), &[])
-    }
-
-    fn place(&self) -> Place<'_> {
-        Place { kind: "cursor", shelf: Shelf(0), id: &self.bound, version: 1 }
-    }
-
-    fn seal(&self, at: Position) -> Result<String> {
-        let day = (self.app.clock.now() / DAY_MS) as u32;
-        let cursor = Cursor { sort_key: at.key, tie: at.tie, more: at.more };
-        let mut bytes = day.to_be_bytes().to_vec();
-        bytes.extend(self.cipher(day)?.seal(self.app.vault.chance, self.place(), &cursor.encode())?);
-        Ok(BASE64URL_NOPAD.encode(&bytes))
-    }
-
-    fn open(&self, text: &str) -> Result<Position> {
-        let refused = || {
-            Error::new(Kind::Parameter, "the cursor does not belong to this search; follow the next link as it is")
-                .at(search::params::CURSOR)
-        };
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| refused())?;
-        let (day, sealed) = bytes.split_first_chunk::<4>().ok_or_else(refused)?;
-        let clear = self.cipher(u32::from_be_bytes(*day))?.open(self.place(), sealed).map_err(|_| refused())?;
-        let cursor = Cursor::decode(&clear).ok_or_else(refused)?;
-        Ok(Position { key: cursor.sort_key, tie: cursor.tie, more: cursor.more })
-    }
 }

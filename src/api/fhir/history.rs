@@ -1,0 +1,155 @@
+//! history of one resource (https://hl7.org/fhir/R4/http.html#history): its versions, newest first.
+
+use super::cursor::CursorSeal;
+use super::read::{self, Version};
+use super::{base, caller, resource};
+use crate::access::{Caller, Interaction};
+use crate::api::negotiate;
+use crate::api::request::{Reply, Request};
+use crate::app::App;
+use crate::audit::events;
+use crate::clock::Millis;
+use crate::error::{Error, Kind, Result};
+use crate::fhir::bundle::{self, Revision};
+use crate::id::PatientId;
+use crate::search::params::CURSOR;
+use crate::search::{DateRange, Query, Type};
+use crate::store::Tx;
+use crate::store::listing::Position;
+
+const PARAMS: [&str; 5] = ["_count", "_since", "_at", "_format", CURSOR];
+
+/// What was asked.
+struct Asked {
+    count: u32,
+    /// Only versions of this instant or later.
+    since: Option<Millis>,
+    /// Only versions that were the current one at some time in this range.
+    at: Option<DateRange>,
+    cursor: Option<String>,
+    /// The parameters but the cursor: the self link, and what the cursor is bound to.
+    said: String,
+}
+
+impl Asked {
+    fn of(pairs: &[(String, String)]) -> Result<Asked> {
+        let mut asked = Asked { count: Query::COUNT, since: None, at: None, cursor: None, said: String::new() };
+        let (mut since, mut at) = (String::new(), String::new());
+        for (place, (name, value)) in pairs.iter().enumerate() {
+            let refused = |says: &str| Error::new(Kind::Parameter, says).at(name.clone());
+            if PARAMS.contains(&name.as_str()) && pairs.iter().take(place).any(|(earlier, _)| earlier == name) {
+                return Err(refused("the parameter is given twice"));
+            }
+            match name.as_str() {
+                "_count" if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() => {
+                    asked.count = value.parse().unwrap_or(Query::COUNT_MAX).min(Query::COUNT_MAX);
+                }
+                "_count" => return Err(refused("_count is a whole number, 0 or more")),
+                "_since" => {
+                    let range = DateRange::parse(value).ok_or_else(|| refused("_since is a date and time"))?;
+                    asked.since = Some(range.lo);
+                    since = format!("&_since={}", value.replace(['+', ' '], "%2B"));
+                }
+                "_at" => {
+                    asked.at = Some(DateRange::parse(value).ok_or_else(|| refused("_at is a date, with a time or without"))?);
+                    at = format!("&_at={}", value.replace(['+', ' '], "%2B"));
+                }
+                CURSOR => asked.cursor = Some(value.clone()),
+                _ => {}
+            }
+        }
+        asked.said = format!("_count={}{since}{at}", asked.count);
+        Ok(asked)
+    }
+
+    /// Is a version wanted that was current from `from` until the next one was committed?
+    fn wants(&self, from: Millis, until: Millis) -> bool {
+        self.since.is_none_or(|since| from >= since) && self.at.is_none_or(|at| from < at.hi.max(at.lo + 1) && until > at.lo)
+    }
+}
+
+pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let who = caller(who)?;
+    let of = resource(request.param("type"))?;
+    who.may(of.name(), Interaction::Read)?;
+    let pairs = request.pairs()?;
+    negotiate::json_only(request, &pairs)?;
+    negotiate::only_these(request, &pairs, &PARAMS)?;
+    let (asked, id) = (Asked::of(&pairs)?, request.param("id").to_owned());
+    let seal = CursorSeal::of(app, who, of, &format!("{id}/_history?{}", asked.said));
+    let before = match &asked.cursor {
+        Some(cursor) => u32::try_from(seal.open(cursor)?.key).unwrap_or(u32::MAX),
+        None => u32::MAX,
+    };
+    let found = if of == Type::AuditEvent {
+        audit_event(app, &asked, &id)?
+    } else {
+        let visible = who.visible();
+        app.db.read("history", |tx| versions(tx, &asked, before, |tx, which| read::run(tx, app, &visible, (of, &id, which))))?
+    };
+    let found = found.ok_or_else(read::not_found)?;
+    let (base, name) = (base(app), of.name());
+    let own = format!("{base}/{name}/{id}/_history?{}", asked.said);
+    let mut links = vec![("self", own.clone())];
+    if let Some(last) = found.page.last().filter(|_| found.more) {
+        let next = seal.seal(Position { key: i64::from(last.version), tie: 0, more: 0 })?;
+        links.push(("next", format!("{own}&{CURSOR}={next}")));
+    }
+    let revision = |one: &Version| (one.version, one.committed_at);
+    let revisions: Vec<Revision<'_>> =
+        found.page.iter().map(|one| Revision { json: &one.json, version: revision(one).0, last_updated: revision(one).1 }).collect();
+    let body = bundle::history((&base, name, &id), found.total, &links, &revisions);
+    Ok(Reply::fhir(200, body).about(format!("{name}/{id}"), found.patient.iter().map(PatientId::to_string).collect()))
+}
+
+/// A page of versions. `more` have come after it in the order.
+struct Found {
+    page: Vec<Version>,
+    total: i64,
+    more: bool,
+    patient: Option<PatientId>,
+}
+
+/// Walks from the newest version back. `read` answers the newest one or the one that is named.
+fn versions(
+    tx: &mut Tx<'_>,
+    asked: &Asked,
+    before: u32,
+    mut read: impl FnMut(&mut Tx<'_>, Option<u32>) -> Result<Option<Version>>,
+) -> Result<Option<Found>> {
+    let Some(newest) = read(tx, None)? else { return Ok(None) };
+    let (mut found, mut until) = (Found { page: Vec::new(), total: 0, more: false, patient: newest.patient }, Millis::MAX);
+    let mut next = Some(newest);
+    while let Some(one) = next {
+        let (version, committed_at) = (one.version, one.committed_at);
+        if asked.wants(committed_at, until) {
+            found.total += 1;
+            if version < before {
+                match found.page.len() < asked.count as usize {
+                    true => found.page.push(one),
+                    false => found.more = true,
+                }
+            }
+        }
+        until = committed_at;
+        next = None;
+        // A version that is a document need not have one before it among documents or rows.
+        for older in (1..version).rev() {
+            next = read(tx, Some(older))?;
+            if next.is_some() {
+                break;
+            }
+        }
+    }
+    Ok(Some(found))
+}
+
+/// An AuditEvent has one version for ever.
+fn audit_event(app: &App, asked: &Asked, id: &str) -> Result<Option<Found>> {
+    let Some(one) = events::read(&app.index, &app.public_url, id)? else { return Ok(None) };
+    let wanted = asked.wants(one.recorded, Millis::MAX);
+    let patient = one.patient.as_deref().map(PatientId::parse).transpose()?;
+    let version = Version { json: one.json, version: 1, committed_at: one.recorded, shelf: crate::id::Shelf(0), patient };
+    let page = if wanted && asked.count > 0 && asked.cursor.is_none() { vec![version] } else { Vec::new() };
+    Ok(Some(Found { page, total: i64::from(wanted), more: false, patient }))
+}

@@ -1,0 +1,111 @@
+//! How each action looks in an AuditEvent, and what the search parameters of AuditEvent see of it.
+
+use fhir_sdk::r4b::codes::AuditEventAction;
+
+const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
+const REST: Code = ("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation");
+const INTERACTION: &str = "http://hl7.org/fhir/restful-interaction";
+const ALERT: Code = (DCM, "110113", "Security Alert");
+const ACTIVITY: Code = (DCM, "110100", "Application Activity");
+const PROVENANCE: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Read,
+    Vread,
+    /// All versions of one resource. BALP has no profile for it.
+    History,
+    Search,
+    Create,
+    Update,
+    Patch,
+    Delete,
+    /// An upload was accepted.
+    Upload,
+    /// A credential was made, refreshed or revoked, or what a credential may do was changed.
+    Credential,
+    /// Somebody signed in.
+    Login,
+    /// Keys were made or changed.
+    Keys,
+    Start,
+    Stop,
+    /// Anything else that the server does or is asked.
+    Activity,
+}
+
+/// System, code, display; an empty display is left out.
+pub(super) type Code = (&'static str, &'static str, &'static str);
+
+/// How an action looks: its BALP profile, its type, its subtype, its action code.
+pub(super) type Looks = (Option<&'static str>, Code, Option<Code>, AuditEventAction);
+
+impl Action {
+    pub(super) fn looks(self) -> Looks {
+        use AuditEventAction::{C, D, E, R, U};
+        let rest = |profile, code, action| (Some(profile), REST, Some((INTERACTION, code, "")), action);
+        let own = |kind, subtype, action| (None, kind, subtype, action);
+        match self {
+            Action::Read => rest("Read", "read", R),
+            Action::Vread => rest("Read", "vread", R),
+            Action::History => own(REST, Some((INTERACTION, "history-instance", "")), R),
+            Action::Search => rest("Query", "search-type", E),
+            Action::Create => rest("Create", "create", C),
+            Action::Update => rest("Update", "update", U),
+            Action::Patch => rest("Update", "patch", U),
+            Action::Delete => rest("Delete", "delete", D),
+            Action::Upload => own((DCM, "110107", "Import"), None, C),
+            Action::Credential => own(ALERT, Some((DCM, "110137", "User security Attributes Changed")), E),
+            Action::Login => own((DCM, "110114", "User Authentication"), Some((DCM, "110122", "Login")), E),
+            Action::Keys => own(ALERT, Some((DCM, "110129", "Security Configuration")), E),
+            Action::Start => own(ACTIVITY, Some((DCM, "110120", "Application Start")), E),
+            Action::Stop => own(ACTIVITY, Some((DCM, "110121", "Application Stop")), E),
+            Action::Activity => own(ACTIVITY, None, E),
+        }
+    }
+
+    /// Types of the client's and the server's agent; the data flows from 110153 to 110152.
+    pub(super) fn roles(self) -> [Code; 2] {
+        let (source, destination) = ((DCM, "110153", "Source Role ID"), (DCM, "110152", "Destination Role ID"));
+        match self {
+            Action::Read | Action::Vread | Action::History => [destination, source],
+            Action::Delete => [(DCM, "110150", "Application"), (PROVENANCE, "custodian", "Custodian")],
+            _ => [source, destination],
+        }
+    }
+}
+
+impl Action {
+    /// `AuditEvent.type`: system and code.
+    pub const fn event_type(self) -> (&'static str, &'static str) {
+        match self {
+            Action::Read | Action::Vread | Action::History | Action::Search => (REST.0, REST.1),
+            Action::Create | Action::Update | Action::Patch | Action::Delete => (REST.0, REST.1),
+            Action::Upload => (DCM, "110107"),
+            Action::Credential | Action::Keys => (ALERT.0, ALERT.1),
+            Action::Login => (DCM, "110114"),
+            Action::Start | Action::Stop | Action::Activity => (ACTIVITY.0, ACTIVITY.1),
+        }
+    }
+
+    /// `AuditEvent.action` (https://hl7.org/fhir/R4/valueset-audit-event-action.html).
+    pub const fn code(self) -> &'static str {
+        match self {
+            Action::Read | Action::Vread | Action::History => "R",
+            Action::Create | Action::Upload => "C",
+            Action::Update | Action::Patch => "U",
+            Action::Delete => "D",
+            _ => "E",
+        }
+    }
+}
+
+/// `AuditEvent.outcome`: 0 success, 4 refused, 8 a failure of the server.
+pub const fn outcome(status: u16) -> &'static str {
+    match status {
+        0..400 => "0",
+        400..500 => "4",
+        _ => "8",
+    }
+}

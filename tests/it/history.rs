@@ -1,0 +1,79 @@
+//! The history of one resource: samples, what stands before them, and documents.
+
+use serde_json::{Value, json};
+
+use crate::support::payload::*;
+use crate::support::{Bundle, Person};
+
+fn grown(alice: &Person<'_>) -> String {
+    let at = minute(0);
+    for value in ["100", "150", "220"] {
+        alice.stores(&apple(vec![heart("r", &at, value)]));
+    }
+    alice.finds("").ids().remove(0)
+}
+
+fn versions(page: &Bundle) -> Vec<String> {
+    let version = |entry: &Value| entry["resource"]["meta"]["versionId"].as_str().unwrap().to_owned();
+    page.0["entry"].as_array().map(|entries| entries.iter().map(version).collect()).unwrap_or_default()
+}
+
+both! {
+    fn each_version_is_there_newest_first(server) {
+        let alice = server.person("alice");
+        let id = grown(&alice);
+        let path = format!("Observation/{id}/_history");
+        let history = server.ehr().search(&path);
+        assert_eq!((&history.0["type"], history.total(), versions(&history)), (&json!("history"), Some(3), vec!["3".into(), "2".into(), "1".into()]));
+        for entry in history.0["entry"].as_array().unwrap() {
+            let version = entry["resource"]["meta"]["versionId"].as_str().unwrap();
+            let read = server.ehr().get(&format!("/fhir/{path}/{version}")).is(200);
+            assert_eq!((entry["resource"].clone(), &entry["response"]["etag"]), (read.json(), &json!(read.header("etag"))));
+            let wanted = if version == "1" { json!({"method": "POST", "url": "Observation"}) } else { json!({"method": "PUT", "url": format!("Observation/{id}")}) };
+            assert_eq!(entry["request"], wanted);
+            assert_eq!(entry["response"]["lastModified"], entry["resource"]["meta"]["lastUpdated"]);
+        }
+        let pages = server.ehr().pages(&format!("{path}?_count=1"));
+        assert_eq!(pages.iter().flat_map(versions).collect::<Vec<_>>(), ["3", "2", "1"]);
+        assert!(pages.iter().all(|page| page.total() == Some(3)));
+        assert_eq!(versions(&server.ehr().search(&format!("{path}?_count=0"))), [""; 0]);
+        let second = history.0["entry"][1]["resource"]["meta"]["lastUpdated"].as_str().unwrap();
+        assert_eq!(versions(&server.ehr().search(&format!("{path}?_since={second}"))), ["3", "2"]);
+        assert_eq!(versions(&server.ehr().search(&format!("{path}?_at={second}"))), ["2"]);
+        assert_eq!(versions(&server.ehr().search(&format!("{path}?_at=2001"))), [""; 0]);
+    }
+}
+
+both! {
+    fn a_sample_that_moved_and_a_document_have_theirs(server) {
+        let alice = server.person("alice");
+        let id = grown(&alice);
+        alice.stores(&apple(vec![heart("r", &minute(7), "220")]));
+        assert_eq!(versions(&server.ehr().search(&format!("Observation/{id}/_history"))), ["4", "3", "2", "1"]);
+        let patient = format!("/fhir/Patient/{}/_history", alice.patient);
+        server.backend_of_app().patch(&format!("/api/v1/users/{}", alice.user), &json!({"last_name": "Ferro"})).is(200);
+        assert_eq!(alice.own().get(&patient).is(200).at("/total"), 2);
+        let bob = server.person("bob");
+        bob.own().get(&patient).is(404);
+        bob.own().get(&format!("/fhir/Observation/{id}/_history")).is(404);
+        server.ehr().get("/fhir/Patient/nobody/_history").is(404);
+        server.nobody().get(&patient).is(401);
+        let events = server.auditor().search(&format!("AuditEvent?patient={}&type=rest", alice.patient));
+        let history = events.matches().into_iter().find(|event| event["subtype"][0]["code"] == "history-instance").unwrap();
+        assert_eq!((&history["action"], history["meta"].get("profile")), (&json!("R"), None));
+        let one = server.auditor().search(&format!("AuditEvent/{}/_history", history["id"].as_str().unwrap()));
+        assert_eq!((one.total(), &one.0["entry"][0]["resource"]), (Some(1), &history));
+    }
+}
+
+both! {
+    fn a_malformed_history_is_refused_by_name(server) {
+        let alice = server.person("alice");
+        let path = format!("/fhir/Patient/{}/_history", alice.patient);
+        for (query, named) in [("_since=yesterday", "_since"), ("_at=x", "_at"), ("_count=-1", "_count"), ("_cursor=AAAA", "_cursor"), ("_sort=date", "_sort"), ("_count=1&_count=2", "_count")] {
+            let refused = server.ehr().get(&format!("{path}?{query}")).is(400);
+            assert_eq!(refused.at("/issue/0/expression/0"), json!(format!("http.{named}")), "{query}");
+        }
+        server.ehr().with("prefer", "handling=lenient").get(&format!("{path}?_sort=date")).is(200);
+    }
+}
