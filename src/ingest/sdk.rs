@@ -25,7 +25,7 @@ pub struct Judged<'a> {
 
 /// Reads the body to its end and hands every record to `sink` in the order of the body. An error is one of the
 /// whole body (the same as `check` finds), or one of the sink; a bad record is a `Refusal` of its own.
-/// Holds one element at a time; one of more than 4 MiB is refused as `FieldTooLong`.
+/// Holds one element at a time; one of more than 4 MiB or half a million values is refused as `FieldTooLong`.
 pub fn read(mut body: impl Read, provider: Provider, mappings: &Mappings, sink: &mut dyn FnMut(Judged<'_>) -> Result<()>) -> Result<()> {
     let mut reader = Reader { provider, mappings, nodes: Vec::new(), sources: Sources::default() };
     walk(&mut body, true, &mut |met| match met {

@@ -1,6 +1,6 @@
 //! Reads the text of one JSON element into the nodes of a `Tree`, and refuses what no element may be.
 
-use super::tree::{DEPTH_MAX, Fault, Known, Node, Token, decoded, name_of};
+use super::tree::{DEPTH_MAX, Fault, Known, NODES_MAX, Node, Token, decoded, name_of};
 use crate::error::Kind;
 
 /// Up to here names are compared pairwise, above they are sorted first.
@@ -56,6 +56,9 @@ impl Parser<'_, '_, '_> {
             return Err(Fault::Refused(Kind::JsonDepth));
         }
         let (from, me) = (self.at, self.nodes.len());
+        if me >= NODES_MAX {
+            return Err(Fault::Refused(Kind::FieldTooLong));
+        }
         self.nodes.push(Node { token: Token::Null, name: (name.0, name.1), value: (0, 0), next: 0, name_escaped: name.2 });
         let token = match self.peek() {
             b'{' if depth == 2 && self.is_known(name) => Token::Object,

@@ -9,6 +9,8 @@ use crate::error::Kind;
 
 /// The most levels one element may nest; the element itself is the first.
 pub const DEPTH_MAX: usize = 64;
+/// A record of more values, such as a list of a million zeros, would fill the memory; a day's route has a tenth of them.
+pub const NODES_MAX: usize = 500_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
@@ -170,6 +172,7 @@ mod tests {
         assert_eq!(fault(&format!("{{{}\"z\":0}}", many)), Some(Fault::Refused(Kind::JsonDuplicateKey)));
         assert_eq!(fault(&format!("{}{}", "[".repeat(65), "]".repeat(65))), Some(Fault::Refused(Kind::JsonDepth)));
         assert_eq!(fault(&format!("{}{}", "[".repeat(64), "]".repeat(64))), None);
+        assert_eq!(fault(&format!("[{}0]", "0,".repeat(NODES_MAX))), Some(Fault::Refused(Kind::FieldTooLong)));
         assert_eq!(fault(r#"["a\u0000b"]"#), Some(Fault::Refused(Kind::TextNul)));
         for text in ["", "{", "[1,]", "{\"a\":1,}", "{a:1}", "01", "1.", "NaN", "-", "\"\t\"", "\"\\x\"", "[1 2]", "1 1", "tru"] {
             assert!(matches!(fault(text), Some(Fault::Syntax(_))), "{text}");
