@@ -108,8 +108,17 @@ impl Judge<'_> {
             if !component.has_any("value") && !component.has("dataAbsentReason") {
                 self.say(&place, "vs-3: The component has neither value nor dataAbsentReason.", "Send one of them.");
             }
-            if component.objects("valueQuantity").any(|value| !unit(value, COMMON)) {
+            if component.objects("valueQuantity").any(|value| (value.has("code") || value.has("system")) && !unit(value, COMMON)) {
                 self.unit(&place.child("value"), COMMON);
+            }
+            let coded = |value: &Object| !value.objects("coding").any(|coding| unit(coding, COMMON));
+            if component.objects("valueCodeableConcept").any(coded) {
+                let says = "No coding is from the value set that R4 binds the components of vital signs to.";
+                self.say(
+                    &place.child("value"),
+                    says,
+                    format!("Send a quantity in one of the units {}, or another type of value.", COMMON.join(", ")),
+                );
             }
         }
     }
@@ -255,6 +264,11 @@ mod tests {
             rate(json!({"component": [{"code": {"text": "x"}, "valueQuantity": quantity("L")}]})),
             &["Observation.component[0].value.code"],
         );
+        wrong(
+            rate(json!({"component": [{"code": {"text": "x"}, "valueCodeableConcept": {"text": "x"}}]})),
+            &["Observation.component[0].value"],
+        );
+        fine(rate(json!({"component": [{"code": {"text": "x"}, "valueQuantity": {"value": 1, "unit": "L"}}]})));
         let again = json!({"coding": [{"system": LOINC, "code": "8867-4"}, {"system": LOINC, "code": "8867-4"}]});
         wrong(rate(json!({"code": again})), &["Observation.code"]);
     }

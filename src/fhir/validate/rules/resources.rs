@@ -98,8 +98,8 @@ fn scope_is(it: &Object, code: &str) -> bool {
 
 /// Has a component a coding of the Observation itself?
 fn coded_alike(it: &Here) -> bool {
-    fn codings<'a>(it: &'a Object<'a>) -> impl Iterator<Item = [Option<&'a str>; 4]> {
-        let of = |coding: &'a Object<'a>| ["system", "code", "version", "display"].map(|name| coding.text(name));
+    fn codings<'a>(it: &'a Object<'a>) -> impl Iterator<Item = [Option<&'a str>; 3]> {
+        let of = |coding: &'a Object<'a>| ["system", "code", "version"].map(|name| coding.text(name));
         it.objects("code").flat_map(|code| code.objects("coding")).map(of)
     }
     let own: HashSet<_> = codings(it.resource).collect();
