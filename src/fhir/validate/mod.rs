@@ -99,7 +99,7 @@ pub fn validate<'t>(text: &'t [u8], options: &Options) -> Result<Checked<'t>, Ve
     Ok(Checked { resource_type, tree, pointers })
 }
 
-/// Judges a resource that was read already, for example after a patch.
+/// Judges what was read.
 fn walk(tree: &Object, options: &Options) -> (Vec<Issue>, Vec<Pointer>) {
     let mut walk = Walk { issues: Issues::default(), pointers: Vec::new(), container: Container::default() };
     let name = type_name(tree);
