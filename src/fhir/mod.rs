@@ -15,3 +15,4 @@ pub mod patient;
 mod render;
 pub mod shape;
 pub mod stamp;
+pub mod validate;

@@ -182,6 +182,7 @@ const DOORS: &[Door] = &[
     ("diesel::", &["src/store"], &[]),
     ("diesel_migrations::", &["src/store"], &[]),
     ("fhir_sdk::", &["src/fhir"], &[]),
+    ("quick_xml::", &["src/fhir/validate"], &[]),
     ("aes_gcm::", &["src/vault"], &[]),
     ("aes::", &["src/vault"], &[]),
     ("hkdf::", &["src/vault"], &[]),

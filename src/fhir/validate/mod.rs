@@ -1,0 +1,143 @@
+//! Judges a resource that somebody wrote by the tables of R4: `validate`. Nothing here knows a database or a caller;
+//! whether the target of a reference exists is asked elsewhere, with the `pointers` of what was let pass.
+//!
+//! All errors come in one answer, each with the element and what to do. Text that cannot be read as JSON is one fatal
+//! issue. Decimals are never numbers of the machine: what was sent is what is kept.
+//!
+//! The rules that R4 writes in FHIRPath are written by hand in `rules`: docs/decisions/0016-invariants.md.
+
+mod bundle;
+mod coded;
+mod container;
+mod extension;
+mod issue;
+mod json;
+mod moment;
+mod narrative;
+mod node;
+mod place;
+mod primitive;
+mod reference;
+mod resource;
+mod rules;
+mod shape;
+mod vital_signs;
+mod walk;
+
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+pub use issue::{Issue, Severity};
+pub use node::{Node, Object};
+pub use shape::warm;
+
+use container::Container;
+use issue::{Issues, quoted};
+use json::{Fault, Step};
+use place::Place;
+use resource::Role;
+use walk::Walk;
+
+use crate::fhir::definitions::type_named;
+
+/// What is asked of a text beyond R4's rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'o> {
+    /// The resource type that it must have.
+    pub expected: Option<&'o str>,
+    /// Its length at most.
+    pub bytes: usize,
+    /// Arrays and objects in each other.
+    pub depth: usize,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { expected: None, bytes: 64 << 20, depth: 64 }
+    }
+}
+
+/// A resource that R4 lets stand.
+#[derive(Clone, Debug)]
+pub struct Checked<'t> {
+    pub resource_type: &'static str,
+    pub tree: Object<'t>,
+    /// Every reference to a resource outside of it.
+    pub pointers: Vec<Pointer>,
+}
+
+/// A literal reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pointer {
+    /// The element, as FHIRPath.
+    pub at: String,
+    /// `Patient/1`, `urn:uuid:..`, `https://..`; in a transaction also `Patient?identifier=..`.
+    pub to: String,
+}
+
+/// Judges the text of one resource.
+pub fn validate<'t>(text: &'t [u8], options: &Options) -> Result<Checked<'t>, Vec<Issue>> {
+    if text.len() > options.bytes {
+        let says = format!("The resource has {} bytes; {} are the limit.", text.len(), options.bytes);
+        return Err(vec![fatal("too-long", String::new(), says, "Send less; large contents go into a Binary each.")]);
+    }
+    let text = str::from_utf8(text).map_err(|error| {
+        let says = format!("The text is not UTF-8 from byte {} on.", error.valid_up_to());
+        vec![fatal("structure", String::new(), says, "Send one well-formed JSON object encoded as UTF-8.")]
+    })?;
+    let tree = json::read(text, options.depth).map_err(|fault| vec![told(&fault, text, options)])?;
+    let (issues, pointers) = walk(&tree, options);
+    if !issues.is_empty() {
+        return Err(issues);
+    }
+    // The walk has found it to be one of R4's.
+    let resource_type = type_name(&tree).and_then(type_named).map_or("", |it| it.name);
+    Ok(Checked { resource_type, tree, pointers })
+}
+
+/// Judges what was read.
+fn walk(tree: &Object, options: &Options) -> (Vec<Issue>, Vec<Pointer>) {
+    let mut walk = Walk { issues: Issues::default(), pointers: Vec::new(), container: Container::default() };
+    let name = type_name(tree);
+    let place = Place::root(name.or(options.expected).unwrap_or("Resource"));
+    if let (Some(name), Some(expected)) = (name, options.expected)
+        && name != expected
+    {
+        let says = format!("The resource is a {}, not a {expected}.", quoted(name));
+        walk.issues.add(&place, "invalid", says, format!("Send a {expected}, or send it to the path of its own type."));
+        return (walk.issues.all, Vec::new());
+    }
+    walk.resource(tree, &place, Role::Top);
+    (walk.issues.all, walk.pointers)
+}
+
+fn type_name<'a>(tree: &'a Object) -> Option<&'a str> {
+    tree.text("resourceType")
+}
+
+fn fatal(code: &'static str, at: String, says: String, remedy: &'static str) -> Issue {
+    Issue { severity: Severity::Fatal, code, at, says, remedy: Cow::Borrowed(remedy) }
+}
+
+/// A fault of the reader, with its line and element.
+fn told(fault: &Fault, text: &str, options: &Options) -> Issue {
+    let before = text.get(..fault.at).unwrap_or(text);
+    let (line, column) = (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
+    fatal(fault.code, way(&fault.way, options.expected), format!("{} (line {line}, column {column})", fault.says), fault.remedy)
+}
+
+fn way(steps: &[Step], root: Option<&str>) -> String {
+    let mut path = root.unwrap_or_default().to_owned();
+    for step in steps.iter().rev() {
+        match step {
+            Step::Index(index) => path.push_str(&format!("[{index}]")),
+            Step::Name(name) if path.is_empty() => path = Place::root(name).to_string(),
+            Step::Name(name) => path = format!("{path}.{}", Place::root(name)),
+        }
+    }
+    path
+}
