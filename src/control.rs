@@ -176,8 +176,13 @@ fn token_issue(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     })?;
     let patients = order["patients"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let patients = patients.map(|id| PatientId::parse(id.trim_start_matches("Patient/"))).collect::<Result<Vec<_>>>()?;
-    let scopes = text(order, "scopes").map(|scopes| Scopes::parse(&scopes)).transpose()?;
-    let grant = Grant { role, scopes, patients, ttl: credentials::ttl(&text(order, "ttl").unwrap_or_else(|| "1h".into()))? };
+    // An empty text is a variable that was not set: it must not stand for everything.
+    let scopes = order["scopes"].as_str();
+    if scopes.is_some_and(|scopes| scopes.trim().is_empty()) {
+        return Err(Error::new(Kind::Invalid, "--scope is empty; leave it out for all that the role may").at("scope"));
+    }
+    let scopes = scopes.map(Scopes::parse).transpose()?;
+    let grant = Grant { role, scopes, patients, ttl: credentials::ttl(order["ttl"].as_str().unwrap_or("1h"))? };
     let vault = Arc::clone(&app.vault);
     let entry = entry.clone();
     let made = app.db.write("token.issue", move |tx| {

@@ -17,6 +17,8 @@ use crate::error::{Error, Kind, Result};
 
 /// Pieces of a body that wait to be read; more of them would only fill memory.
 const PIECES: usize = 16;
+/// How long a client may leave a piece of an answer untaken.
+const TAKE: Duration = Duration::from_secs(30);
 
 pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest, payload: web::Payload) -> HttpResponse {
     let began = Instant::now();
@@ -131,10 +133,9 @@ fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Ar
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => token,
         _ => value,
     });
-    let secret = match (bearer, request.header("x-open-wearables-api-key")) {
-        (Some(secret), _) | (None, Some(secret)) if !secret.trim().is_empty() => secret.trim(),
-        _ => return Err(Error::new(Kind::Unauthenticated, "no token was sent")),
-    };
+    let said = |secret: &&str| !secret.trim().is_empty();
+    let secret = bearer.filter(said).or(request.header("x-open-wearables-api-key").filter(said)).map(str::trim);
+    let secret = secret.ok_or_else(|| Error::new(Kind::Unauthenticated, "no token was sent"))?;
     let now = app.clock.now();
     let caller = app.callers.authenticate(&app.db, secret, now)?;
     let fits = match route.need {
@@ -227,9 +228,14 @@ fn respond(reply: Reply, id: &str) -> HttpResponse {
 
 /// The body from a thread of its own, which waits until the client has taken what is there.
 fn pieces(first: Vec<u8>, rest: Rest) -> impl Stream<Item = std::result::Result<web::Bytes, Error>> {
-    let (send, receive) = channel(PIECES);
+    let (send, receive) = channel(1);
     tokio::task::spawn_blocking(move || {
-        let mut give = |piece: Vec<u8>| send.blocking_send(Ok(web::Bytes::from(piece))).is_ok();
+        let runtime = tokio::runtime::Handle::current();
+        // A client that takes nothing for so long has gone, and a thread waits for it.
+        let mut give = |piece: Vec<u8>| {
+            let sent = tokio::time::timeout(TAKE, send.send(Ok(web::Bytes::from(piece))));
+            runtime.block_on(sent).is_ok_and(|sent| sent.is_ok())
+        };
         if give(first)
             && let Err(e) = rest(&mut give)
         {

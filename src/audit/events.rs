@@ -24,12 +24,14 @@ pub struct Found {
 const OPENED: usize = 100_000;
 const BATCH: i64 = 256;
 
-/// Waits for the index, then walks it in the order of time.
-pub fn search(index: &Index, server: &str, ask: (&Query, Option<Position>)) -> Result<Found> {
+/// Waits for the index, then walks it in the order of time. What is recorded after the first page (`now`) is on no
+/// page: each page leaves an entry itself, and walking them forwards would never end.
+pub fn search(index: &Index, server: &str, now: Millis, ask: (&Query, Option<Position>)) -> Result<Found> {
     let (query, after) = ask;
+    let newest = after.map_or(now, |at| at.key);
     index.catch_up()?;
     let (db, vault) = (&index.db, &*index.vault);
-    let mut walk = Walk::new(db, vault, server, query);
+    let mut walk = Walk::new((db, vault), server, query, newest);
     let mut page = Page::default();
     let mut patients = Vec::new();
     walk.start(after);
@@ -43,7 +45,7 @@ pub fn search(index: &Index, server: &str, ask: (&Query, Option<Position>)) -> R
         page.next = None;
     }
     if query.count == 0 || query.total == Some(Total::Accurate) {
-        let mut walk = Walk::new(db, vault, server, query);
+        let mut walk = Walk::new((db, vault), server, query, newest);
         let mut total = 0;
         while walk.next()?.is_some() {
             total += 1;
@@ -119,18 +121,21 @@ struct Walk<'a> {
     query: &'a Query,
     server: &'a str,
     window: Window,
+    /// Nothing newer is shown; the cursor carries it.
+    newest: Millis,
     rows: std::vec::IntoIter<Row>,
     opened: usize,
     ended: bool,
 }
 
 impl<'a> Walk<'a> {
-    fn new(db: &'a Db, vault: &'a Vault, server: &'a str, query: &'a Query) -> Walk<'a> {
+    fn new(of: (&'a Db, &'a Vault), server: &'a str, query: &'a Query, newest: Millis) -> Walk<'a> {
+        let (db, vault) = of;
         let bounds = query.bounds("date");
         let patient = query.filters_on("patient").next().and_then(one_patient);
         let window = Window {
             from: bounds.lo_min.unwrap_or(i64::MIN),
-            to: bounds.lo_max.map_or(i64::MAX, |hi| hi.saturating_add(1)),
+            to: bounds.lo_max.unwrap_or(i64::MAX).min(newest).saturating_add(1),
             patient,
             entry: None,
             descending: query.sort.is_none_or(|sort| sort.descending),
@@ -142,6 +147,7 @@ impl<'a> Walk<'a> {
             query,
             server,
             window,
+            newest,
             rows: Vec::new().into_iter(),
             opened: 0,
             ended: false,
@@ -184,7 +190,7 @@ impl<'a> Walk<'a> {
             let json = audit_event::json(&event(&entry, patient.as_deref(), self.server)?)?;
             let item = Item { resource: "AuditEvent", id, json, shelf: Shelf(0) };
             return Ok(Some((
-                Position { key: entry.recorded, tie: u128::from_be_bytes(row.entry), more: u128::from_be_bytes(row.patient) },
+                Position { key: self.newest, tie: u128::from_be_bytes(row.entry), more: u128::from_be_bytes(row.patient) },
                 item,
                 patient,
             )));

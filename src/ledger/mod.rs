@@ -4,6 +4,7 @@ pub mod callers;
 pub mod credentials;
 mod devices;
 pub mod documents;
+mod draft;
 mod existing;
 mod raw;
 mod same;

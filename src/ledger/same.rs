@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::samples::Draft;
+use super::draft::Draft;
 use crate::fhir::decimal::Decimal;
 use crate::fhir::number::Number;
 use crate::mapping::Measured;

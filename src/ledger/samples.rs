@@ -4,20 +4,19 @@
 //! metric key + source key + aggregation level + effective period. A new mapping version, firmware
 //! or unit spelling never doubles anything.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::devices::Owner;
 use super::documents::{Put, current, instant, put_override};
+use super::draft::{Draft, id_of};
 use super::existing::{Existing, Stored, series_place};
-use super::same::{Held, fit, held_by, merge, same, same_offset, same_period};
+use super::same::{Fit, Held, fit, held_by, merge, same, same_offset, same_period};
 use super::templates::Templates;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::fhir::decimal::Decimal;
 use crate::fhir::number::Number;
 use crate::fhir::stamp::Stamp;
 use crate::id::{Address, PatientId, Shelf};
@@ -47,21 +46,26 @@ pub fn store(tx: &mut Tx<'_>, vault: &Vault, of: (Shelf, PatientId), measured: &
     let (shelf, patient) = of;
     let wrapped = keys::shelf_lock(tx, shelf)?;
     let keys = vault.shelf(shelf, &wrapped)?;
-    let mut slice = Slice::open(tx, Owner { vault, shelf, patient }, Arc::clone(&keys), as_of)?;
-    let prints: Vec<(u32, &str, &str)> =
-        measured.iter().filter_map(|m| id_of(m).map(|record| (blocks::fingerprint(&keys, record), m.metric(), record))).collect();
-    let known = slice.existing.by_record(tx, &prints)?;
-    let mut fates = Vec::with_capacity(measured.len());
-    for one in measured {
-        fates.push(slice.place(tx, one, &known)?);
+    let mut fates = vec![Fate::Unchanged; measured.len()];
+    let mut todo: Vec<usize> = (0..measured.len()).collect();
+    // A record that stands here twice, with another start or source, moves: that is judged when the first is stored.
+    while !todo.is_empty() {
+        let mut slice = Slice::open(tx, Owner { vault, shelf, patient }, Arc::clone(&keys), as_of)?;
+        let ids = todo.iter().filter_map(|n| Some((&measured[*n], id_of(&measured[*n])?)));
+        let prints: Vec<(u32, &str, &str)> = ids.map(|(of, id)| (blocks::fingerprint(&keys, id), of.metric(), id)).collect();
+        let known = slice.existing.by_record(tx, &prints)?;
+        let mut later = Vec::new();
+        for n in todo {
+            if slice.moves(tx, &measured[n])? {
+                later.push(n);
+            } else {
+                fates[n] = slice.place(tx, &measured[n], &known)?;
+            }
+        }
+        slice.write(tx)?;
+        todo = later;
     }
-    slice.write(tx)?;
     Ok(fates)
-}
-
-/// The id by which a stored row is found: the sample's, or that of a half of a panel that has no id itself.
-fn id_of(of: &Measured) -> Option<&str> {
-    of.record.as_deref().or(of.identifier.as_ref().map(|identifier| identifier.value.as_str()))
 }
 
 /// A row that will be written, found again by its record or its place.
@@ -80,45 +84,8 @@ struct Slice<'a> {
     templates: Templates<'a>,
     rows: Vec<Row>,
     by_record: HashMap<(String, String), usize>,
+    moved: HashSet<(String, String)>,
     by_place: HashMap<(u32, Millis), Vec<usize>>,
-}
-
-/// A measured sample with its series known.
-pub(super) struct Draft<'m> {
-    pub of: &'m Measured,
-    pub series: u32,
-    pub slots: Vec<Option<Decimal>>,
-    /// Numbers of more than 18 digits, by slot: such an Observation is a document.
-    pub wide: Vec<(usize, String)>,
-    record_ids: Vec<String>,
-    /// The system of the Observation's identifiers, None when it has none.
-    pub system: Option<Cow<'static, str>>,
-}
-
-impl Draft<'_> {
-    /// A half without an id keeps the identifiers of the panel it joins.
-    fn joins(&mut self, before: &Template) {
-        if self.system.is_none() {
-            self.system = before.facts.identifier_system.clone().map(Cow::Owned);
-        }
-    }
-
-    /// A half that moves takes the other with it.
-    fn keeps(&mut self, held: Held) {
-        let (numbers, mut record_ids) = held;
-        for (slot, number) in numbers.into_iter().enumerate().take(self.slots.len()) {
-            let has = self.slots[slot].is_some() || self.wide.iter().any(|(wide, _)| *wide == slot);
-            match number.filter(|_| !has) {
-                Some(Number::Fits(decimal)) => self.slots[slot] = Some(decimal),
-                Some(Number::Wide(text)) => self.wide.push((slot, text)),
-                None => {}
-            }
-        }
-        // In the order they had, so that the same again is the same.
-        self.record_ids.retain(|id| !record_ids.contains(id));
-        record_ids.append(&mut self.record_ids);
-        self.record_ids = record_ids;
-    }
 }
 
 /// Where a sample is already.
@@ -133,21 +100,47 @@ impl<'a> Slice<'a> {
         let series = blocks::series_all(tx, owner.shelf)?.into_iter().map(|(no, hash)| (hash, no)).collect();
         let templates = Templates::of(tx, owner, Arc::clone(&keys))?;
         let existing = Existing::of(tx, owner.vault, owner.shelf, Arc::clone(&keys))?;
-        Ok(Slice { owner, keys, existing, as_of, series, templates, rows: Vec::new(), by_record: HashMap::new(), by_place: HashMap::new() })
+        Ok(Slice {
+            owner,
+            keys,
+            existing,
+            as_of,
+            series,
+            templates,
+            rows: Vec::new(),
+            by_record: HashMap::new(),
+            moved: HashSet::new(),
+            by_place: HashMap::new(),
+        })
+    }
+
+    /// Is the record in this slice already, with another start or in another series?
+    fn moves(&mut self, tx: &mut Tx<'_>, of: &Measured) -> Result<bool> {
+        let Some(key) = id_of(of).map(|id| (of.metric().to_owned(), id.to_owned())) else { return Ok(false) };
+        let Some(row) = self.by_record.get(&key).copied() else { return Ok(false) };
+        let series = self.draft(tx, of)?.series;
+        let before = &self.rows[row].sample;
+        let moves = self.moved.contains(&key) || before.series != series || before.start.ms != of.start.ms;
+        if moves {
+            // What comes after it comes after it.
+            self.moved.insert(key);
+        }
+        Ok(moves)
     }
 
     fn place(&mut self, tx: &mut Tx<'_>, of: &Measured, known: &HashMap<(String, String), Stored>) -> Result<Fate> {
         let draft = self.draft(tx, of)?;
-        let key = of.record.as_ref().map(|record| (of.metric().to_owned(), record.clone()));
-        let found = match &key {
-            Some(key) => match self.by_record.get(key) {
-                Some(row) => Some(Found::InSlice(*row)),
-                None => known.get(key).cloned().map(Found::Stored),
-            },
-            // A half whose start was corrected is no longer where its panel is: it is known by its own id.
-            None => match self.by_moment(tx, &draft)? {
-                Some(found) => Some(found),
-                None => id_of(of).and_then(|id| known.get(&(of.metric().to_owned(), id.to_owned())).cloned()).map(Found::Stored),
+        let key = id_of(of).map(|id| (of.metric().to_owned(), id.to_owned()));
+        let by_id = key.and_then(|key| match self.by_record.get(&key) {
+            Some(row) => Some(Found::InSlice(*row)),
+            None => known.get(&key).cloned().map(Found::Stored),
+        });
+        let found = match (&of.record, by_id) {
+            (Some(_), by_id) => by_id,
+            // Half a panel without a parent's id: itself first, then the panel that lacks it.
+            (None, by_id) => match self.by_moment(tx, &draft)? {
+                Some((Fit::Itself, found)) => Some(found),
+                other => by_id.or(other.map(|(_, found)| found)),
             },
         };
         match found {
@@ -174,24 +167,11 @@ impl<'a> Slice<'a> {
                 no
             }
         };
-        let mut wide = Vec::new();
-        let slots = of.slots.iter().enumerate().map(|(slot, number)| match number {
-            Some(Number::Fits(decimal)) => Some(*decimal),
-            Some(Number::Wide(text)) => {
-                wide.push((slot, text.clone()));
-                None
-            }
-            None => None,
-        });
-        let slots = slots.collect();
-        let mut record_ids: Vec<String> = of.record.iter().cloned().collect();
-        record_ids.extend(of.identifier.iter().map(|identifier| identifier.value.clone()).filter(|id| of.record.as_ref() != Some(id)));
-        let system = of.identifier.as_ref().map(|identifier| Cow::Borrowed(identifier.system));
-        Ok(Draft { of, series, slots, wide, record_ids, system })
+        Ok(Draft::of(of, series))
     }
 
     /// The row of a draft that no record identifies. Of several that lack its half the first made is completed.
-    fn by_moment(&mut self, tx: &mut Tx<'_>, draft: &Draft<'_>) -> Result<Option<Found>> {
+    fn by_moment(&mut self, tx: &mut Tx<'_>, draft: &Draft<'_>) -> Result<Option<(Fit, Found)>> {
         let place = (draft.series, draft.of.start.ms);
         let stored = self.existing.at(tx, place.0, place.1)?;
         let rows = self.by_place.get(&place).map(Vec::as_slice).unwrap_or_default();
@@ -205,7 +185,7 @@ impl<'a> Slice<'a> {
             let fit = fit(&stored.sample, &stored.record_ids, draft)?;
             Some(((fit, stored.sample.disc), Found::Stored(stored)))
         });
-        Ok(in_slice.chain(stored).min_by_key(|(order, _)| *order).map(|(_, found)| found))
+        Ok(in_slice.chain(stored).min_by_key(|(order, _)| *order).map(|((fit, _), found)| (fit, found)))
     }
 
     /// The same record twice in one slice, or the other half of its panel.
@@ -225,6 +205,7 @@ impl<'a> Slice<'a> {
         self.rows[row].template = template.1;
         for id in draft.record_ids {
             if !self.rows[row].record_ids.contains(&id) {
+                self.by_record.insert((draft.of.metric().to_owned(), id.clone()), row);
                 self.rows[row].record_ids.push(id);
             }
         }
@@ -261,8 +242,8 @@ impl<'a> Slice<'a> {
 
     fn push(&mut self, draft: Draft<'_>, sample: Sample, template: Arc<Template>) {
         let row = self.rows.len();
-        if let Some(record) = &draft.of.record {
-            self.by_record.insert((draft.of.metric().to_owned(), record.clone()), row);
+        for id in &draft.record_ids {
+            self.by_record.insert((draft.of.metric().to_owned(), id.clone()), row);
         }
         self.by_place.entry((sample.series, sample.start.ms)).or_default().push(row);
         self.rows.push(Row { sample, record_ids: draft.record_ids, template });
@@ -270,7 +251,8 @@ impl<'a> Slice<'a> {
 
     /// The record is stored already: is it the same, a newer version, or has it moved?
     fn known(&mut self, tx: &mut Tx<'_>, mut draft: Draft<'_>, stored: Stored) -> Result<Fate> {
-        if self.as_of.is_some_and(|as_of| stored.committed_at > as_of) {
+        // What this very transaction has stored is no newer than what it stores now.
+        if self.as_of.is_some_and(|as_of| stored.committed_at > as_of && stored.committed_at != tx.committed_at()) {
             return Ok(Fate::Unchanged);
         }
         let before = stored.sample;
@@ -334,7 +316,7 @@ impl<'a> Slice<'a> {
         };
         let mut next = version;
         if let Some((current, document)) = document {
-            if self.as_of.is_some_and(|as_of| last_updated(&document) > as_of) {
+            if self.as_of.is_some_and(|as_of| last_updated(&document) > as_of && last_updated(&document) != tx.committed_at()) {
                 return Ok(Fate::Unchanged);
             }
             let again = render(current, document["meta"]["lastUpdated"].as_str().unwrap_or_default());

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::devices::{self, Owner};
-use super::samples::Draft;
+use super::draft::Draft;
 use crate::error::Result;
 use crate::fhir::decimal::Decimal;
 use crate::mapping::{Mapping, Source};

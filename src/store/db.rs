@@ -8,7 +8,7 @@ use diesel::{PgConnection, SqliteConnection};
 
 use super::{audit, pg, sqlite};
 use crate::clock::{Clock, Millis};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::vault::{Vault, digest};
 
 pub enum Conn<'a> {
@@ -24,11 +24,13 @@ pub struct Tx<'a> {
     wrote: Vec<[u8; 32]>,
     /// Did it change who may do what?
     pub(in crate::store) changed_access: bool,
+    /// It never began: what is run in it is refused.
+    refused: Option<Kind>,
 }
 
 impl<'a> Tx<'a> {
     pub(in crate::store) fn new(conn: Conn<'a>, committed_at: Millis) -> Tx<'a> {
-        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new(), changed_access: false }
+        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new(), changed_access: false, refused: None }
     }
 
     /// The stamp of everything this transaction writes; never goes back.
@@ -63,8 +65,16 @@ impl<'a> Tx<'a> {
         audit::insert_block(self, vault, node, entries)
     }
 
+    /// From now on no work is begun.
+    pub(in crate::store) fn refuse(&mut self, kind: Kind) {
+        self.refused = Some(kind);
+    }
+
     /// Runs `work` so that its failure undoes its own statements and nothing else.
     pub(in crate::store) fn savepoint<T>(&mut self, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        if let Some(kind) = self.refused {
+            return Err(Error::new(kind, "the data could not be stored"));
+        }
         let before = self.entries.len();
         self.wrote.clear();
         begin(&mut self.conn)?;
@@ -273,5 +283,5 @@ impl std::fmt::Debug for Db {
 
 /// A worker that must exist does not answer: the server is going down.
 pub(in crate::store) fn writer_gone() -> Error {
-    Error::new(crate::error::Kind::Busy, "the server is stopping")
+    Error::new(Kind::Busy, "the server is stopping")
 }

@@ -227,7 +227,8 @@ impl Writer {
         self.last = self.last.max(self.clock.now());
         let mut tx = Tx::new(Conn::Sqlite(&mut self.conn), self.last);
         if let Err(e) = immediate(&mut tx) {
-            // Nothing was run; each job is told by running it against a transaction that is not there.
+            // Each job is told by running it against a transaction that refuses to begin.
+            tx.refuse(e.kind);
             let (kind, says) = (e.kind, e.to_string());
             for job in group {
                 job(&mut tx)(Err(Error::new(kind, says.clone())));
@@ -279,6 +280,10 @@ fn truncate(path: &Path) -> Result<i32> {
 /// Moves the WAL into the database file, so that no request ever does.
 fn checkpoint(path: &Path) {
     let Ok(mut conn) = connect(path) else { return };
+    // It holds the write lock while it waits for readers: it must not wait.
+    if conn.batch_execute("PRAGMA busy_timeout = 0").is_err() {
+        return;
+    }
     let mut turns = 0u32;
     while path.exists() {
         thread::sleep(Duration::from_millis(500));

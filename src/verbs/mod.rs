@@ -218,7 +218,7 @@ pub fn run(command: Command) -> Result<()> {
         }
         Verb::Token { what: TokenVerb::Issue { role, patient, scope, ttl } } => ask::tell(
             &place,
-            &serde_json::json!({"verb": "token issue", "role": role, "patients": patient, "scopes": scope.join(" "), "ttl": ttl}),
+            &serde_json::json!({"verb": "token issue", "role": role, "patients": patient, "scopes": (!scope.is_empty()).then(|| scope.join(" ")), "ttl": ttl}),
         ),
         Verb::Token { what: TokenVerb::List } => ask::tell(&place, &serde_json::json!({"verb": "token list"})),
         Verb::Token { what: TokenVerb::Revoke { id } } => ask::tell(&place, &serde_json::json!({"verb": "token revoke", "id": id})),

@@ -189,6 +189,40 @@ both! {
 }
 
 both! {
+    fn a_record_that_stands_in_one_body_twice_moves(server) {
+        let time = |person: &Person<'_>| person.finds("").only()["effectiveDateTime"].as_str().unwrap()[14..16].to_owned();
+        for (name, first, second) in [("later", 0, 5), ("earlier", 5, 0)] {
+            let person = server.person(name);
+            let twice = apple(vec![heart("a", &minute(first), "70"), heart("b", &minute(20), "60"), heart("a", &minute(second), "71")]);
+            assert_eq!(counts(&person.uploads(&twice)), [2, 0, 1, 0]);
+            let moved = person.finds("&identifier=a").only();
+            assert_eq!((&moved["valueQuantity"]["value"], &moved["meta"]["versionId"]), (&json!(71), &json!("2")), "{moved}");
+            let b = person.finds("&identifier=b").only();
+            assert_eq!(b["valueQuantity"]["value"], 60);
+            assert_eq!(moved["effectiveDateTime"].as_str().and_then(|at| at.get(14..16)), Some(["00", "05"][usize::from(second == 5)]));
+        }
+        let other = server.person("other");
+        let elsewhere = but(heart("a", &minute(0), "70"), "source", json!({"appId": "com.other", "deviceModel": "Other", "deviceType": "watch"}));
+        assert_eq!(counts(&other.uploads(&apple(vec![heart("a", &minute(0), "70"), elsewhere]))), [1, 0, 1, 0]);
+        assert_eq!((other.finds("").matches().len(), time(&other)), (1, "00".to_owned()));
+    }
+}
+
+both! {
+    fn halves_that_move_in_one_body_stay_one_panel(server) {
+        let alice = server.person("alice");
+        let at = |n: i64| [record(SYSTOLIC, "s", &minute(n), "120"), record(DIASTOLIC, "d", &minute(n), "80")];
+        alice.stores(&apple([at(0), at(5)].concat()));
+        assert_eq!(panels(&alice).iter().map(|panel| &panel[..6]).collect::<Vec<_>>(), ["120/80"]);
+        assert_eq!(alice.finds("&identifier=d").matches().len(), 1);
+        let bob = server.person("bob");
+        bob.stores(&apple([at(0).to_vec(), vec![record(SYSTOLIC, "s2", &minute(5), "130")]].concat()));
+        bob.stores(&apple(vec![record(DIASTOLIC, "d", &minute(5), "80")]));
+        assert_eq!(bob.finds("&identifier=d").matches().len(), 1, "one record stands in one Observation");
+    }
+}
+
+both! {
     fn an_id_is_found_as_it_was_sent(server) {
         let alice = server.person("alice");
         let uuid = "7C062E26-31D4-4E0B-9A57-6B0D2F0BDE02";

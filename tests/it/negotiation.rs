@@ -24,6 +24,14 @@ both! {
 }
 
 both! {
+    fn an_empty_authorization_does_not_hide_the_key(server) {
+        let key = server.nobody().with("x-open-wearables-api-key", server.app().api_key.clone());
+        key.with("authorization", "").get("/api/v1/users").is(200);
+        server.nobody().with("authorization", "").get("/api/v1/users").is(401);
+    }
+}
+
+both! {
     fn what_is_not_percent_encoded_utf8_is_refused_by_name(server) {
         for (query, named) in [("code=%ff", "code"), ("code=%zz", "code"), ("code=a%2", "code"), ("code=%", "code")] {
             let refused = server.ehr().get(&format!("/fhir/Observation?{query}")).is(400);

@@ -157,6 +157,8 @@ both! {
             &["--role", "ehr-system", "--ttl", "soon"],
             &["--role", "ehr-system", "--patient", &alice.patient],
             &["--role", "auditor", "--patient", &alice.patient],
+            &["--role", "ehr-system", "--scope", ""],
+            &["--role", "ehr-system", "--ttl", ""],
             &["--role", "ehr-system", "--scope", "patient/Observation.rs"],
             &["--role", "clinician", "--scope", "user/Patient.r system/Observation.rs"],
         ] {

@@ -30,7 +30,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     // Only a walk of the feed must not pass what is still being committed; the rest reads the latest commit.
     let horizon = if walks_feed(&query) { app.db.horizon()? } else { i64::MAX };
     let (page, includes, whose) = if of == Type::AuditEvent {
-        let page = events::search(&app.index, &app.public_url, (&query, after))?;
+        let page = events::search(&app.index, &app.public_url, app.clock.now(), (&query, after))?;
         let whose = page.patients;
         (page.page, Vec::new(), whose)
     } else {
