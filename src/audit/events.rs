@@ -32,13 +32,13 @@ pub fn search(index: &Index, server: &str, now: Millis, ask: (&Query, Option<Pos
     index.catch_up()?;
     let (db, vault) = (&index.db, &*index.vault);
     let mut walk = Walk::new((db, vault), server, query, newest);
-    let mut page = Page::default();
+    let mut page = Page::new(&format!("{server}/fhir"));
     let mut patients = Vec::new();
     walk.start(after);
     while page.items.len() < query.count as usize {
         let Some((at, item, patient)) = walk.next()? else { break };
         patients.extend(patient);
-        page.push(item);
+        page.push(&item);
         page.next = Some(at);
     }
     if page.next.is_some() && walk.next()?.is_none() {

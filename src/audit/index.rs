@@ -13,7 +13,8 @@ pub(super) const MAIN: i16 = 1;
 /// A block of the audit log's own database (SQLite): entries of reads.
 pub(super) const APART: i16 = 2;
 
-const BATCH: i64 = 256;
+/// Blocks a transaction: the rows of many share the pages that they change.
+const BATCH: i64 = 1_024;
 
 pub struct Index {
     pub(super) db: Db,

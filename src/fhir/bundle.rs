@@ -2,6 +2,7 @@
 //! parsed.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use super::render;
 use crate::clock::Millis;
@@ -16,31 +17,81 @@ pub enum Mode {
     Outcome,
 }
 
-/// One resource of the page.
-#[derive(Clone, Debug)]
-pub struct Entry<'a> {
-    /// Type and id. `None` for what has no id, such as an OperationOutcome: every entry must have a `fullUrl`, so it
-    /// gets a `urn:uuid:` made from its text.
-    pub name: Option<(&'a str, &'a str)>,
-    /// The resource, one JSON object.
-    pub json: &'a str,
-    pub mode: Mode,
+/// The entries of a page, each written as it is found into the text that becomes the Bundle's own.
+#[derive(Debug)]
+pub struct Entries {
+    base: String,
+    text: String,
 }
 
-/// One page. `base` is what full URLs begin with; `links` are relation and absolute URL (`self`, `next`); `total` counts
-/// matches on all pages.
-pub fn searchset(base: &str, total: Option<i64>, links: &[(&str, String)], entries: &[Entry<'_>]) -> String {
-    let of_links: usize = links.iter().map(|(relation, url)| relation.len() + url.len() + 32).sum();
-    let of_entries: usize = entries.iter().map(|entry| base.len() + entry.json.len() + 128).sum();
-    let mut out = String::with_capacity(160 + of_links + of_entries);
-    let mut escaped = String::new();
-    escape(&mut escaped, base);
-    head(&mut out, "searchset", total, links);
-    for (at, entry) in entries.iter().enumerate() {
-        out.push_str(if at == 0 { r#","entry":[{"# } else { ",{" });
-        push_entry(&mut out, &escaped, entry);
+impl Entries {
+    /// `base` is what full URLs begin with.
+    pub fn new(base: &str) -> Entries {
+        let mut escaped = String::new();
+        escape(&mut escaped, base);
+        Entries { base: escaped, text: String::new() }
     }
-    out.push_str(if entries.is_empty() { "}" } else { "]}" });
+
+    /// The resource of that type and id, one JSON object that `write` appends. Answers where it stands.
+    pub fn push(&mut self, name: (&str, &str), mode: Mode, write: impl FnOnce(&mut String)) -> Range<usize> {
+        self.begin();
+        self.text.push_str(&self.base);
+        for part in [name.0, name.1] {
+            self.text.push('/');
+            escape(&mut self.text, part);
+        }
+        self.end(mode, write)
+    }
+
+    /// What has no id, such as an OperationOutcome: every entry must have a `fullUrl`, so it gets a `urn:uuid:` made
+    /// from its text.
+    pub fn push_unnamed(&mut self, json: &str, mode: Mode) {
+        self.begin();
+        let name = digest(&[json.as_bytes()]);
+        let _ = write!(self.text, "urn:uuid:{}", DocumentId::from_random(std::array::from_fn(|at| name[at])));
+        self.end(mode, |out| out.push_str(json));
+    }
+
+    /// Where the resource that `push` wrote stands.
+    pub fn json(&self, at: Range<usize>) -> &str {
+        self.text.get(at).unwrap_or_default()
+    }
+
+    /// Makes room for so many bytes more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.text.reserve(bytes);
+    }
+
+    fn begin(&mut self) {
+        self.text.push_str(if self.text.is_empty() { r#"{"fullUrl":""# } else { r#",{"fullUrl":""# });
+    }
+
+    fn end(&mut self, mode: Mode, write: impl FnOnce(&mut String)) -> Range<usize> {
+        self.text.push_str(r#"","resource":"#);
+        let from = self.text.len();
+        write(&mut self.text);
+        let at = from..self.text.len();
+        self.text.push_str(match mode {
+            Mode::Match => r#","search":{"mode":"match"}}"#,
+            Mode::Include => r#","search":{"mode":"include"}}"#,
+            Mode::Outcome => r#","search":{"mode":"outcome"}}"#,
+        });
+        at
+    }
+}
+
+/// One page. `links` are relation and absolute URL (`self`, `next`); `total` counts matches on all pages.
+pub fn searchset(total: Option<i64>, links: &[(&str, String)], entries: Entries) -> String {
+    let mut start = String::new();
+    head(&mut start, "searchset", total, links);
+    let mut out = entries.text;
+    if out.is_empty() {
+        start.push('}');
+        return start;
+    }
+    start.push_str(r#","entry":["#);
+    out.insert_str(0, &start);
+    out.push_str("]}");
     out
 }
 
@@ -87,27 +138,6 @@ fn head(out: &mut String, kind: &str, total: Option<i64>, links: &[(&str, String
     out.push_str(if links.is_empty() { "" } else { "]" });
 }
 
-fn push_entry(out: &mut String, base: &str, entry: &Entry<'_>) {
-    out.push_str(r#""fullUrl":""#);
-    if let Some((resource, id)) = entry.name {
-        out.push_str(base);
-        for part in [resource, id] {
-            out.push('/');
-            escape(out, part);
-        }
-    } else {
-        let name = digest(&[entry.json.as_bytes()]);
-        let _ = write!(out, "urn:uuid:{}", DocumentId::from_random(std::array::from_fn(|at| name[at])));
-    }
-    out.push_str(r#"","resource":"#);
-    out.push_str(entry.json);
-    out.push_str(match entry.mode {
-        Mode::Match => r#","search":{"mode":"match"}}"#,
-        Mode::Include => r#","search":{"mode":"include"}}"#,
-        Mode::Outcome => r#","search":{"mode":"outcome"}}"#,
-    });
-}
-
 /// A JSON string (RFC 8259 section 7).
 fn quote(out: &mut String, text: &str) {
     out.push('"');
@@ -140,20 +170,20 @@ mod tests {
 
     #[test]
     fn an_empty_page_has_no_empty_lists() {
-        assert_eq!(searchset("", Some(0), &[], &[]), r#"{"resourceType":"Bundle","type":"searchset","total":0}"#);
-        assert_eq!(searchset("", None, &[], &[]), r#"{"resourceType":"Bundle","type":"searchset"}"#);
+        assert_eq!(searchset(Some(0), &[], Entries::new("")), r#"{"resourceType":"Bundle","type":"searchset","total":0}"#);
+        assert_eq!(searchset(None, &[], Entries::new("")), r#"{"resourceType":"Bundle","type":"searchset"}"#);
     }
 
     #[test]
     fn stored_text_is_spliced_as_it_is() {
         let stored = r#"{"resourceType":"Observation","id":"a","valueQuantity":{"value":72.10}}"#;
-        let entries = [
-            Entry { name: Some(("Observation", "a")), json: stored, mode: Mode::Match },
-            Entry { name: Some(("Device", "b")), json: r#"{"resourceType":"Device","id":"b"}"#, mode: Mode::Include },
-            Entry { name: None, json: r#"{"resourceType":"OperationOutcome"}"#, mode: Mode::Outcome },
-        ];
+        let mut entries = Entries::new("https://x/fhir");
+        let at = entries.push(("Observation", "a"), Mode::Match, |out| out.push_str(stored));
+        assert_eq!(entries.json(at), stored);
+        entries.push(("Device", "b"), Mode::Include, |out| out.push_str(r#"{"resourceType":"Device","id":"b"}"#));
+        entries.push_unnamed(r#"{"resourceType":"OperationOutcome"}"#, Mode::Outcome);
         let links = [("self", "https://x/fhir/Observation?code=\"\\\n".to_owned()), ("next", "https://x/n".to_owned())];
-        let text = searchset("https://x/fhir", Some(1), &links, &entries);
+        let text = searchset(Some(1), &links, entries);
         assert!(text.contains(stored));
         let bundle: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(bundle["link"][0], json!({"relation": "self", "url": "https://x/fhir/Observation?code=\"\\\n"}));

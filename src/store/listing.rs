@@ -11,6 +11,7 @@ use super::documents::body_place;
 use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
+use crate::fhir::bundle::{Entries, Mode};
 use crate::id::{PatientId, Shelf};
 use crate::search::{DateRange, Filter, Opened, Query, Sort, SortKey, index};
 use crate::vault::Vault;
@@ -25,10 +26,10 @@ pub struct Item {
     pub shelf: Shelf,
 }
 
-/// A page of resources, their text one after the other. `next` is the place of its last one when more may follow.
-#[derive(Debug, Default)]
+/// A page of resources, written as the entries of a Bundle. `next` is the place of its last one when more may follow.
+#[derive(Debug)]
 pub struct Page {
-    text: String,
+    pub entries: Entries,
     pub items: Vec<Listed>,
     /// Whose shelves these are, as far as that was learned on the way.
     pub owners: HashMap<Shelf, PatientId>,
@@ -40,35 +41,35 @@ pub struct Page {
 #[derive(Debug)]
 pub struct Listed {
     pub resource: &'static str,
-    pub id: String,
     pub shelf: Shelf,
     json: Range<usize>,
 }
 
 impl Page {
-    pub fn push(&mut self, item: Item) {
-        let from = self.text.len();
-        self.text.push_str(&item.json);
-        self.items.push(Listed { resource: item.resource, id: item.id, shelf: item.shelf, json: from..self.text.len() });
+    /// `base` is what full URLs begin with.
+    pub fn new(base: &str) -> Page {
+        Page { entries: Entries::new(base), items: Vec::new(), owners: HashMap::new(), next: None, total: None }
     }
 
-    /// A resource whose text `render` appends; it answers the id.
-    pub fn rendered(&mut self, resource: &'static str, shelf: Shelf, render: impl FnOnce(&mut String) -> Result<String>) -> Result<()> {
-        let from = self.text.len();
-        let id = render(&mut self.text)?;
-        self.items.push(Listed { resource, id, shelf, json: from..self.text.len() });
-        Ok(())
+    pub fn push(&mut self, item: &Item) {
+        self.rendered((item.resource, &item.id), item.shelf, |out| out.push_str(&item.json));
     }
 
-    /// Makes room for as many resources as the first one is long.
+    /// A resource of that type and id whose text `render` appends.
+    pub fn rendered(&mut self, name: (&'static str, &str), shelf: Shelf, render: impl FnOnce(&mut String)) {
+        let json = self.entries.push(name, Mode::Match, render);
+        self.items.push(Listed { resource: name.0, shelf, json });
+    }
+
+    /// Makes room for as many resources as the first one is long, and for the Bundle around them.
     pub fn expect(&mut self, more: usize) {
         if let [first] = self.items.as_slice() {
-            self.text.reserve((first.json.len() + 16) * more.min(1_000));
+            self.entries.reserve((first.json.len() + 192) * more.min(1_000) + 2_048);
         }
     }
 
     pub fn json(&self, of: &Listed) -> &str {
-        self.text.get(of.json.clone()).unwrap_or_default()
+        self.entries.json(of.json.clone())
     }
 }
 
@@ -85,6 +86,8 @@ pub struct Look<'a> {
     pub query: &'a Query,
     pub visible: &'a Visible,
     pub vault: &'a Vault,
+    /// What full URLs begin with.
+    pub base: &'a str,
     pub after: Option<Position>,
     pub horizon: Millis,
 }
@@ -191,12 +194,12 @@ impl<'a> Listing<'a> {
 
 /// A page of Patients or Devices.
 pub fn page(tx: &mut Tx<'_>, look: &Look<'_>) -> Result<Page> {
-    let mut page = Page::default();
+    let mut page = Page::new(look.base);
     let mut listing = Listing::new(look, look.after);
     while page.items.len() < look.query.count as usize {
         let Some(at) = listing.peek(tx)? else { break };
         let Some((_, item)) = listing.take() else { break };
-        page.push(item);
+        page.push(&item);
         page.next = Some(at);
     }
     if look.query.count == 0 || listing.peek(tx)?.is_none() {

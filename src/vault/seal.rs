@@ -1,7 +1,11 @@
 //! One cipher under one key: seal and open, bound to a place.
 
+use std::cell::RefCell;
+use std::io;
+
 use aes_gcm::aead::{AeadInOut, Nonce, Tag};
 use aes_gcm::{Aes256Gcm, KeyInit};
+use zstd::bulk::Decompressor;
 
 use crate::chance::Chance;
 use crate::error::{Error, Kind, Result};
@@ -99,7 +103,7 @@ impl Cipher {
         if self.sealing == Sealing::Identity {
             return Ok(packed);
         }
-        zstd::stream::decode_all(packed.as_slice()).map_err(Error::bug)
+        unpack(&packed).map_err(Error::bug)
     }
 
     fn additional(&self, place: Place<'_>) -> Vec<u8> {
@@ -112,6 +116,19 @@ impl Cipher {
         out.extend_from_slice(&self.version.to_be_bytes());
         out
     }
+}
+
+thread_local! {
+    /// Making one costs more than most of what it unpacks.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let Some(length) = Decompressor::upper_bound(packed) else { return zstd::stream::decode_all(packed) };
+    DECOMPRESSOR.with_borrow_mut(|kept| match kept {
+        Some(kept) => kept.decompress(packed, length),
+        None => kept.insert(Decompressor::new()?).decompress(packed, length),
+    })
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         (page.page, Vec::new(), whose)
     } else {
         let visible = who.visible();
-        let look = Look { query: &query, visible: &visible, vault: &app.vault, after, horizon };
+        let look = Look { query: &query, visible: &visible, vault: &app.vault, base: &base, after, horizon };
         app.db.read("search", |tx| {
             let page = match of {
                 Type::Observation => observations::page(tx, &look, &app.templates, who.role.is_system())?,
@@ -47,7 +47,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
             Ok((page, includes, whose))
         })?
     };
-    let body = render(&base, (&query, &asked), &seal, (&page, &includes))?;
+    let body = render(&base, (&query, &asked), &seal, (page, &includes))?;
     let mut reply = Reply::fhir(200, body).about(of.name(), whose);
     if request.verb == "POST" {
         reply.asked = Some(format!("{}?{asked}", request.uri));
@@ -110,7 +110,7 @@ fn include(tx: &mut Tx<'_>, app: &App, asks: (&Caller, &Look<'_>), page: &Page) 
     Ok(items)
 }
 
-fn render(base: &str, query: (&Query, &str), seal: &CursorSeal<'_>, found: (&Page, &[Item])) -> Result<String> {
+fn render(base: &str, query: (&Query, &str), seal: &CursorSeal<'_>, found: (Page, &[Item])) -> Result<String> {
     let ((query, asked), (page, includes)) = (query, found);
     let own = format!("{base}/{}?{asked}", query.resource.name());
     let mut links = vec![("self", own.clone())];
@@ -119,11 +119,12 @@ fn render(base: &str, query: (&Query, &str), seal: &CursorSeal<'_>, found: (&Pag
     }
     let ignored: Vec<Issue> =
         query.ignored.iter().map(|name| Issue { says: format!("the parameter {name} was ignored"), at: Some(name.clone()) }).collect();
-    let ignored = outcome::warning(&ignored);
-    let mut entries: Vec<bundle::Entry<'_>> = Vec::with_capacity(page.items.len() + includes.len() + 1);
-    let named = |resource, id, json, mode| bundle::Entry { name: Some((resource, id)), json, mode };
-    entries.extend(page.items.iter().map(|item| named(item.resource, item.id.as_str(), page.json(item), Mode::Match)));
-    entries.extend(includes.iter().map(|item| named(item.resource, item.id.as_str(), item.json.as_str(), Mode::Include)));
-    entries.extend(ignored.iter().map(|json| bundle::Entry { name: None, json, mode: Mode::Outcome }));
-    Ok(bundle::searchset(base, page.total, &links, &entries))
+    let mut entries = page.entries;
+    for item in includes {
+        entries.push((item.resource, &item.id), Mode::Include, |out| out.push_str(&item.json));
+    }
+    if let Some(ignored) = outcome::warning(&ignored) {
+        entries.push_unnamed(&ignored, Mode::Outcome);
+    }
+    Ok(bundle::searchset(page.total, &links, entries))
 }

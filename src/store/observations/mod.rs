@@ -25,7 +25,7 @@ pub fn page(tx: &mut Tx<'_>, look: &Look<'_>, templates: &Templates, system: boo
     if scope.shelves.is_none() && !system && look.query.filters_on("identifier").next().is_some() {
         return Err(Error::new(Kind::TooCostly, "a record id is found within one patient; add patient").at("patient"));
     }
-    let mut page = Page::default();
+    let mut page = Page::new(look.base);
     page.owners.clone_from(&scope.owners);
     if look.query.count > 0 {
         let mut merge = Merge::new(tx, look, templates, &scope)?;

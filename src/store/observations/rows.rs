@@ -36,11 +36,12 @@ pub struct View {
 impl Found {
     pub(super) fn push(self, tx: &mut Tx<'_>, samples: &mut Samples<'_>, page: &mut Page) -> Result<()> {
         match self {
-            Found::Document(item) => page.push(item),
-            Found::Named(view) => page.push(Item { resource: OBSERVATION, id: view.id, json: view.json, shelf: view.shelf }),
+            Found::Document(item) => page.push(&item),
+            Found::Named(view) => page.push(&Item { resource: OBSERVATION, id: view.id, json: view.json, shelf: view.shelf }),
             Found::Row { open, row } => {
                 let (open, judge) = (&mut samples.open[open], &mut samples.judge);
-                page.rendered(OBSERVATION, open.header.shelf, |out| judge.render(tx, open, row, out))?;
+                let shelf = open.header.shelf;
+                judge.render(tx, open, row, |id, write| page.rendered((OBSERVATION, id), shelf, write))?;
             }
         }
         Ok(())
@@ -58,6 +59,8 @@ pub(super) struct Judge<'a> {
     /// The patient's id as text, and the commit stamp that was written last, as text.
     patients: HashMap<Shelf, String>,
     stamp: (Millis, String),
+    /// The template of the last row: its neighbours mostly have the same.
+    template: Option<((Shelf, u32, u32), Arc<Template>)>,
     masks: Vec<u64>,
 }
 
@@ -65,7 +68,7 @@ impl<'a> Judge<'a> {
     pub fn new(look: &'a Look<'a>, templates: &'a Templates, scope: &Scope) -> Judge<'a> {
         let patients = scope.owners.iter().map(|(shelf, patient)| (*shelf, patient.to_string())).collect();
         let masks = look.query.filters.iter().filter_map(|filter| mask(look.vault, filter)).collect();
-        Judge { look, templates, by_template: HashMap::new(), patients, stamp: (Millis::MIN, String::new()), masks }
+        Judge { look, templates, by_template: HashMap::new(), patients, stamp: (Millis::MIN, String::new()), template: None, masks }
     }
 
     /// Can a block of this header hold an answer, by its bloom of codes and categories?
@@ -139,14 +142,17 @@ impl<'a> Judge<'a> {
     }
 
     pub fn view(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<View> {
-        let mut json = String::new();
-        let id = self.render(tx, open, row, &mut json)?;
+        let (id, json) = self.render(tx, open, row, |id, write| {
+            let mut json = String::new();
+            write(&mut json);
+            (id.to_owned(), json)
+        })?;
         let (_, _, version) = open.block.key(row);
         Ok(View { id, json, shelf: open.header.shelf, version, committed_at: open.header.committed_at })
     }
 
-    /// Appends the row's Observation and answers its id.
-    fn render(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize, out: &mut String) -> Result<String> {
+    /// Gives the row's id to `to`, and what appends its Observation.
+    fn render<T>(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize, to: impl FnOnce(&str, &dyn Fn(&mut String)) -> T) -> Result<T> {
         let shelf = open.header.shelf;
         if let Entry::Vacant(place) = self.patients.entry(shelf) {
             place.insert(patient(tx, shelf)?);
@@ -155,11 +161,16 @@ impl<'a> Judge<'a> {
             self.stamp = (open.header.committed_at, instant(open.header.committed_at));
         }
         let sample = open.block.sample(row);
-        let template = self.templates.get(tx, &open.keys, (shelf, sample.series, sample.template))?;
+        let at = (shelf, sample.series, sample.template);
+        let template = match &self.template {
+            Some((of, template)) if *of == at => template,
+            _ => &self.template.insert((at, self.templates.get(tx, &open.keys, at)?)).1,
+        };
         let ids = if template.facts.identifier_system.is_some() { open.record_ids(tx, row)? } else { Vec::new() };
         let patient = self.patients.get(&shelf).map(String::as_str).unwrap_or_default();
-        let rendering = Rendering { vault: self.look.vault, template: &template, shelf, patient, last_updated: &self.stamp.1 };
-        Ok(rendering.of(&sample, &ids, out))
+        let rendering = Rendering { vault: self.look.vault, template, shelf, patient, last_updated: &self.stamp.1 };
+        let id = rendering.id(&sample);
+        Ok(to(&id, &|out: &mut String| rendering.write(&sample, (&id, &ids), out)))
     }
 }
 
@@ -182,11 +193,14 @@ struct Rendering<'a> {
 }
 
 impl Rendering<'_> {
-    fn of(&self, sample: &Sample, record_ids: &[RecordId<'_>], out: &mut String) -> String {
-        let id = self.vault.sample_text(Address { shelf: self.shelf, series: sample.series, start: sample.start.ms, disc: sample.disc });
-        let filling = Filling { id: &id, patient: self.patient, last_updated: self.last_updated, record_ids, sample, wide: &[] };
+    fn id(&self, sample: &Sample) -> String {
+        self.vault.sample_text(Address { shelf: self.shelf, series: sample.series, start: sample.start.ms, disc: sample.disc })
+    }
+
+    fn write(&self, sample: &Sample, ids: (&str, &[RecordId<'_>]), out: &mut String) {
+        let (id, record_ids) = ids;
+        let filling = Filling { id, patient: self.patient, last_updated: self.last_updated, record_ids, sample, wide: &[] };
         self.template.render_to(out, &filling);
-        id
     }
 }
 
@@ -230,7 +244,8 @@ pub fn read(tx: &mut Tx<'_>, with: (&Vault, &Templates), patient: PatientId, at:
     let ids = open.record_ids(tx, row)?;
     let mut json = String::new();
     let rendering = Rendering { vault, template: &template, shelf: address.shelf, patient: &patient, last_updated: &instant(committed_at) };
-    let id = rendering.of(&sample, &ids, &mut json);
+    let id = rendering.id(&sample);
+    rendering.write(&sample, (&id, &ids), &mut json);
     Ok(Some(View { id, json, shelf: address.shelf, version: sample.version, committed_at }))
 }
 
