@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::id::EntryId;
 use crate::ledger::callers::Callers;
+use crate::ledger::{reindex, shelves};
 use crate::mapping::Mappings;
 use crate::store::blocks::Templates;
 use crate::store::{Db, Opened, Place, keys};
@@ -22,7 +23,7 @@ pub struct App {
     pub db: Db,
     pub vault: Arc<Vault>,
     pub mappings: Arc<Mappings>,
-    pub templates: Templates,
+    pub templates: Arc<Templates>,
     /// Who shows which secret.
     pub callers: Callers,
     pub log: Log,
@@ -49,6 +50,7 @@ impl App {
         let vault = Arc::new(open_vault(&mut opened, &root, sealing)?);
         let node: [u8; 8] = vault.chance.bytes()?;
         let db = opened.start(Arc::clone(&vault), node)?;
+        shelves::found(&db, &vault)?;
         let log = Log::start(&db, Arc::clone(&vault), node)?;
         let index = Index::new(db.clone(), Arc::clone(&vault));
         let mappings = match &config.mappings_dir {
@@ -58,12 +60,13 @@ impl App {
         let mappings = Arc::new(mappings.map_err(|e| Error::new(Kind::Setting, e.says().to_owned()))?);
         let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", config.listen));
+        reindex::run(&db, &vault, &format!("{public_url}/fhir"))?;
         Ok(App {
             config,
             db,
             vault,
             mappings,
-            templates: Templates::default(),
+            templates: Arc::default(),
             callers: Callers::default(),
             log,
             index,

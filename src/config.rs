@@ -25,6 +25,9 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// The network that proxies connect from; a flag of `serve`, not a setting.
     pub behind_proxy: Option<String>,
+    pub references_strict: bool,
+    pub max_request_bytes: usize,
+    pub max_depth: usize,
     pub log: String,
 }
 
@@ -60,6 +63,9 @@ settings! {
     "FIRTH_RAW_RETENTION_DAYS" "30" "How long raw uploads are kept for replay; 0 = until they are processed." |c, v| c.raw_retention_days = number(v, 0, 36500)?;
     "FIRTH_MAPPINGS_DIR" "" "A folder of mappings that are added to the shipped ones or take their place." |c, v| c.mappings_dir = Some(PathBuf::from(v));
     "FIRTH_EXTERNAL_ID_SYSTEM" "urn:firth:external" "Identifier.system of external_user_id: the namespace of your record numbers." |c, v| c.external_id_system = v.to_owned();
+    "FIRTH_REFERENCES" "strict" "strict: what a resource points to must exist; types: only its type is judged." |c, v| c.references_strict = one_of(v, ["types", "strict"])? == 1;
+    "FIRTH_MAX_REQUEST_BYTES" "67108864" "The largest body of a request under /fhir, after decompression." |c, v| c.max_request_bytes = number(v, 1024, 1 << 30)? as usize;
+    "FIRTH_MAX_DEPTH" "64" "How deep the JSON of a resource may nest." |c, v| c.max_depth = number(v, 8, 64)? as usize;
     "FIRTH_TLS_CERT" "" "PEM file with the certificate chain; with FIRTH_TLS_KEY the server speaks HTTPS." |c, v| c.tls_cert = Some(PathBuf::from(v));
     "FIRTH_TLS_KEY" "" "PEM file with the private key." |c, v| c.tls_key = Some(PathBuf::from(v));
     "FIRTH_LOG" "info" "The log's level: error, warn, info, debug or a tracing filter." |c, v| c.log = telemetry::filter(v)?;
@@ -84,6 +90,11 @@ const NOT_SETTINGS: &[&str] = &[
 fn number(text: &str, least: i64, most: i64) -> Result<i64, String> {
     let number: i64 = text.parse().map_err(|_| "must be a whole number".to_owned())?;
     if (least..=most).contains(&number) { Ok(number) } else { Err(format!("must be from {least} to {most}")) }
+}
+
+/// The place of a word among those that are allowed.
+fn one_of(text: &str, words: [&str; 2]) -> Result<usize, String> {
+    words.iter().position(|word| *word == text).ok_or_else(|| format!("must be {}", words.join(" or ")))
 }
 
 fn public_url(text: &str) -> Result<String, String> {
@@ -125,6 +136,9 @@ impl Config {
             tls_cert: None,
             tls_key: None,
             behind_proxy: None,
+            references_strict: true,
+            max_request_bytes: 0,
+            max_depth: 0,
             log: String::new(),
         };
         let mut faults = Vec::new();

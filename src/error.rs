@@ -49,7 +49,7 @@ kinds! {
     TooCostly       "request.too-costly"    400 "too-costly"   true  "Add the parameter that is named, so that fewer resources must be opened.";
     Envelope        "request.envelope"      422 "structure"    true  "Correct the named member of the upload's envelope.";
     Unprocessable   "request.unprocessable" 422 "invalid"      true  "Correct the named element and send the request again.";
-    TooLarge        "request.too-large"     413 "too-long"     true  "Split the body; FIRTH_MAX_UPLOAD_BYTES is the limit after decompression.";
+    TooLarge        "request.too-large"     413 "too-long"     true  "Split the body; FIRTH_MAX_UPLOAD_BYTES and FIRTH_MAX_REQUEST_BYTES are the limits after decompression.";
     Timeout         "request.timeout"       408 "timeout"      true  "Send the whole body within the time limit.";
     NotAcceptable   "request.not-acceptable" 406 "not-supported" true "Ask for application/fhir+json.";
     MediaType       "request.media-type"    415 "not-supported" true "Send the media type that is named.";
@@ -62,6 +62,10 @@ kinds! {
     // What is asked for.
     NotFound        "resource.not-found"    404 "not-found"    true  "Check the id; a resource you may not see looks the same.";
     Gone            "resource.deleted"      410 "deleted"      true  "The resource was deleted; its history may still be read.";
+    Precondition    "resource.precondition" 412 "conflict"     true  "Read the current version, and send the request again with its ETag.";
+    ManyMatch       "resource.many-match"   412 "multiple-matches" true "Ask for less, so that one resource answers.";
+    Referenced      "resource.referenced"   409 "conflict"     true  "Change or delete the resources that point to it first.";
+    ReferenceUnknown "reference.not-found"  422 "not-found"    true  "Point to a resource that exists, or send both in one transaction.";
     Conflict        "resource.conflict"     409 "conflict"     true  "Read the current state and decide again.";
     Duplicate       "resource.duplicate"    409 "duplicate"    true  "Use the one that exists already.";
     UserHasData     "user.has-data"         409 "conflict"     true  "A user with data cannot be deleted yet; tokens and codes were revoked.";
@@ -100,6 +104,14 @@ kinds! {
 pub struct Issue {
     pub says: String,
     pub at: Option<String>,
+    /// An R4 IssueType that says more than that of the kind.
+    pub code: Option<&'static str>,
+}
+
+impl Issue {
+    pub fn new(says: impl Into<String>, at: Option<String>) -> Issue {
+        Issue { says: says.into(), at, code: None }
+    }
 }
 
 pub struct Error {
@@ -113,7 +125,7 @@ pub struct Error {
 impl Error {
     #[track_caller]
     pub fn new(kind: Kind, says: impl Into<String>) -> Error {
-        Error { kind, issues: vec![Issue { says: says.into(), at: None }], cause: None, raised: Location::caller() }
+        Error { kind, issues: vec![Issue::new(says, None)], cause: None, raised: Location::caller() }
     }
 
     /// A failure of ours: the words go to the log, the client gets the remedy and the request id.
@@ -121,7 +133,7 @@ impl Error {
     pub fn bug(cause: impl fmt::Display) -> Error {
         Error {
             kind: Kind::Bug,
-            issues: vec![Issue { says: Kind::Bug.wire().remedy.into(), at: None }],
+            issues: vec![Issue::new(Kind::Bug.wire().remedy, None)],
             cause: Some(cause.to_string()),
             raised: Location::caller(),
         }

@@ -4,6 +4,8 @@ mod scopes;
 
 pub use scopes::{Interaction, Scopes};
 
+use std::sync::LazyLock;
+
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::{GrantId, PatientId, UserId};
@@ -48,15 +50,24 @@ impl Role {
     }
 
     /// What the role may do at most; a token's scopes only take away.
-    pub fn scopes(self) -> Scopes {
-        let text = match self {
-            Role::Patient => "patient/Patient.rs patient/Device.rs patient/Observation.rs",
-            Role::Clinician => "user/Patient.rs user/Device.rs user/Observation.rs",
-            Role::EhrSystem => "system/Patient.rs system/Device.rs system/Observation.rs",
-            Role::Auditor => "system/AuditEvent.rs",
-            Role::DeviceSdk | Role::SecurityAdmin | Role::Operator | Role::App => "",
+    pub fn scopes(self) -> &'static Scopes {
+        static OF_ROLES: LazyLock<Vec<Scopes>> =
+            LazyLock::new(|| Role::ALL.iter().map(|role| Scopes::parse(&role.most()).unwrap_or_default()).collect());
+        // The roles are numbered from 1, in the order of `ALL`.
+        &OF_ROLES[self as usize - 1]
+    }
+
+    fn most(self) -> String {
+        let of_all = |context: &str, letters: fn(&str) -> &str| {
+            DOCUMENTS.iter().map(|name| format!("{context}/{name}.{}", letters(name))).collect::<Vec<_>>().join(" ")
         };
-        Scopes::parse(text).unwrap_or_default()
+        match self {
+            Role::Patient => of_all("patient", |_| "rs"),
+            Role::Clinician => of_all("user", |name| if BY_CLINICIANS.contains(&name) { "cruds" } else { "rs" }),
+            Role::EhrSystem => of_all("system", |_| "cruds"),
+            Role::Auditor => "system/AuditEvent.rs".into(),
+            Role::DeviceSdk | Role::SecurityAdmin | Role::Operator | Role::App => String::new(),
+        }
     }
 
     /// May the role look across patients where only a scan can answer?
@@ -64,6 +75,39 @@ impl Role {
         matches!(self, Role::EhrSystem)
     }
 }
+
+/// The resource types that people write: all that are served but AuditEvent.
+pub const DOCUMENTS: [&str; 26] = [
+    "Patient",
+    "Device",
+    "Observation",
+    "DeviceMetric",
+    "Practitioner",
+    "PractitionerRole",
+    "Organization",
+    "Location",
+    "CareTeam",
+    "Group",
+    "RelatedPerson",
+    "Consent",
+    "Provenance",
+    "DocumentReference",
+    "Binary",
+    "Questionnaire",
+    "QuestionnaireResponse",
+    "DiagnosticReport",
+    "Encounter",
+    "Goal",
+    "CarePlan",
+    "Flag",
+    "DetectedIssue",
+    "Communication",
+    "List",
+    "Basic",
+];
+
+/// What clinicians write, of patients they may see.
+const BY_CLINICIANS: [&str; 6] = ["Observation", "QuestionnaireResponse", "CarePlan", "Goal", "Flag", "Communication"];
 
 /// Who makes a request, as the token says it.
 #[derive(Clone, Debug)]
@@ -84,6 +128,17 @@ pub enum Visible {
     All,
     /// Rows of these patients' shelves; none named is none seen.
     Patients(Vec<PatientId>),
+}
+
+impl Visible {
+    /// May a resource on a shelf of this patient be seen? What is nobody's is seen by those who see all, and by everybody
+    /// when its type is `shared`.
+    pub fn sees(&self, shared: bool, patient: Option<PatientId>) -> bool {
+        match self {
+            Visible::All => true,
+            Visible::Patients(patients) => patient.map_or(shared, |patient| patients.contains(&patient)),
+        }
+    }
 }
 
 impl Caller {

@@ -33,6 +33,33 @@ pub fn is_media_type(request: &Request, wanted: &str) -> bool {
     given.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
 }
 
+/// Is the body a FHIR resource in JSON? A client that says nothing of it means JSON.
+pub fn is_json(request: &Request) -> bool {
+    let json = |kind| is_media_type(request, kind);
+    request.header("content-type").is_none() || json("application/fhir+json") || json("application/json") || json("text/json")
+}
+
+/// What the answer to a write holds: `Prefer: return=...` (https://hl7.org/fhir/R4/http.html#ops).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Return {
+    Minimal,
+    Representation,
+    Outcome,
+}
+
+pub fn returned(request: &Request) -> Return {
+    match preferred(request).find_map(|part| part.strip_prefix("return=")) {
+        Some("minimal") => Return::Minimal,
+        Some("OperationOutcome") => Return::Outcome,
+        _ => Return::Representation,
+    }
+}
+
+/// The parts of all `Prefer` headers.
+fn preferred(request: &Request) -> impl Iterator<Item = &str> {
+    request.headers.iter().filter(|(name, _)| name == "prefer").flat_map(|(_, value)| value.split([',', ';'])).map(str::trim)
+}
+
 /// Refuses what is no parameter of an interaction, unless the client asked for lenient handling.
 pub fn only_these(request: &Request, pairs: &[(String, String)], known: &[&str]) -> Result<()> {
     match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
@@ -45,11 +72,6 @@ pub fn only_these(request: &Request, pairs: &[(String, String)], known: &[&str])
 
 /// `Prefer: handling=lenient`; strict unless it is said.
 pub fn handling(request: &Request) -> Handling {
-    let lenient = request
-        .headers
-        .iter()
-        .filter(|(name, _)| name == "prefer")
-        .flat_map(|(_, value)| value.split([',', ';']))
-        .any(|part| part.trim().eq_ignore_ascii_case("handling=lenient"));
+    let lenient = preferred(request).any(|part| part.eq_ignore_ascii_case("handling=lenient"));
     if lenient { Handling::Lenient } else { Handling::Strict }
 }

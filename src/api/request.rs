@@ -51,6 +51,27 @@ impl Request {
         }
     }
 
+    /// A body of at most so many bytes after decompression.
+    pub fn body(&mut self, most: usize) -> Result<Vec<u8>> {
+        let gzip = match self.header("content-encoding").map(str::trim) {
+            None | Some("identity") => false,
+            Some("gzip" | "x-gzip") => true,
+            Some(_) => return Err(Error::new(Kind::MediaType, "a body is sent plain or with Content-Encoding: gzip")),
+        };
+        let mut bytes = Vec::new();
+        let limit = most as u64 + 1;
+        let read = if gzip {
+            flate2::read::MultiGzDecoder::new(&mut self.body).take(limit).read_to_end(&mut bytes)
+        } else {
+            (&mut self.body).take(limit).read_to_end(&mut bytes)
+        };
+        read.map_err(from_io)?;
+        if bytes.len() > most {
+            return Err(Error::new(Kind::TooLarge, format!("the body has more than {most} bytes")));
+        }
+        Ok(bytes)
+    }
+
     /// A body of at most 256 KiB.
     pub fn small_body(&mut self) -> Result<Vec<u8>> {
         const MOST: u64 = 256 * 1024;

@@ -74,6 +74,7 @@ pub fn listen(app: Arc<App>, security: Security, socket: TcpListener) -> Result<
                     // A HEAD is a GET whose body is not sent.
                     "GET" => resource.route(web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(serve)),
                     "POST" => resource.route(web::post().to(serve)),
+                    "PUT" => resource.route(web::put().to(serve)),
                     "PATCH" => resource.route(web::patch().to(serve)),
                     _ => resource.route(web::delete().to(serve)),
                 };

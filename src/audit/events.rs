@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
             let id = audit_event::id(EntryId(row.entry), ordinal(&entry, patient.as_deref()));
             let index = index_rows(&entry, patient.as_deref());
             let range = DateRange { lo: entry.recorded, hi: entry.recorded + 1 };
-            let judged = Opened { id: &id, document: &serde_json::Value::Null, rows: &index, last_updated: range };
+            let judged = Opened { id: &id, rows: &index, last_updated: range };
             if !self.query.filters.iter().all(|filter| judged.answers(filter)) {
                 continue;
             }

@@ -101,6 +101,8 @@ pub struct Revision<'a> {
     pub json: &'a str,
     pub version: u32,
     pub last_updated: Millis,
+    /// A deletion has no resource.
+    pub deleted: bool,
 }
 
 /// One page of an instance's history, newest first. The first version was created, the others were updates.
@@ -114,8 +116,15 @@ pub fn history(of: (&str, &str, &str), total: i64, links: &[(&str, String)], rev
     head(&mut out, "history", Some(total), links);
     for (at, revision) in revisions.iter().enumerate() {
         out.push_str(if at == 0 { r#","entry":[{"# } else { ",{" });
-        let _ = write!(out, r#""fullUrl":"{escaped}/{url}","resource":{}"#, revision.json);
-        let (method, target, status) = if revision.version == 1 { ("POST", resource, "201") } else { ("PUT", url.as_str(), "200") };
+        let _ = write!(out, r#""fullUrl":"{escaped}/{url}""#);
+        if !revision.deleted {
+            let _ = write!(out, r#","resource":{}"#, revision.json);
+        }
+        let (method, target, status) = match (revision.deleted, revision.version) {
+            (true, _) => ("DELETE", url.as_str(), "204"),
+            (false, 1) => ("POST", resource, "201"),
+            (false, _) => ("PUT", url.as_str(), "200"),
+        };
         let _ = write!(out, r#","request":{{"method":"{method}","url":"{target}"}},"response":{{"status":"{status}","#);
         let _ = write!(out, r#""etag":"W/\"{}\"","lastModified":"{}"}}}}"#, revision.version, render::time(revision.last_updated));
     }

@@ -15,7 +15,7 @@ const LAST_RESORT: &str = r#"{"resourceType":"OperationOutcome","issue":[{"sever
 /// The error as OperationOutcome: each of its issues is one issue. The client reads our words, or only the
 /// remedy where the kind of failure does not speak.
 pub fn of(error: &Error, request_id: &str) -> String {
-    let nameless = [Issue { says: String::new(), at: None }];
+    let nameless = [Issue::new("", None)];
     let issues = if error.issues.is_empty() { &nameless[..] } else { &error.issues };
     issues
         .iter()
@@ -39,6 +39,18 @@ pub fn warning(ignored: &[Issue]) -> Option<String> {
     Some(ignored.iter().map(one).collect::<Result<_>>().and_then(whole).unwrap_or_else(|_| LAST_RESORT.into()))
 }
 
+/// That something was done.
+pub fn done(says: &str) -> String {
+    let one = || {
+        let mut made = OperationOutcomeIssue::builder().severity(IssueSeverity::Information).code(IssueType::Informational).build();
+        if let Ok(made) = &mut made {
+            made.diagnostics = text(says);
+        }
+        whole(vec![made.map_err(Error::bug)?])
+    };
+    one().unwrap_or_else(|_| LAST_RESORT.into())
+}
+
 fn whole(issues: Vec<OperationOutcomeIssue>) -> Result<String> {
     let outcome = OperationOutcome::builder().issue(issues.into_iter().map(Some).collect()).build().map_err(Error::bug)?;
     render::json(outcome.into())
@@ -48,7 +60,8 @@ fn failure(kind: Kind, issue: &Issue, request_id: &str) -> Result<OperationOutco
     let wire = kind.wire();
     let severity = if wire.status >= 500 { IssueSeverity::Fatal } else { IssueSeverity::Error };
     let says = if wire.speaks { text(&issue.says) } else { None };
-    let mut made = bare(severity, issue_type(wire), wire.code, says.or_else(|| text(wire.remedy)))?;
+    let code = issue.code.and_then(|code| code.parse().ok()).unwrap_or_else(|| issue_type(wire));
+    let mut made = bare(severity, code, wire.code, says.or_else(|| text(wire.remedy)))?;
     let at = if wire.speaks { issue.at.as_deref().and_then(text) } else { None };
     let expression = match kind {
         Kind::Parameter | Kind::ParameterUnknown | Kind::TooCostly => parameter(issue),
@@ -80,7 +93,8 @@ fn issue_type(wire: Wire) -> IssueType {
 /// by `issue.expression`.
 fn parameter(issue: &Issue) -> Option<String> {
     let name = issue.at.as_deref()?.split([':', '.']).next()?;
-    is_path(name).then(|| format!("http.{name}"))
+    let names = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    (!name.is_empty() && name.bytes().all(names)).then(|| format!("http.{name}"))
 }
 
 /// The simple FHIRPath of `issue.expression` (https://hl7.org/fhir/R4/fhirpath.html#simple): element names,
@@ -151,7 +165,7 @@ mod tests {
     #[test]
     fn each_issue_of_an_error_is_told() {
         let mut error = Error::new(Kind::Invalid, "a").at("Patient.name");
-        error.issues.push(Issue { says: "b".into(), at: None });
+        error.issues.push(Issue::new("b", None));
         assert_eq!(shown(&error)["issue"].as_array().unwrap().len(), 2);
         error.issues.clear();
         assert_eq!(shown(&error)["issue"].as_array().unwrap().len(), 1);
@@ -160,7 +174,7 @@ mod tests {
     #[test]
     fn what_was_ignored_is_a_warning() {
         assert_eq!(warning(&[]), None);
-        let ignored = Issue { says: "colour is not a search parameter of Observation".into(), at: Some("colour".into()) };
+        let ignored = Issue::new("colour is not a search parameter of Observation", Some("colour".into()));
         let outcome: Value = serde_json::from_str(&warning(&[ignored]).unwrap()).unwrap();
         assert_eq!((&outcome["issue"][0]["severity"], &outcome["issue"][0]["expression"]), (&json!("warning"), &json!(["http.colour"])));
     }

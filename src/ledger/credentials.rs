@@ -47,7 +47,7 @@ pub fn issue(tx: &mut Tx<'_>, vault: &Vault, grant: &Grant) -> Result<Issued> {
         let says = format!("a token of role {} is not bound to patients; leave --patient out, or use role clinician", grant.role.name());
         return Err(Error::new(Kind::Invalid, says).at("patient"));
     }
-    if let Some(scope) = grant.scopes.as_ref().and_then(|scopes| scopes.foreign(&grant.role.scopes())) {
+    if let Some(scope) = grant.scopes.as_ref().and_then(|scopes| scopes.foreign(grant.role.scopes())) {
         let says = format!("scope '{scope}' has another context than those of role {} ({})", grant.role.name(), grant.role.scopes());
         return Err(Error::new(Kind::Invalid, says).at("scope"));
     }
@@ -56,7 +56,7 @@ pub fn issue(tx: &mut Tx<'_>, vault: &Vault, grant: &Grant) -> Result<Issued> {
             return Err(Error::new(Kind::NotFound, format!("there is no Patient/{patient}")).at("patient"));
         }
     }
-    let scopes = grant.scopes.clone().unwrap_or_else(|| grant.role.scopes());
+    let scopes = grant.scopes.clone().unwrap_or_else(|| grant.role.scopes().clone());
     let new = Credential {
         id: GrantId::from_random(vault.chance.bytes()?),
         family: GrantId::from_random(vault.chance.bytes()?),

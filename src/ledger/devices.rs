@@ -33,19 +33,20 @@ fn find_or_make(tx: &mut Tx<'_>, owner: Owner<'_>, source: &Source, which: (&str
     let (key, app) = which;
     let hash = format!("{:016x}", owner.vault.index().hash(if app { "device-app" } else { "device" }, &[&owner.patient.0, key.as_bytes()]));
     let token = Token { system: System::Is(device::IDENTIFIER.into()), code: Some(hash.clone()) };
-    let filters = [Filter { param: "identifier", any: vec![Criterion::Token(token)] }];
+    let filters = [Filter::any("identifier", vec![Criterion::Token(token)])];
     let ask = Ask {
         resource: Type::Device,
         visible: &Visible::Patients(vec![owner.patient]),
         filters: &filters,
         bounds: Bounds::default(),
+        committed: Bounds::default(),
         order: Order::Committed,
         descending: false,
         after: None,
         limit: 1,
     };
     let mut described = describe(tx, owner, source, (hash, app))?;
-    let (id, version, before) = match find(tx, owner.vault.index(), &ask)?.first() {
+    let (id, version, before) = match find(tx, owner.vault, &ask)?.first() {
         None => (described.id, 1, None),
         Some(found) => {
             let id = DocumentId::from_slice(&found.id)?;

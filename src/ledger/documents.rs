@@ -1,11 +1,12 @@
 //! Documents: a new version with its search rows and its place in the feed.
 
-use serde_json::Value;
-
+use super::submitted;
+use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::stamp::Stamp;
+use crate::fhir::validate::read;
 use crate::id::Shelf;
-use crate::search::{IndexRow, index};
+use crate::search::{IndexRow, Type, present};
 use crate::store::blocks::{FeedKind, bloom, feed_insert};
 use crate::store::documents::{self, Key, Live, body_place, hashed};
 use crate::store::{Tx, keys};
@@ -21,25 +22,41 @@ pub struct Put<'a> {
 /// Writes the version. The caller holds the shelf.
 pub fn put(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<()> {
     if put.version == 1 {
-        documents::directory_insert(tx, &put.key)?;
+        documents::directory_insert(tx, &put.key, 1)?;
     }
-    write(tx, vault, put)
+    put_override(tx, vault, put)
 }
 
 /// A document that stands before a sample: its id is the sample's address, so no directory leads to it.
 pub fn put_override(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<()> {
-    write(tx, vault, put)
+    let document = read(put.json).ok_or_else(|| Error::bug("a document is not JSON"))?;
+    write(tx, vault, put, &submitted::rows(put.key.resource, &document, ""))
 }
 
-fn write(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<()> {
-    let document: Value = serde_json::from_str(put.json).map_err(Error::bug)?;
-    let rows = index(put.key.resource, &document);
-    let seq = feed_insert(tx, put.key.shelf, FeedKind::Document, bits(vault, &rows))?;
-    let (lo, hi) = effective(&rows);
-    let wrapped = keys::shelf_key(tx, put.key.shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
-    let shelf = vault.shelf(put.key.shelf, &wrapped)?;
-    let body = shelf.body.seal_packed(vault.chance, body_place(put.key.shelf, &put.key.id, put.version), put.json.as_bytes())?;
-    documents::insert(tx, &put.key, Live { version: put.version, seq, lo, hi }, &body, &hashed(vault.index(), &rows))
+/// Writes a version whose search rows are known.
+pub fn write(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>, rows: &[IndexRow]) -> Result<()> {
+    let seq = feed_insert(tx, put.key.shelf, FeedKind::Document, bits(vault, rows))?;
+    let body = sealed(tx, vault, put)?;
+    let live = live(put.key.resource, (put.version, seq, tx.committed_at()), rows);
+    documents::insert(tx, &put.key, live, &body, &hashed(vault.index(), rows))
+}
+
+/// Writes that the resource is deleted; `json` is its last text, so that history can say what it was.
+pub fn bury(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<()> {
+    let seq = feed_insert(tx, put.key.shelf, FeedKind::Document, 0)?;
+    let body = sealed(tx, vault, put)?;
+    documents::tombstone(tx, &put.key, (put.version, seq), &body)
+}
+
+/// The columns of a live version: its number, its place in the feed, when it was committed.
+pub(super) fn live(of: Type, at: (u32, i64, Millis), rows: &[IndexRow]) -> Live {
+    let ((version, seq, committed_at), (lo, hi)) = (at, effective(rows));
+    Live { version, seq, committed_at, lo, hi, present: present(of, rows) }
+}
+
+fn sealed(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<Vec<u8>> {
+    let keys = keys::opened(tx, vault, put.key.shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
+    keys.body.seal_packed(vault.chance, body_place(put.key.shelf, &put.key.id, put.version), put.json.as_bytes())
 }
 
 /// The live text of a document; `None` when there is none.
@@ -75,8 +92,8 @@ fn bits(vault: &Vault, rows: &[IndexRow]) -> u64 {
     })
 }
 
-/// What a document is sorted and bounded by: the range of its date, or nothing.
+/// What a document is sorted and bounded by: the range of its parameter `date`, or nothing.
 fn effective(rows: &[IndexRow]) -> (i64, i64) {
-    let dates = rows.iter().filter_map(|row| if let IndexRow::Date { lo, hi, .. } = row { Some((*lo, *hi)) } else { None });
+    let dates = rows.iter().filter_map(|row| if let IndexRow::Date { param: "date", lo, hi } = row { Some((*lo, *hi)) } else { None });
     dates.reduce(|(lo, hi), (l, h)| (lo.min(l), hi.max(h))).unwrap_or((0, 0))
 }

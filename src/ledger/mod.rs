@@ -1,14 +1,20 @@
 //! THE write path: documents or samples, their index rows, the feed and the audit entry in one `Tx`.
 
 pub mod callers;
+pub mod conditional;
 pub mod credentials;
 mod devices;
 pub mod documents;
 mod draft;
 mod existing;
 mod raw;
+pub mod references;
+pub mod reindex;
+pub mod resources;
 mod same;
 pub mod samples;
+pub mod shelves;
+pub mod submitted;
 mod templates;
 pub mod uploads;
 pub mod users;

@@ -103,14 +103,15 @@ fn free(tx: &mut Tx<'_>, vault: &Vault, system: &str, of: (&User, &Fields)) -> R
     let ask = Ask {
         resource: Type::Patient,
         visible: &Visible::All,
-        filters: &[search::Filter { param: "identifier", any: vec![Criterion::Token(token)] }],
+        filters: &[search::Filter::any("identifier", vec![Criterion::Token(token)])],
         bounds: Bounds::default(),
+        committed: Bounds::default(),
         order: Order::Committed,
         descending: false,
         after: None,
         limit: 2,
     };
-    let named = find(tx, vault.index(), &ask)?;
+    let named = find(tx, vault, &ask)?;
     match named.iter().find(|found| found.id != user.patient.0) {
         Some(found) => {
             let patient = PatientId::from_slice(&found.id)?;
@@ -201,6 +202,14 @@ pub fn patch(tx: &mut Tx<'_>, vault: &Vault, system: &str, change: (UserId, &Fie
     amend(tx, vault, key(before.user.patient, before.user.shelf), (id, &after, system))?;
     users::update(tx, id, after.keys(vault))?;
     Ok(Shown { user: before.user, fields: read(tx, vault, &before.user, system)? })
+}
+
+/// A Patient was changed through FHIR: its user is found by what it says now.
+pub fn patient_changed(tx: &mut Tx<'_>, vault: &Vault, system: &str, patient: PatientId) -> Result<()> {
+    let Some(user) = users::by_patient(tx, patient)? else { return Ok(()) };
+    let fields = read(tx, vault, &user, system)?;
+    free(tx, vault, system, (&user, &fields))?;
+    users::update(tx, user.id, fields.keys(vault))
 }
 
 /// Which users a client asks for.

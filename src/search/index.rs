@@ -1,20 +1,22 @@
-//! The search values of a document (the expressions of the R4 SearchParameters in `params`).
+//! The search values of a document, by the paths of the R4 SearchParameters in `params`.
 //! A value that is not what its element should be gives no row: structure is judged elsewhere.
-
-use serde_json::Value;
 
 use super::birth;
 use super::date::DateRange;
-use super::params::Type;
+use super::params::{How, Param, Path, Type};
 use super::reference::stored;
 use super::string::normal;
 use super::token::folded;
 use crate::clock::Millis;
+use crate::fhir::validate::{Node, Object};
+
+/// Changes whenever `index` makes other rows of the same document: those of stored documents are then made anew.
+pub const INDEX_VERSION: u32 = 1;
 
 /// One value of one parameter. The caller hashes; `string::prefixes` cuts `normal` for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum IndexRow {
-    /// Also the tokens of a birth date, which have no system.
+    /// Also the tokens of a birth date, which have no system, and URIs.
     Token {
         param: &'static str,
         system: Option<String>,
@@ -22,6 +24,8 @@ pub enum IndexRow {
     },
     Text {
         param: &'static str,
+        /// As written, for `:exact`.
+        text: String,
         normal: String,
     },
     Reference {
@@ -36,139 +40,152 @@ pub enum IndexRow {
     },
 }
 
-/// The rows of a document, each once. `_id` and `_lastUpdated` are columns of their own, and an
-/// AuditEvent is not a document.
-pub fn index(resource: Type, document: &Value) -> Vec<IndexRow> {
-    let mut rows = Rows { resource, rows: Vec::new() };
-    match resource {
-        Type::Patient => rows.patient(document),
-        Type::Device => rows.device(document),
-        Type::Observation => rows.observation(document),
-        Type::AuditEvent => {}
+impl IndexRow {
+    pub fn param(&self) -> &'static str {
+        match self {
+            IndexRow::Token { param, .. }
+            | IndexRow::Text { param, .. }
+            | IndexRow::Reference { param, .. }
+            | IndexRow::Date { param, .. } => param,
+        }
     }
-    rows.rows
 }
 
-struct Rows {
-    resource: Type,
-    rows: Vec<IndexRow>,
+/// A boolean as a token (https://hl7.org/fhir/R4/search.html#token).
+const SPECIAL: &str = "http://terminology.hl7.org/CodeSystem/special-values";
+
+/// The rows of a document. `_id` and `_lastUpdated` are columns of their own, and an
+/// AuditEvent is not a document.
+pub fn index(resource: Type, document: &Object<'_>) -> Vec<IndexRow> {
+    let mut rows = Rows(Vec::new());
+    if resource.is_document() {
+        for param in resource.search().params.iter().filter(|param| !["_id", "_lastUpdated"].contains(&param.name)) {
+            for path in &param.paths {
+                down(document, &path.steps, &mut |value| rows.value(param, path, value));
+            }
+        }
+    }
+    rows.0
 }
+
+/// Which parameters the rows have values of, as bits.
+pub fn present(resource: Type, rows: &[IndexRow]) -> u64 {
+    let bit = |row: &IndexRow| resource.search().param(row.param()).map_or(0, |param| 1 << param.bit);
+    rows.iter().map(bit).fold(0, |bits, bit| bits | bit)
+}
+
+/// Gives every value at the end of the way to `to`.
+fn down(object: &Object<'_>, steps: &[String], to: &mut dyn FnMut(&Node<'_>)) {
+    let Some((step, rest)) = steps.split_first() else { return };
+    let Some(found) = object.get(step) else { return };
+    for value in found.all() {
+        match rest {
+            [] => to(value),
+            _ => value.object().into_iter().for_each(|object| down(object, rest, to)),
+        }
+    }
+}
+
+struct Rows(Vec<IndexRow>);
 
 impl Rows {
-    fn patient(&mut self, document: &Value) {
-        self.identifiers(document);
-        for name in list(&document["name"]) {
-            self.text("family", &name["family"]);
-            list(&name["given"]).iter().for_each(|given| self.text("given", given));
-            for part in ["family", "given", "prefix", "suffix", "text"] {
-                list(&name[part]).iter().for_each(|text| self.text("name", text));
-            }
-        }
-        for code in document["birthDate"].as_str().map(birth::tokens).unwrap_or_default() {
-            self.add(IndexRow::Token { param: "birthdate", system: None, code });
-        }
-    }
-
-    fn device(&mut self, document: &Value) {
-        self.identifiers(document);
-        self.code("status", &document["status"]);
-        self.reference("patient", &document["patient"]);
-    }
-
-    fn observation(&mut self, document: &Value) {
-        self.identifiers(document);
-        self.code("status", &document["status"]);
-        self.concept("code", &document["code"]);
-        list(&document["category"]).iter().for_each(|category| self.concept("category", category));
-        self.reference("subject", &document["subject"]);
-        if referenced(&document["subject"]).is_some_and(|(kind, _)| kind == "Patient") {
-            self.reference("patient", &document["subject"]);
-        }
-        self.reference("device", &document["device"]);
-        if let Some(DateRange { lo, hi }) = effective(document) {
-            self.add(IndexRow::Date { param: "date", lo, hi });
-        }
-    }
-
     fn add(&mut self, row: IndexRow) {
-        if !self.rows.contains(&row) {
-            self.rows.push(row);
+        // Codes are often written twice in a row; the store keeps each once.
+        if self.0.last() != Some(&row) {
+            self.0.push(row);
         }
     }
 
-    fn token(&mut self, param: &'static str, system: Option<&str>, code: &Value) {
-        if let Some(code) = code.as_str() {
-            self.add(IndexRow::Token { param, system: system.map(str::to_owned), code: code.to_owned() });
-        }
-    }
-
-    fn identifiers(&mut self, document: &Value) {
-        for identifier in list(&document["identifier"]) {
-            if let Some(value) = identifier["value"].as_str() {
-                let system = identifier["system"].as_str().map(str::to_owned);
-                self.add(IndexRow::Token { param: "identifier", system, code: folded(value).into_owned() });
+    fn value(&mut self, param: &'static Param, path: &Path, value: &Node<'_>) {
+        let name = param.name;
+        match param.how {
+            How::Token => self.tokens(name, path, value),
+            How::Text => texts(path.leaf, value, &mut |text| self.text(name, text)),
+            How::Uri => value.text().into_iter().for_each(|uri| self.token(name, None, uri)),
+            How::Date => {
+                if let Some(DateRange { lo, hi }) = range(path.leaf, value) {
+                    self.add(IndexRow::Date { param: name, lo, hi });
+                }
             }
+            How::BirthDate => {
+                // A dateTime tells the day where it was written.
+                let day = value.text().and_then(|text| text.split('T').next());
+                day.map(birth::tokens).unwrap_or_default().iter().for_each(|token| self.token(name, None, token));
+            }
+            How::Reference => {
+                let reference = value.object().and_then(|reference| reference.text("reference")).and_then(stored);
+                if let Some((kind, id)) = reference
+                    && path.resolves_to.is_none_or(|only| only == kind)
+                {
+                    self.add(IndexRow::Reference { param: name, kind: kind.to_owned(), id: id.to_owned() });
+                }
+            }
+            How::Id => {}
         }
     }
 
-    fn concept(&mut self, param: &'static str, concept: &Value) {
-        for coding in list(&concept["coding"]) {
-            self.token(param, coding["system"].as_str(), &coding["code"]);
+    fn token(&mut self, param: &'static str, system: Option<&str>, code: &str) {
+        self.add(IndexRow::Token { param, system: system.map(str::to_owned), code: code.to_owned() });
+    }
+
+    fn tokens(&mut self, param: &'static str, path: &Path, value: &Node<'_>) {
+        let coding = |rows: &mut Rows, coding: &Object<'_>| {
+            if let Some(code) = coding.text("code") {
+                rows.token(param, coding.text("system"), code);
+            }
+        };
+        match (path.leaf, value) {
+            ("CodeableConcept", Node::Object(concept)) => concept.objects("coding").for_each(|one| coding(self, one)),
+            ("Coding", Node::Object(one)) => coding(self, one),
+            ("Identifier", Node::Object(identifier)) => {
+                if let Some(value) = identifier.text("value") {
+                    self.token(param, identifier.text("system"), &folded(value));
+                }
+            }
+            ("ContactPoint", Node::Object(contact)) => contact.text("value").into_iter().for_each(|value| self.token(param, None, value)),
+            (_, Node::Boolean(is)) => self.token(param, Some(SPECIAL), if *is { "true" } else { "false" }),
+            // A `code` element has no system of its own: its binding implies one.
+            (_, Node::Text(text)) => self.token(param, path.system, text),
+            _ => {}
         }
     }
 
-    /// A `code` element has no system of its own: its binding implies one.
-    fn code(&mut self, param: &'static str, code: &Value) {
-        let system = self.resource.search().param(param).and_then(|param| param.system);
-        self.token(param, system, code);
-    }
-
-    fn text(&mut self, param: &'static str, text: &Value) {
-        let normal = text.as_str().map(normal).unwrap_or_default();
+    fn text(&mut self, param: &'static str, text: &str) {
+        let normal = normal(text);
         if !normal.is_empty() {
-            self.add(IndexRow::Text { param, normal });
-        }
-    }
-
-    fn reference(&mut self, param: &'static str, reference: &Value) {
-        if let Some((kind, id)) = referenced(reference) {
-            self.add(IndexRow::Reference { param, kind: kind.to_owned(), id: id.to_owned() });
+            self.add(IndexRow::Text { param, text: text.to_owned(), normal });
         }
     }
 }
 
-fn referenced(reference: &Value) -> Option<(&str, &str)> {
-    reference["reference"].as_str().and_then(stored)
-}
-
-/// The items of an array; one value stands for an array of it; nothing for none.
-fn list(value: &Value) -> &[Value] {
-    match value {
-        Value::Null => &[],
-        Value::Array(items) => items,
-        one => std::slice::from_ref(one),
+/// The texts of a string, or the parts of a name or an address (https://hl7.org/fhir/R4/search.html#string).
+fn texts(leaf: &str, value: &Node<'_>, to: &mut dyn FnMut(&str)) {
+    let parts: &[&str] = match leaf {
+        "HumanName" => &["family", "given", "prefix", "suffix", "text"],
+        "Address" => &["line", "city", "district", "state", "postalCode", "country", "text"],
+        _ => return value.text().into_iter().for_each(to),
+    };
+    for part in value.object().into_iter().flat_map(|object| parts.iter().filter_map(|part| object.get(part))) {
+        part.all().iter().filter_map(Node::text).for_each(&mut *to);
     }
 }
 
-/// `Observation.effective[x]`; of a Timing the outer limits (https://hl7.org/fhir/R4/search.html#date).
-fn effective(document: &Value) -> Option<DateRange> {
-    let time = |value: &Value| value.as_str().and_then(DateRange::stored);
-    let timing = &document["effectiveTiming"];
-    let ranges = [
-        time(&document["effectiveDateTime"]),
-        time(&document["effectiveInstant"]),
-        period(&document["effectivePeriod"]),
-        period(&timing["repeat"]["boundsPeriod"]),
-    ];
-    let events = list(&timing["event"]).iter().filter_map(time);
-    ranges.into_iter().flatten().chain(events).reduce(|a, b| DateRange { lo: a.lo.min(b.lo), hi: a.hi.max(b.hi) })
+/// What a value covers; of a Timing the outer limits (https://hl7.org/fhir/R4/search.html#date).
+fn range(leaf: &str, value: &Node<'_>) -> Option<DateRange> {
+    let Node::Object(object) = value else { return value.text().and_then(DateRange::stored) };
+    if leaf == "Period" {
+        return period(object);
+    }
+    let bounds = object.objects("repeat").flat_map(|repeat| repeat.objects("boundsPeriod")).filter_map(period);
+    let events = object.get("event").map_or(&[][..], Node::all).iter().filter_map(Node::text).filter_map(DateRange::stored);
+    bounds.chain(events).reduce(|a, b| DateRange { lo: a.lo.min(b.lo), hi: a.hi.max(b.hi) })
 }
 
 /// A missing end is open; an end that cannot be read, or comes before the start, makes no range.
-fn period(value: &Value) -> Option<DateRange> {
-    let end = |name: &str| match &value[name] {
-        Value::Null => Some(None),
-        text => text.as_str().and_then(DateRange::stored).map(Some),
+fn period(period: &Object<'_>) -> Option<DateRange> {
+    let end = |name: &str| match period.get(name) {
+        None => Some(None),
+        Some(text) => text.text().and_then(DateRange::stored).map(Some),
     };
     let (start, end) = (end("start")?, end("end")?);
     if start.is_none() && end.is_none() {
@@ -181,16 +198,17 @@ fn period(value: &Value) -> Option<DateRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::fhir::validate::read;
+    use serde_json::{Value, json};
 
     fn rows(resource: Type, document: Value) -> Vec<String> {
         let said = |row| match row {
             IndexRow::Token { param, system, code } => format!("{param}={}|{code}", system.unwrap_or_default()),
-            IndexRow::Text { param, normal } => format!("{param}={normal}"),
+            IndexRow::Text { param, normal, .. } => format!("{param}={normal}"),
             IndexRow::Reference { param, kind, id } => format!("{param}={kind}/{id}"),
             IndexRow::Date { param, lo, hi } => format!("{param}={lo}..{hi}"),
         };
-        index(resource, &document).into_iter().map(said).collect()
+        index(resource, &read(&document.to_string()).unwrap()).into_iter().map(said).collect()
     }
 
     #[test]
@@ -199,21 +217,24 @@ mod tests {
             "status": "final", "identifier": [{"system": "urn:s", "value": "1"}, {"value": "2"}, {"system": "urn:x"}],
             "category": [{"coding": [{"system": "c", "code": "vital-signs"}]}],
             "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}, {"system": "http://loinc.org", "code": "8867-4"}], "text": "x"},
-            "component": [{"code": {"coding": [{"code": "not-a-code-row"}]}}],
+            "component": [{"code": {"coding": [{"code": "in-a-part"}]}}],
             "subject": {"reference": "Patient/p"}, "device": {"reference": "Device/d/_history/3"}, "effectiveDateTime": "1970-01-01T00:00:01Z"
         });
         assert_eq!(
             rows(Type::Observation, document),
             [
+                "category=c|vital-signs",
+                "code=http://loinc.org|8867-4",
+                "combo-code=http://loinc.org|8867-4",
+                "combo-code=|in-a-part",
+                "component-code=|in-a-part",
+                "date=1000..2000",
+                "device=Device/d",
                 "identifier=urn:s|1",
                 "identifier=|2",
-                "status=http://hl7.org/fhir/observation-status|final",
-                "code=http://loinc.org|8867-4",
-                "category=c|vital-signs",
-                "subject=Patient/p",
                 "patient=Patient/p",
-                "device=Device/d",
-                "date=1000..2000",
+                "status=http://hl7.org/fhir/observation-status|final",
+                "subject=Patient/p",
             ]
         );
     }
@@ -242,6 +263,10 @@ mod tests {
         assert_eq!(
             rows(Type::Patient, patient),
             [
+                "birthdate=|198",
+                "birthdate=|1980",
+                "birthdate=|1980-05",
+                "birthdate=|=1980-05",
                 "family=muller",
                 "given=ada",
                 "given=eve",
@@ -249,22 +274,18 @@ mod tests {
                 "name=ada",
                 "name=eve",
                 "name=ada muller",
-                "birthdate=|198",
-                "birthdate=|1980",
-                "birthdate=|1980-05",
-                "birthdate=|=1980-05",
             ]
         );
         let device = json!({"identifier": [{"system": "s", "value": "v"}], "status": "active", "patient": {"reference": "Patient/p"}});
-        assert_eq!(rows(Type::Device, device), ["identifier=s|v", "status=http://hl7.org/fhir/device-status|active", "patient=Patient/p"]);
+        assert_eq!(rows(Type::Device, device), ["identifier=s|v", "patient=Patient/p", "status=http://hl7.org/fhir/device-status|active"]);
     }
 
     #[test]
     fn a_misshapen_document_has_fewer_rows() {
-        let document = json!({"name": "x", "identifier": 5, "birthDate": {"a": []}, "status": [], "code": "c", "subject": ["Patient/p"]});
+        let document = json!({"name": {}, "identifier": 5, "birthDate": {"a": []}, "status": [], "code": {}, "subject": ["Patient/p"]});
         for resource in Type::ALL {
             assert_eq!(rows(*resource, document.clone()), Vec::<String>::new());
-            assert!(index(*resource, &Value::Null).is_empty());
+            assert!(index(*resource, &Object::default()).is_empty());
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod query;
 pub mod reference;
 mod result;
 pub mod string;
+mod table;
 pub mod token;
 #[cfg(test)]
 mod vectors;
@@ -23,8 +24,8 @@ mod vectors;
 pub use answers::Opened;
 pub use cursor::Cursor;
 pub use date::{Bounds, DateRange, Prefix, When};
-pub use index::{IndexRow, index};
-pub use params::{How, Include, PARAMS, Param, Type};
+pub use index::{INDEX_VERSION, IndexRow, index, present};
+pub use params::{How, Include, Param, Path, Type};
 pub use parse::{Handling, Terms, parse};
 pub use query::{Criterion, Filter, Query, Sort, SortKey, Total, canonical, self_link_params};
 pub use reference::Reference;

@@ -1,25 +1,65 @@
 //! What can be searched: one table for the parser, the CapabilityStatement and the refusal tests.
-//! Names and definitions are those of R4 (https://hl7.org/fhir/R4/searchparameter-registry.html).
+//! The parameters of a type come from R4 itself (`table`). Names and definitions are those of R4 (https://hl7.org/fhir/R4/searchparameter-registry.html).
 
-/// The resource types that are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Type {
-    Patient,
-    Device,
-    Observation,
-    AuditEvent,
+use super::table;
+
+macro_rules! types {
+    ($($name:ident $number:literal;)*) => {
+        /// The resource types that are served. The numbers stand in every table of the store and never change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(i16)]
+        pub enum Type { $($name = $number),* }
+
+        impl Type {
+            pub const ALL: &'static [Type] = &[$(Type::$name),*];
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Type::$name => stringify!($name)),*
+                }
+            }
+        }
+    };
+}
+
+types! {
+    Patient 1;
+    Device 2;
+    Observation 3;
+    AuditEvent 4;
+    DeviceMetric 5;
+    Practitioner 6;
+    PractitionerRole 7;
+    Organization 8;
+    Location 9;
+    CareTeam 10;
+    Group 11;
+    RelatedPerson 12;
+    Consent 13;
+    Provenance 14;
+    DocumentReference 15;
+    Binary 16;
+    Questionnaire 17;
+    QuestionnaireResponse 18;
+    DiagnosticReport 19;
+    Encounter 20;
+    Goal 21;
+    CarePlan 22;
+    Flag 23;
+    DetectedIssue 24;
+    Communication 25;
+    List 26;
+    Basic 27;
 }
 
 impl Type {
-    pub const ALL: &'static [Type] = &[Type::Patient, Type::Device, Type::Observation, Type::AuditEvent];
+    /// The number in the tables of the store.
+    pub const fn number(self) -> i16 {
+        self as i16
+    }
 
-    pub const fn name(self) -> &'static str {
-        match self {
-            Type::Patient => "Patient",
-            Type::Device => "Device",
-            Type::Observation => "Observation",
-            Type::AuditEvent => "AuditEvent",
-        }
+    pub fn numbered(number: i16) -> Option<Type> {
+        Type::ALL.iter().copied().find(|resource| resource.number() == number)
     }
 
     pub fn parse(name: &str) -> Option<Type> {
@@ -27,13 +67,18 @@ impl Type {
     }
 
     /// What may be asked of this type.
-    pub const fn search(self) -> &'static Searchable {
-        match self {
-            Type::Patient => &PATIENT,
-            Type::Device => &DEVICE,
-            Type::Observation => &OBSERVATION,
-            Type::AuditEvent => &AUDIT_EVENT,
-        }
+    pub fn search(self) -> &'static Searchable {
+        table::of(self)
+    }
+
+    /// May clients write it? An AuditEvent is a view of the log.
+    pub const fn is_document(self) -> bool {
+        !matches!(self, Type::AuditEvent)
+    }
+
+    /// Is it about nobody, so that whoever may read the type sees all of it?
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Type::Practitioner | Type::PractitionerRole | Type::Organization | Type::Location | Type::Questionnaire)
     }
 }
 
@@ -48,33 +93,45 @@ pub enum How {
     BirthDate,
     Reference,
     Text,
-}
-
-impl How {
-    /// The R4 search parameter type, as the CapabilityStatement names it.
-    pub const fn fhir_type(self) -> &'static str {
-        match self {
-            How::Id | How::Token => "token",
-            How::Date | How::BirthDate => "date",
-            How::Reference => "reference",
-            How::Text => "string",
-        }
-    }
+    Uri,
 }
 
 /// One search parameter of one type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Param {
     pub name: &'static str,
     pub how: How,
+    /// R4 search-param-type, as the CapabilityStatement names it.
+    pub fhir_type: &'static str,
     /// The canonical URL of the R4 SearchParameter.
     pub definition: &'static str,
-    pub doc: &'static str,
-    pub modifiers: &'static [&'static str],
+    pub doc: String,
+    pub modifiers: Vec<&'static str>,
     /// For a reference: the types it may point to.
-    pub targets: &'static [&'static str],
+    pub targets: Vec<&'static str>,
+    /// The ways to its values in a document.
+    pub paths: Vec<Path>,
+    /// Its place among those of its type: which bit says that a document has a value of it.
+    pub bit: u32,
+}
+
+/// A way down to the values of a parameter, in JSON's names.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Path {
+    pub steps: Vec<String>,
+    /// The type of what stands there: `CodeableConcept`, `dateTime`.
+    pub leaf: &'static str,
+    /// Only References to this type count.
+    pub resolves_to: Option<&'static str>,
     /// For an element of type `code`: the system that its binding implies.
     pub system: Option<&'static str>,
+}
+
+impl Param {
+    /// Are its values identifiers, whose UUIDs are compared in one spelling?
+    pub fn is_identifier(&self) -> bool {
+        self.paths.iter().any(|path| path.leaf == "Identifier")
+    }
 }
 
 /// One value of `_include`: `text` is what the client sends, `param` the reference that is followed.
@@ -86,17 +143,17 @@ pub struct Include {
 }
 
 /// Everything that may be asked of one type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Searchable {
     pub resource: Type,
-    pub params: &'static [Param],
+    pub params: Vec<Param>,
     /// The values of `_sort`.
     pub sorts: &'static [&'static str],
     pub includes: &'static [Include],
 }
 
 impl Searchable {
-    pub fn param(&self, name: &str) -> Option<&'static Param> {
+    pub fn param(&'static self, name: &str) -> Option<&'static Param> {
         self.params.iter().find(|param| param.name == name)
     }
 }
@@ -125,124 +182,42 @@ pub struct ResultParam {
 /// The parameter of our own next links.
 pub const CURSOR: &str = "_cursor";
 
-macro_rules! param {
-    ($how:ident $name:literal $definition:literal $doc:literal) => {
-        Param {
-            name: $name,
-            how: How::$how,
-            definition: concat!("http://hl7.org/fhir/SearchParameter/", $definition),
-            doc: $doc,
-            modifiers: &[],
-            targets: &[],
-            system: None,
-        }
-    };
-    ($how:ident $name:literal $definition:literal $doc:literal, $($field:ident: $value:expr),+) => {
-        Param { $($field: $value,)+ ..param!($how $name $definition $doc) }
-    };
-}
-
-const ID: Param = param!(Id "_id" "Resource-id" "The logical id.");
-const LAST_UPDATED: Param = param!(Date "_lastUpdated" "Resource-lastUpdated" "When this version was committed.");
-
-const PATIENT: Searchable = Searchable {
-    resource: Type::Patient,
-    params: &[
-        ID,
-        LAST_UPDATED,
-        param!(Text "name" "Patient-name" "Start of any part of any name.", modifiers: &["exact"]),
-        param!(Text "family" "individual-family" "Start of a family name.", modifiers: &["exact"]),
-        param!(Text "given" "individual-given" "Start of a given name.", modifiers: &["exact"]),
-        param!(BirthDate "birthdate" "individual-birthdate" "The date of birth, 1850 to 2149."),
-        param!(Token "identifier" "Patient-identifier" "A business identifier."),
-    ],
-    sorts: &["_lastUpdated", "-_lastUpdated"],
-    includes: &[],
-};
-
-const DEVICE: Searchable = Searchable {
-    resource: Type::Device,
-    params: &[
-        ID,
-        LAST_UPDATED,
-        param!(Reference "patient" "Device-patient" "Who wears it.", targets: &["Patient"]),
-        param!(Token "identifier" "Device-identifier" "An instance identifier."),
-        param!(Token "status" "Device-status" "active, inactive, entered-in-error or unknown.",
-            system: Some("http://hl7.org/fhir/device-status")),
-    ],
-    sorts: &["_lastUpdated", "-_lastUpdated"],
-    includes: &[Include { text: "Device:patient", param: "patient", target: Type::Patient }],
-};
-
-const OBSERVATION: Searchable = Searchable {
-    resource: Type::Observation,
-    params: &[
-        ID,
-        LAST_UPDATED,
-        param!(Reference "patient" "clinical-patient" "The subject, when it is a Patient.", targets: &["Patient"]),
-        param!(Reference "subject" "Observation-subject" "The subject.",
-            modifiers: &["Patient", "Group", "Device", "Location"], targets: &["Patient", "Group", "Device", "Location"]),
-        param!(Token "code" "clinical-code" "What was observed."),
-        param!(Token "category" "Observation-category" "The kind of observation."),
-        param!(Date "date" "clinical-date" "The effective time; a range must contain all of it."),
-        param!(Reference "device" "Observation-device" "What measured it.",
-            modifiers: &["Device", "DeviceMetric"], targets: &["Device", "DeviceMetric"]),
-        param!(Token "status" "Observation-status" "registered, preliminary, final, amended and so on.",
-            system: Some("http://hl7.org/fhir/observation-status")),
-        param!(Token "identifier" "clinical-identifier" "A business identifier, such as the source record's."),
-    ],
-    sorts: &["date", "-date", "_lastUpdated", "-_lastUpdated"],
-    includes: &[
-        Include { text: "Observation:device", param: "device", target: Type::Device },
-        Include { text: "Observation:subject", param: "subject", target: Type::Patient },
-        Include { text: "Observation:patient", param: "patient", target: Type::Patient },
-    ],
-};
-
-const AGENTS: &[&str] = &["Patient", "Device", "Practitioner", "PractitionerRole", "Organization", "RelatedPerson"];
-
-const AUDIT_EVENT: Searchable = Searchable {
-    resource: Type::AuditEvent,
-    params: &[
-        ID,
-        LAST_UPDATED,
-        param!(Reference "patient" "AuditEvent-patient" "Whose data it was.", targets: &["Patient"]),
-        param!(Date "date" "AuditEvent-date" "When it was recorded."),
-        param!(Reference "agent" "AuditEvent-agent" "Who did it; :identifier takes system|value.",
-            modifiers: &["identifier", "Patient", "Device", "Practitioner", "PractitionerRole", "Organization", "RelatedPerson"],
-            targets: AGENTS),
-        param!(Token "type" "AuditEvent-type" "The type of event."),
-        param!(Token "action" "AuditEvent-action" "C, R, U, D or E.", system: Some("http://hl7.org/fhir/audit-event-action")),
-        param!(Token "outcome" "AuditEvent-outcome" "0, 4, 8 or 12.", system: Some("http://hl7.org/fhir/audit-event-outcome")),
-    ],
-    // An AuditEvent is recorded once and never changed: both keys are the same time.
-    sorts: &["date", "-date", "_lastUpdated", "-_lastUpdated"],
-    includes: &[],
-};
-
-/// The whole table.
-pub const PARAMS: &[&Searchable] = &[&PATIENT, &DEVICE, &OBSERVATION, &AUDIT_EVENT];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_table_is_well_formed() {
-        for search in PARAMS {
-            assert_eq!(search.resource.search(), *search);
-            for param in search.params {
+        for resource in Type::ALL {
+            let search = resource.search();
+            assert_eq!((search.resource, Type::numbered(resource.number())), (*resource, Some(*resource)));
+            let mut bits = 0u64;
+            for param in &search.params {
                 assert!(param.definition.starts_with("http://hl7.org/fhir/SearchParameter/") && !param.doc.is_empty());
                 assert_eq!(search.param(param.name), Some(param), "a name stands twice");
-                assert_eq!(param.how == How::Reference, !param.targets.is_empty());
-                let known = |modifier: &&str| ["exact", "identifier"].contains(modifier) || param.targets.contains(modifier);
+                assert_eq!(param.how == How::Reference, !param.targets.is_empty(), "{resource:?} {}", param.name);
+                let known =
+                    |modifier: &&str| ["exact", "identifier", "missing", "not"].contains(modifier) || param.targets.contains(modifier);
                 assert!(param.modifiers.iter().all(known), "{}", param.name);
+                assert_eq!(bits & (1 << param.bit), 0, "two parameters of {resource:?} share a bit");
+                bits |= 1 << param.bit;
             }
             for include in search.includes {
                 assert!(search.param(include.param).is_some());
                 assert_eq!(include.text, format!("{}:{}", search.resource.name(), include.param));
             }
         }
+    }
+
+    #[test]
+    fn what_is_a_plain_path_is_offered() {
+        let names = |resource: Type| resource.search().params.iter().map(|param| param.name).collect::<Vec<_>>().join(" ");
+        let encounter = "_id _lastUpdated _profile _security _source _tag account appointment based-on class date diagnosis \
+                         episode-of-care identifier location location-period part-of participant participant-type patient practitioner \
+                         reason-code reason-reference service-provider special-arrangement status subject type";
+        assert_eq!(names(Type::Encounter), encounter);
+        assert_eq!(names(Type::AuditEvent), "_id _lastUpdated action agent date outcome patient type");
+        assert_eq!(names(Type::Binary), "_id _lastUpdated _profile _security _source _tag");
     }
 
     #[test]

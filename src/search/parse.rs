@@ -90,7 +90,7 @@ fn filter(query: &mut Query, name: &str, value: &str, terms: &Terms<'_>) -> Resu
         return Err(Error::new(Kind::Parameter, format!("a search takes at most {VALUES_MAX} values")));
     }
     let any = values.into_iter().map(|value| criterion(param, modifier, value, terms)).collect::<Result<_>>()?;
-    query.filters.push(Filter { param: param.name, any });
+    query.filters.push(Filter { param: param.name, not: modifier == Some("not"), any });
     Ok(())
 }
 
@@ -99,6 +99,13 @@ fn criterion(param: &Param, modifier: Option<&'static str>, value: &str, terms: 
     if value.is_empty() {
         return Err(empty());
     }
+    if modifier == Some("missing") {
+        return match value {
+            "true" => Ok(Criterion::Missing(true)),
+            "false" => Ok(Criterion::Missing(false)),
+            _ => Err(malformed("with :missing the value is true or false")),
+        };
+    }
     let plain = unescape(value).ok_or_else(|| malformed("a backslash may only stand before , | $ or another backslash"))?;
     let when =
         || When::parse(&plain, terms.now).ok_or_else(|| malformed("the value is not a prefix (eq ne gt lt ge le sa eb ap) and a date"));
@@ -106,7 +113,7 @@ fn criterion(param: &Param, modifier: Option<&'static str>, value: &str, terms: 
     Ok(match param.how {
         How::Id if is_id(&plain) => Criterion::Id(plain),
         How::Id => return Err(malformed("the value is not an id")),
-        How::Token if param.name == "identifier" => {
+        How::Token if param.is_identifier() => {
             let token = token()?;
             Criterion::Token(Token { code: token.code.map(|code| folded(&code).into_owned()), ..token })
         }
@@ -119,6 +126,7 @@ fn criterion(param: &Param, modifier: Option<&'static str>, value: &str, terms: 
         How::Reference if modifier == Some("identifier") => Criterion::Identifier(token()?),
         How::Reference => Criterion::Reference(Reference::parse(param, modifier, &plain, terms.base)?),
         How::Text => Criterion::Text(text(plain, modifier == Some("exact"))?),
+        How::Uri => Criterion::Uri(plain),
     })
 }
 
@@ -238,8 +246,9 @@ mod tests {
         for name in [
             "foo",
             "",
-            "code:not",
-            "date:missing",
+            "code:in",
+            "date:above",
+            "_lastUpdated:missing",
             "patient.name",
             "patient:Device",
             "_has:Device:patient:status",
@@ -291,12 +300,12 @@ mod tests {
 
     /// Names and values near the valid ones, so that many parse.
     fn pair() -> impl Strategy<Value = (String, String)> {
-        let names: Vec<&'static str> = super::super::PARAMS
+        let names: Vec<&'static str> = Type::ALL
             .iter()
-            .flat_map(|search| search.params)
+            .flat_map(|resource| &resource.search().params)
             .map(|param| param.name)
             .chain(RESULT_PARAMS.iter().map(|param| param.name))
-            .chain([CURSOR, "subject:Patient", "name:exact", "agent:identifier"])
+            .chain([CURSOR, "subject:Patient", "name:exact", "agent:identifier", "code:not", "date:missing"])
             .collect();
         let values = prop::sample::select(vec![
             "a",

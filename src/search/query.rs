@@ -24,10 +24,11 @@ pub struct Query {
     pub ignored: Vec<String>,
 }
 
-/// One parameter: any of the criteria will do.
+/// One parameter: any of the criteria will do, or with `:not` none of them may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     pub param: &'static str,
+    pub not: bool,
     pub any: Vec<Criterion>,
 }
 
@@ -45,6 +46,9 @@ pub enum Criterion {
     /// `:identifier` on a reference.
     Identifier(Token),
     Text(Text),
+    Uri(String),
+    /// `:missing`: true wants what has no value.
+    Missing(bool),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +92,20 @@ impl Query {
 }
 
 impl Filter {
+    /// That a parameter has any of the values.
+    pub fn any(param: &'static str, any: Vec<Criterion>) -> Filter {
+        Filter { param, not: false, any }
+    }
+
+    /// Does it hold of something that `meets` a criterion or not, and has (`there`) a value or not?
+    pub fn holds(&self, there: impl Fn() -> bool, meets: impl Fn(&Criterion) -> bool) -> bool {
+        let any = self.any.iter().any(|criterion| match criterion {
+            Criterion::Missing(missing) => there() != *missing,
+            criterion => meets(criterion),
+        });
+        any != self.not
+    }
+
     fn bounds(&self) -> Bounds {
         let dates = self.any.iter().map(|criterion| match criterion {
             Criterion::Date(when) => when.bounds(),
@@ -105,6 +123,8 @@ impl Criterion {
             Criterion::Date(when) | Criterion::Birth { when, .. } => when.said(),
             Criterion::Reference(reference) => reference.text(),
             Criterion::Text(text) => escape(&text.text),
+            Criterion::Uri(uri) => escape(uri),
+            Criterion::Missing(missing) => missing.to_string(),
         }
     }
 }
@@ -162,6 +182,8 @@ fn pair(filter: &Filter) -> (String, String) {
     let modifier = match filter.any.first() {
         Some(Criterion::Text(text)) if text.exact => ":exact",
         Some(Criterion::Identifier(_)) => ":identifier",
+        Some(Criterion::Missing(_)) => ":missing",
+        _ if filter.not => ":not",
         _ => "",
     };
     let mut values: Vec<String> = filter.any.iter().map(Criterion::text).collect();

@@ -61,7 +61,7 @@ pub fn stored(text: &str) -> Option<(&str, &str)> {
 }
 
 fn only(param: &Param) -> Option<&'static str> {
-    match param.targets {
+    match param.targets.as_slice() {
         [only] => Some(only),
         _ => None,
     }

@@ -142,11 +142,24 @@ impl Template {
         Ok(Template { pieces, length: text.len() + 160, facts })
     }
 
+    /// Does the Observation point to this: `Device/<id>`?
+    pub fn names(&self, reference: &str) -> bool {
+        let quoted = format!("\"{reference}\"");
+        self.pieces.iter().any(|(text, _)| text.contains(&quoted))
+    }
+
     /// The Observation's JSON.
     pub fn render(&self, with: &Filling<'_>) -> String {
         let mut out = String::with_capacity(self.length);
         self.render_to(&mut out, with);
         out
+    }
+
+    /// The Observation of some sample: its coded elements are those of every sample.
+    pub fn example(&self) -> String {
+        let start = Stamp { ms: 0, sub_ms_nanos: 0, digits: 0, offset: None };
+        let sample = Sample { series: 0, disc: 0, version: 1, template: 0, start, end: None, slots: Vec::new() };
+        self.render(&Filling { id: "x", patient: "x", last_updated: "", record_ids: &[], sample: &sample, wide: &[] })
     }
 
     /// Appends the Observation's JSON.

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::prelude::*;
@@ -10,7 +11,9 @@ use super::Tx;
 use super::schema::{block, block_ids, feed, sample_override, series, template};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
+use crate::fhir::validate::read;
 use crate::id::{Address, Shelf};
+use crate::search::{IndexRow, Type, index};
 use crate::series::{Block, RecordId, RecordIds, Template};
 use crate::vault::{Place, ShelfKeys, Vault};
 
@@ -60,16 +63,43 @@ pub fn template_id(series_no: u32, template_no: u32) -> [u8; 8] {
 
 /// Opened templates. They never change, so what was once read stays true.
 #[derive(Default)]
-pub struct Templates(Mutex<HashMap<(Shelf, u32, u32), Arc<Template>>>);
+pub struct Templates(Mutex<HashMap<(Shelf, u32, u32), Arc<Known>>>);
+
+/// A template and the search values that every sample of it has.
+pub struct Known {
+    template: Arc<Template>,
+    pub rows: Vec<IndexRow>,
+}
+
+impl Deref for Known {
+    type Target = Template;
+
+    fn deref(&self) -> &Template {
+        &self.template
+    }
+}
+
+/// What differs from sample to sample, and is judged there.
+pub const OF_SAMPLES: [&str; 5] = ["date", "identifier", "patient", "status", "subject"];
+
+impl Known {
+    fn new(template: Arc<Template>) -> Result<Known> {
+        let json = template.example();
+        let document = read(&json).ok_or_else(|| Error::bug("a template is not an Observation"))?;
+        let mut rows = index(Type::Observation, &document);
+        rows.retain(|row| !OF_SAMPLES.contains(&row.param()));
+        Ok(Known { template, rows })
+    }
+}
 
 const TEMPLATES_KEPT: usize = 50_000;
 
 impl Templates {
-    pub fn get(&self, tx: &mut Tx<'_>, keys: &ShelfKeys, at: (Shelf, u32, u32)) -> Result<Arc<Template>> {
+    pub fn get(&self, tx: &mut Tx<'_>, keys: &ShelfKeys, at: (Shelf, u32, u32)) -> Result<Arc<Known>> {
         if let Some(found) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&at) {
             return Ok(found.clone());
         }
-        let found = template_open(tx, keys, at)?;
+        let found = Arc::new(Known::new(template_open(tx, keys, at)?)?);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= TEMPLATES_KEPT {
             kept.clear();
@@ -264,9 +294,16 @@ impl Header {
 pub enum OverrideKind {
     /// A later upload moved its start or series, or its content fits no column.
     Correction = 1,
+    /// Somebody changed it through FHIR: later uploads of the record do not undo that.
+    Edited = 2,
+    /// Somebody deleted it through FHIR.
+    Deleted = 3,
 }
 
+/// The last one counts: an edit replaces a correction.
 pub fn override_insert(tx: &mut Tx<'_>, at: Address, kind: OverrideKind) -> Result<()> {
+    let before = sample_override::table.find((at.shelf.0, at.series as i32, at.start, at.disc as i32));
+    on!(tx, c => diesel::delete(before).execute(*c))?;
     let row = (
         sample_override::shelf.eq(at.shelf.0),
         sample_override::series_no.eq(at.series as i32),
@@ -279,10 +316,9 @@ pub fn override_insert(tx: &mut Tx<'_>, at: Address, kind: OverrideKind) -> Resu
 }
 
 /// Is the sample at this place hidden behind a document?
-pub fn overridden(tx: &mut Tx<'_>, at: Address) -> Result<bool> {
+pub fn overridden(tx: &mut Tx<'_>, at: Address) -> Result<Option<i16>> {
     let find = sample_override::table.find((at.shelf.0, at.series as i32, at.start, at.disc as i32)).select(sample_override::kind);
-    let found: Option<i16> = on!(tx, c => find.first(*c).optional())?;
-    Ok(found.is_some())
+    on!(tx, c => find.first(*c).optional())
 }
 
 /// The places of a shelf whose samples are hidden behind a document.

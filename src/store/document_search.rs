@@ -4,12 +4,12 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Integer};
 
-use super::documents::{code_hash, number, system_hash, target_hash, word_hash};
+use super::documents::{code_hash, date_hash, id_bytes, system_hash, target_hash, word_hash};
 use super::{Conn, Tx};
 use crate::access::Visible;
 use crate::error::Result;
-use crate::search::{Bounds, Criterion, Filter, System, Token, Type};
-use crate::vault::Hasher;
+use crate::search::{Bounds, Criterion, Filter, Reference, System, Token, Type};
+use crate::vault::{Hasher, Vault};
 
 /// SQL with its values, in the order in which both backends number them.
 #[derive(Default)]
@@ -38,6 +38,15 @@ impl Sql {
         self.text.push_str(&format!("${}", self.binds.len()));
     }
 
+    fn ints(&mut self, values: impl Iterator<Item = i64>) {
+        // An empty list is no SQL; NULL is in nothing.
+        self.text("NULL");
+        for value in values {
+            self.text(", ");
+            self.int(value);
+        }
+    }
+
     /// The access predicate of one alias. Every alias of a query that serves a caller has one.
     fn visible(&mut self, alias: &str, visible: &Visible) {
         match visible {
@@ -50,6 +59,19 @@ impl Sql {
                     self.bytes(&patient.0);
                 }
                 self.text("))");
+            }
+        }
+    }
+
+    /// That a range of two columns lies as the bounds say.
+    fn within(&mut self, columns: (&str, &str), bounds: Bounds) {
+        let (lo, hi) = columns;
+        for (column, compare, value) in
+            [(lo, ">=", bounds.lo_min), (lo, "<=", bounds.lo_max), (hi, ">=", bounds.hi_min), (hi, "<=", bounds.hi_max)]
+        {
+            if let Some(value) = value {
+                self.text(&format!(" AND {column} {compare} "));
+                self.int(value);
             }
         }
     }
@@ -111,7 +133,10 @@ pub struct Ask<'a> {
     pub resource: Type,
     pub visible: &'a Visible,
     pub filters: &'a [Filter],
+    /// What the filters on `date` demand together.
     pub bounds: Bounds,
+    /// What those on `_lastUpdated` demand.
+    pub committed: Bounds,
     pub order: Order,
     pub descending: bool,
     /// The last place before this page: the sort key and, in order `Start`, the id, else the seq.
@@ -120,25 +145,19 @@ pub struct Ask<'a> {
 }
 
 /// Live documents that may match, in order.
-pub fn find(tx: &mut Tx<'_>, index: &Hasher, ask: &Ask<'_>) -> Result<Vec<Found>> {
+pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Vec<Found>> {
     let mut sql = Sql::default();
     sql.text(
         "SELECT k.shelf, k.id, k.version, k.seq, k.committed_at, k.lo, k.hi, d.body, s.wrapped FROM doc_key k \
          JOIN document d ON d.shelf = k.shelf AND d.type = k.type AND d.id = k.id AND d.version = k.version \
          JOIN shelf s ON s.shelf = k.shelf WHERE k.type = ",
     );
-    sql.int(i64::from(number(ask.resource)));
+    sql.int(i64::from(ask.resource.number()));
     sql.text(" AND ");
     sql.visible("k", ask.visible);
-    for (column, compare, value) in
-        [("lo", ">=", ask.bounds.lo_min), ("lo", "<=", ask.bounds.lo_max), ("hi", ">=", ask.bounds.hi_min), ("hi", "<=", ask.bounds.hi_max)]
-    {
-        if let Some(value) = value {
-            sql.text(&format!(" AND k.{column} {compare} "));
-            sql.int(value);
-        }
-    }
-    ask.filters.iter().for_each(|filter| exists(&mut sql, index, filter));
+    sql.within(("k.lo", "k.hi"), ask.bounds);
+    sql.within(("k.committed_at", "k.committed_at + 1"), ask.committed);
+    ask.filters.iter().for_each(|filter| wanted(&mut sql, vault, ask.resource, filter));
     let (key, tie) = match ask.order {
         Order::Start => ("k.lo", "k.id"),
         Order::Committed => ("k.committed_at", "k.seq"),
@@ -161,60 +180,73 @@ pub fn find(tx: &mut Tx<'_>, index: &Hasher, ask: &Ask<'_>) -> Result<Vec<Found>
     sql.load(tx)
 }
 
-/// Any of the filter's criteria. Dates are bounds of the row; ids and the rest are hashes.
-fn exists(sql: &mut Sql, index: &Hasher, filter: &Filter) {
-    if filter.any.iter().any(|criterion| matches!(criterion, Criterion::Date(_) | Criterion::Identifier(_) | Criterion::Id(_))) {
-        return id_in(sql, filter);
+/// Any of the filter's criteria, or none of them with `:not`.
+fn wanted(sql: &mut Sql, vault: &Vault, resource: Type, filter: &Filter) {
+    // These bound the row itself; a date with `:missing` is asked of the bits.
+    if ["date", "_lastUpdated"].contains(&filter.param) && filter.any.iter().all(|criterion| matches!(criterion, Criterion::Date(_))) {
+        return;
     }
-    sql.text(" AND (");
+    sql.text(if filter.not { " AND NOT (" } else { " AND (" });
     for (n, criterion) in filter.any.iter().enumerate() {
         sql.text(if n > 0 { " OR " } else { "" });
-        match criterion {
-            Criterion::Token(token) => token_exists(sql, index, filter.param, token),
-            Criterion::Birth { tokens, .. } => {
-                sql.text(
-                    "EXISTS (SELECT 1 FROM doc_token t WHERE t.shelf = k.shelf AND t.type = k.type AND t.id = k.id AND t.code_hash IN (",
-                );
-                for (n, token) in tokens.iter().enumerate() {
-                    sql.text(if n > 0 { ", " } else { "" });
-                    sql.int(code_hash(index, filter.param, token));
-                }
-                sql.text("))");
-            }
-            Criterion::Reference(reference) => {
-                sql.text("EXISTS (SELECT 1 FROM doc_reference r WHERE r.shelf = k.shelf AND r.type = k.type AND r.id = k.id AND r.target_hash = ");
-                sql.int(target_hash(index, filter.param, reference.kind.unwrap_or("Patient"), &reference.id));
-                sql.text(")");
-            }
-            Criterion::Text(text) => {
-                let (length, word) = text.probe();
-                sql.text("EXISTS (SELECT 1 FROM doc_word w WHERE w.shelf = k.shelf AND w.type = k.type AND w.id = k.id AND w.hash = ");
-                sql.int(word_hash(index, filter.param, length, &word));
-                sql.text(")");
-            }
-            Criterion::Date(_) | Criterion::Identifier(_) | Criterion::Id(_) => sql.text("1 = 1"),
-        }
+        one(sql, vault, (resource, filter.param), criterion);
     }
     sql.text(")");
 }
 
-/// `_id`: documents have UUIDs; another spelling is the id of nothing.
-fn id_in(sql: &mut Sql, filter: &Filter) {
-    let mut ids = filter.any.iter().filter_map(|criterion| match criterion {
-        Criterion::Id(id) => Some(crate::id::DocumentId::parse(id).map(|id| id.0)),
-        _ => None,
-    });
-    if !filter.any.iter().all(|criterion| matches!(criterion, Criterion::Id(_))) {
-        return;
+fn one(sql: &mut Sql, vault: &Vault, of: (Type, &str), criterion: &Criterion) {
+    let (index, (resource, param)) = (vault.index(), of);
+    match criterion {
+        Criterion::Id(id) => {
+            sql.text("k.id = ");
+            sql.bytes(&id_bytes(vault, resource, id));
+        }
+        Criterion::Token(token) => token_exists(sql, index, param, token),
+        Criterion::Uri(uri) => token_exists(sql, index, param, &Token { system: System::None, code: Some(uri.clone()) }),
+        Criterion::Birth { tokens, .. } => {
+            sql.text("EXISTS (SELECT 1 FROM doc_token t WHERE t.shelf = k.shelf AND t.type = k.type AND t.id = k.id AND t.code_hash IN (");
+            sql.ints(tokens.iter().map(|token| code_hash(index, param, token)));
+            sql.text("))");
+        }
+        Criterion::Reference(reference) => {
+            sql.text(
+                "EXISTS (SELECT 1 FROM doc_reference r WHERE r.shelf = k.shelf AND r.type = k.type AND r.id = k.id AND r.target_hash IN (",
+            );
+            sql.ints(targets(resource, param, reference).into_iter().map(|kind| target_hash(index, param, kind, &reference.id)));
+            sql.text("))");
+        }
+        Criterion::Text(text) => {
+            let (length, word) = text.probe();
+            sql.text("EXISTS (SELECT 1 FROM doc_word w WHERE w.shelf = k.shelf AND w.type = k.type AND w.id = k.id AND w.hash = ");
+            sql.int(word_hash(index, param, length, &word));
+            sql.text(")");
+        }
+        Criterion::Date(when) => {
+            sql.text("EXISTS (SELECT 1 FROM doc_date x WHERE x.shelf = k.shelf AND x.type = k.type AND x.id = k.id AND x.param_hash = ");
+            sql.int(date_hash(index, param));
+            sql.within(("x.lo", "x.hi"), when.bounds());
+            sql.text(")");
+        }
+        Criterion::Missing(missing) => {
+            sql.text("(k.present & ");
+            sql.int(resource.search().param(param).map_or(0, |param| 1i64 << param.bit));
+            sql.text(if *missing { ") = 0" } else { ") <> 0" });
+        }
+        // No document has it.
+        Criterion::Identifier(_) => sql.text("1 = 1"),
     }
-    sql.text(" AND k.id IN (");
-    let none = [0u8; 16];
-    sql.bytes(&none);
-    for id in ids.by_ref().flatten() {
-        sql.text(", ");
-        sql.bytes(&id);
+}
+
+/// The types that a reference may name; of a parameter that may point to anything, those that are served.
+fn targets(resource: Type, param: &str, reference: &Reference) -> Vec<&'static str> {
+    match reference.kind {
+        Some(kind) => vec![kind],
+        None => {
+            let served = |kind: &&'static str| Type::parse(kind).is_some();
+            let all = resource.search().param(param).map_or(&[][..], |param| &param.targets);
+            all.iter().copied().filter(served).collect()
+        }
     }
-    sql.text(")");
 }
 
 fn token_exists(sql: &mut Sql, index: &Hasher, param: &str, token: &Token) {

@@ -3,23 +3,13 @@
 use diesel::prelude::*;
 
 use super::Tx;
-use super::schema::{directory, doc_key, doc_reference, doc_token, doc_word, document};
+use super::schema::{directory, doc_date, doc_key, doc_reference, doc_token, doc_word, document};
 use crate::access::Visible;
 use crate::clock::Millis;
-use crate::error::Result;
-use crate::id::Shelf;
+use crate::error::{Error, Result};
+use crate::id::{DocumentId, Shelf};
 use crate::search::{IndexRow, Type, string};
-use crate::vault::{Hasher, Place};
-
-/// The number of a resource type in every table; never changed.
-pub const fn number(resource: Type) -> i16 {
-    match resource {
-        Type::Patient => 1,
-        Type::Device => 2,
-        Type::Observation => 3,
-        Type::AuditEvent => 4,
-    }
-}
+use crate::vault::{Hasher, Place, Vault};
 
 /// The place of a document's body.
 pub fn body_place(shelf: Shelf, id: &[u8; 16], version: u32) -> Place<'_> {
@@ -43,23 +33,68 @@ pub struct Version {
     pub body: Vec<u8>,
 }
 
-/// Makes the id known, so that a read without a patient finds the shelf.
-pub fn directory_insert(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
-    let row = (directory::type_.eq(number(key.resource)), directory::id.eq(key.id.as_slice()), directory::shelf.eq(key.shelf.0));
+/// The 16 bytes under which a resource of this id is kept: those of a UUID or of a sample's address, of any other id a
+/// keyed hash, for what a client chose may name a person.
+pub fn id_bytes(vault: &Vault, resource: Type, id: &str) -> [u8; 16] {
+    if resource == Type::Observation
+        && let Some(address) = vault.sample_address(id)
+    {
+        return vault.sample_id(address);
+    }
+    if let Ok(uuid) = DocumentId::parse(id) {
+        return uuid.0;
+    }
+    let full = vault.index().full("id", &[resource.name().as_bytes(), id.as_bytes()]);
+    let mut bytes: [u8; 16] = std::array::from_fn(|at| full[at]);
+    // No UUID has this version.
+    bytes[6] |= 0xf0;
+    bytes
+}
+
+/// From version `since` on the document is on this shelf: a read without a patient finds it.
+pub fn directory_insert(tx: &mut Tx<'_>, key: &Key, since: u32) -> Result<()> {
+    let row = (
+        directory::type_.eq(key.resource.number()),
+        directory::id.eq(key.id.as_slice()),
+        directory::since.eq(since as i32),
+        directory::shelf.eq(key.shelf.0),
+    );
     on!(tx, c => diesel::insert_into(directory::table).values(row).execute(*c))?;
     Ok(())
 }
 
+/// The shelf of the newest version.
 pub fn directory_find(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16]) -> Result<Option<Shelf>> {
-    let shelf: Option<i64> =
-        on!(tx, c => directory::table.find((number(resource), id.as_slice())).select(directory::shelf).first(*c).optional())?;
-    Ok(shelf.map(Shelf))
+    Ok(directory_all(tx, resource, id)?.first().map(|(_, shelf)| *shelf))
+}
+
+/// The shelves on which a document was and is, newest first, each with the first version there.
+pub fn directory_all(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16]) -> Result<Vec<(u32, Shelf)>> {
+    let rows: Vec<(i32, i64)> = on!(tx, c => directory::table
+        .filter(directory::type_.eq(resource.number()).and(directory::id.eq(id.as_slice())))
+        .select((directory::since, directory::shelf))
+        .order(directory::since.desc())
+        .load(*c))?;
+    Ok(rows.into_iter().map(|(since, shelf)| (since as u32, Shelf(shelf))).collect())
+}
+
+/// Is there a document, alive or not? On PostgreSQL it stays what it is until this transaction ends: a reference to
+/// it and its deletion take turns.
+pub fn directory_hold(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16], changing: bool) -> Result<bool> {
+    let one = directory::table.filter(directory::type_.eq(resource.number()).and(directory::id.eq(id.as_slice()))).select(directory::since);
+    let found: Vec<i32> = match &mut tx.conn {
+        super::Conn::Sqlite(c) => one.load(*c),
+        super::Conn::Pg(c) if changing => one.for_update().load(*c),
+        super::Conn::Pg(c) => one.for_key_share().load(*c),
+    }
+    .map_err(super::failed)?;
+    Ok(!found.is_empty())
 }
 
 /// Have these shelves a live document of the type at all? A cheap question before a dear search.
 pub fn any(tx: &mut Tx<'_>, resource: Type, shelves: &[Shelf]) -> Result<bool> {
     for shelf in shelves {
-        let one = doc_key::table.filter(doc_key::shelf.eq(shelf.0).and(doc_key::type_.eq(number(resource))));
+        let one = doc_key::table.filter(doc_key::shelf.eq(shelf.0).and(doc_key::type_.eq(resource.number())));
         let found: Option<i32> = on!(tx, c => one.select(doc_key::version).first(*c).optional())?;
         if found.is_some() {
             return Ok(true);
@@ -76,6 +111,31 @@ pub fn visible_shelf(tx: &mut Tx<'_>, visible: &Visible, shelf: Shelf) -> Result
     }
 }
 
+/// Holds a conditional interaction's criteria until the transaction ends, so that those who ask the same take turns.
+/// On SQLite the one writer is that turn already.
+pub fn hold_criteria(tx: &mut Tx<'_>, hash: i64) -> Result<()> {
+    if let super::Conn::Pg(c) = &mut tx.conn {
+        diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+            .bind::<diesel::sql_types::BigInt, _>(hash)
+            .execute(*c)
+            .map_err(super::failed)?;
+    }
+    Ok(())
+}
+
+/// The live documents that point to a resource, a few more than anybody is told of.
+pub fn referrers(tx: &mut Tx<'_>, vault: &Vault, of: Type, id: &str) -> Result<Vec<Key>> {
+    const MOST: i64 = 1_000;
+    let types: Vec<i16> = Type::ALL.iter().map(|of| of.number()).collect();
+    let hash = target_hash(vault.index(), ANY_REFERENCE, of.name(), id);
+    let rows: Vec<(i64, i16, Vec<u8>)> = on!(tx, c => doc_reference::table
+        .filter(doc_reference::type_.eq_any(types).and(doc_reference::target_hash.eq(hash)))
+        .select((doc_reference::shelf, doc_reference::type_, doc_reference::id))
+        .limit(MOST)
+        .load(*c))?;
+    rows.into_iter().map(key).collect()
+}
+
 type VersionRow = (i32, i64, bool, Vec<u8>);
 
 /// The newest version, or the one that is named.
@@ -84,7 +144,7 @@ pub fn version(tx: &mut Tx<'_>, key: &Key, which: Option<u32>) -> Result<Option<
         ($conn:expr) => {{
             let mut query = document::table
                 .filter(
-                    document::shelf.eq(key.shelf.0).and(document::type_.eq(number(key.resource))).and(document::id.eq(key.id.as_slice())),
+                    document::shelf.eq(key.shelf.0).and(document::type_.eq(key.resource.number())).and(document::id.eq(key.id.as_slice())),
                 )
                 .select((document::version, document::committed_at, document::deleted, document::body))
                 .order(document::version.desc())
@@ -99,45 +159,113 @@ pub fn version(tx: &mut Tx<'_>, key: &Key, which: Option<u32>) -> Result<Option<
     Ok(row.map(|(version, committed_at, deleted, body)| Version { version: version as u32, committed_at, deleted, body }))
 }
 
-/// The sort keys of a live version.
+/// The keys of a live version that are columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Live {
     pub version: u32,
     pub seq: i64,
+    pub committed_at: Millis,
     pub lo: Millis,
     pub hi: Millis,
+    /// `search::present`.
+    pub present: u64,
 }
 
 /// Adds a version and makes it the live one with its search rows.
 pub fn insert(tx: &mut Tx<'_>, key: &Key, live: Live, body: &[u8], rows: &[Hashed]) -> Result<()> {
+    version_insert(tx, key, (live.version, live.seq, false), body)?;
+    if live.version > 1 {
+        unindex(tx, key)?;
+    }
+    index(tx, key, live, rows)
+}
+
+/// Adds a version that says that the resource is deleted; nothing of it is found any more.
+pub fn tombstone(tx: &mut Tx<'_>, key: &Key, at: (u32, i64), body: &[u8]) -> Result<()> {
+    version_insert(tx, key, (at.0, at.1, true), body)?;
+    unindex(tx, key)
+}
+
+fn version_insert(tx: &mut Tx<'_>, key: &Key, what: (u32, i64, bool), body: &[u8]) -> Result<()> {
+    let (version, seq, deleted) = what;
     let at = tx.committed_at();
     tx.note_written(body);
     let row = (
-        (document::shelf.eq(key.shelf.0), document::type_.eq(number(key.resource)), document::id.eq(key.id.as_slice())),
+        (document::shelf.eq(key.shelf.0), document::type_.eq(key.resource.number()), document::id.eq(key.id.as_slice())),
         (
-            document::version.eq(live.version as i32),
-            document::seq.eq(live.seq),
+            document::version.eq(version as i32),
+            document::seq.eq(seq),
             document::committed_at.eq(at),
-            document::deleted.eq(false),
+            document::deleted.eq(deleted),
             document::body.eq(body),
         ),
     );
     on!(tx, c => diesel::insert_into(document::table).values(row).execute(*c))?;
-    let (shelf, number, id) = (key.shelf.0, number(key.resource), key.id.as_slice());
-    if live.version > 1 {
-        on!(tx, c => diesel::delete(doc_key::table.find((shelf, number, id))).execute(*c))?;
-        on!(tx, c => diesel::delete(doc_token::table.filter(doc_token::shelf.eq(shelf).and(doc_token::type_.eq(number)).and(doc_token::id.eq(id)))).execute(*c))?;
-        on!(tx, c => diesel::delete(doc_word::table.filter(doc_word::shelf.eq(shelf).and(doc_word::type_.eq(number)).and(doc_word::id.eq(id)))).execute(*c))?;
-        on!(tx, c => diesel::delete(doc_reference::table.filter(doc_reference::shelf.eq(shelf).and(doc_reference::type_.eq(number)).and(doc_reference::id.eq(id)))).execute(*c))?;
+    Ok(())
+}
+
+/// Takes the live version out of search.
+pub fn unindex(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
+    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
+    on!(tx, c => diesel::delete(doc_key::table.find((shelf, number, id))).execute(*c))?;
+    macro_rules! rows {
+        ($($table:ident)*) => {
+            $(on!(tx, c => diesel::delete($table::table.filter($table::shelf.eq(shelf).and($table::type_.eq(number)).and($table::id.eq(id)))).execute(*c))?;)*
+        };
     }
+    rows!(doc_token doc_word doc_reference doc_date);
+    Ok(())
+}
+
+/// A live version as it is found.
+#[derive(Clone, Copy, Debug)]
+pub struct Indexed {
+    pub key: Key,
+    pub version: u32,
+    pub seq: i64,
+    pub committed_at: Millis,
+}
+
+/// Live versions in the order of their keys, behind one of them.
+pub fn indexed(tx: &mut Tx<'_>, after: Option<&Key>, limit: i64) -> Result<Vec<Indexed>> {
+    type Row = (i64, i16, Vec<u8>, i32, i64, i64);
+    macro_rules! run {
+        ($conn:expr) => {{
+            let columns = (doc_key::shelf, doc_key::type_, doc_key::id, doc_key::version, doc_key::seq, doc_key::committed_at);
+            let mut query = doc_key::table.select(columns).order((doc_key::shelf, doc_key::type_, doc_key::id)).limit(limit).into_boxed();
+            if let Some(Key { shelf, resource, id }) = after {
+                let same = doc_key::shelf.eq(shelf.0);
+                let later =
+                    doc_key::type_.gt(resource.number()).or(doc_key::type_.eq(resource.number()).and(doc_key::id.gt(id.as_slice())));
+                query = query.filter(doc_key::shelf.gt(shelf.0).or(same.and(later)));
+            }
+            query.load::<Row>($conn)
+        }};
+    }
+    let rows = on!(tx, c => run!(*c))?;
+    let one = |(shelf, number, id, version, seq, committed_at): Row| {
+        Ok(Indexed { key: key((shelf, number, id))?, version: version as u32, seq, committed_at })
+    };
+    rows.into_iter().map(one).collect()
+}
+
+fn key((shelf, number, id): (i64, i16, Vec<u8>)) -> Result<Key> {
+    let id = id.try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
+    Ok(Key { shelf: Shelf(shelf), resource: Type::numbered(number).ok_or_else(|| Error::bug("an unknown type"))?, id })
+}
+
+/// Makes a version that is stored the live one.
+pub fn index(tx: &mut Tx<'_>, key: &Key, live: Live, rows: &[Hashed]) -> Result<()> {
+    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
     let row = (
         (doc_key::shelf.eq(shelf), doc_key::type_.eq(number), doc_key::id.eq(id)),
         (
             doc_key::version.eq(live.version as i32),
             doc_key::seq.eq(live.seq),
-            doc_key::committed_at.eq(at),
+            doc_key::committed_at.eq(live.committed_at),
             doc_key::lo.eq(live.lo),
             doc_key::hi.eq(live.hi),
+            doc_key::present.eq(live.present as i64),
         ),
     );
     on!(tx, c => diesel::insert_into(doc_key::table).values(row).execute(*c))?;
@@ -145,31 +273,18 @@ pub fn insert(tx: &mut Tx<'_>, key: &Key, live: Live, body: &[u8], rows: &[Hashe
 }
 
 fn insert_row(tx: &mut Tx<'_>, key: &Key, row: Hashed) -> Result<()> {
-    let (shelf, number, id) = (key.shelf.0, number(key.resource), key.id.as_slice());
+    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
+    macro_rules! row {
+        ($table:ident $($column:ident $value:expr),*) => {{
+            let row = ($table::shelf.eq(shelf), $table::type_.eq(number), $table::id.eq(id), $($table::$column.eq($value)),*);
+            on!(tx, c => diesel::insert_into($table::table).values(row).execute(*c))?;
+        }};
+    }
     match row {
-        Hashed::Token { system, code } => {
-            let row = (
-                doc_token::shelf.eq(shelf),
-                doc_token::type_.eq(number),
-                doc_token::id.eq(id),
-                doc_token::system_hash.eq(system),
-                doc_token::code_hash.eq(code),
-            );
-            on!(tx, c => diesel::insert_into(doc_token::table).values(row).execute(*c))?;
-        }
-        Hashed::Word(hash) => {
-            let row = (doc_word::shelf.eq(shelf), doc_word::type_.eq(number), doc_word::id.eq(id), doc_word::hash.eq(hash));
-            on!(tx, c => diesel::insert_into(doc_word::table).values(row).execute(*c))?;
-        }
-        Hashed::Reference(target) => {
-            let row = (
-                doc_reference::shelf.eq(shelf),
-                doc_reference::type_.eq(number),
-                doc_reference::id.eq(id),
-                doc_reference::target_hash.eq(target),
-            );
-            on!(tx, c => diesel::insert_into(doc_reference::table).values(row).execute(*c))?;
-        }
+        Hashed::Token { system, code } => row!(doc_token system_hash system, code_hash code),
+        Hashed::Word(hash) => row!(doc_word hash hash),
+        Hashed::Reference(target) => row!(doc_reference target_hash target),
+        Hashed::Date { param, lo, hi } => row!(doc_date param_hash param, lo lo, hi hi),
     }
     Ok(())
 }
@@ -180,6 +295,7 @@ pub enum Hashed {
     Token { system: i64, code: i64 },
     Word(i64),
     Reference(i64),
+    Date { param: i64, lo: Millis, hi: Millis },
 }
 
 pub(super) fn system_hash(index: &Hasher, param: &str, system: Option<&str>) -> i64 {
@@ -198,7 +314,14 @@ pub(super) fn target_hash(index: &Hasher, param: &str, kind: &str, id: &str) -> 
     index.hash("reference", &[param.as_bytes(), kind.as_bytes(), id.as_bytes()])
 }
 
-/// The kept form of search rows, each once. Dates of an Observation are `Live::lo` and `hi`.
+pub(super) fn date_hash(index: &Hasher, param: &str) -> i64 {
+    index.hash("date", &[param.as_bytes()])
+}
+
+/// The parameter under which every reference of a document stands, whatever element it is in.
+pub const ANY_REFERENCE: &str = "";
+
+/// The kept form of search rows, each once. The parameter `date` of a type is `Live::lo` and `hi`.
 pub fn hashed(index: &Hasher, rows: &[IndexRow]) -> Vec<Hashed> {
     let mut out: Vec<Hashed> = Vec::new();
     for row in rows {
@@ -206,11 +329,12 @@ pub fn hashed(index: &Hasher, rows: &[IndexRow]) -> Vec<Hashed> {
             IndexRow::Token { param, system, code } => {
                 out.push(Hashed::Token { system: system_hash(index, param, system.as_deref()), code: code_hash(index, param, code) });
             }
-            IndexRow::Text { param, normal } => {
+            IndexRow::Text { param, normal, .. } => {
                 out.extend(string::prefixes(normal).iter().map(|(length, word)| Hashed::Word(word_hash(index, param, *length, word))));
             }
             IndexRow::Reference { param, kind, id } => out.push(Hashed::Reference(target_hash(index, param, kind, id))),
-            IndexRow::Date { .. } => {}
+            IndexRow::Date { param: "date", .. } => {}
+            IndexRow::Date { param, lo, hi } => out.push(Hashed::Date { param: date_hash(index, param), lo: *lo, hi: *hi }),
         }
     }
     out.sort_unstable();

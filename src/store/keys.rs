@@ -5,15 +5,29 @@ use std::sync::Arc;
 use diesel::prelude::*;
 
 use super::Tx;
-use super::schema::{meta, patient_shelf, shelf, store_key};
+use super::schema::{block, doc_key, meta, patient_shelf, shelf, store_key};
 use crate::error::{Error, Result};
 use crate::id::{PatientId, Shelf};
+use crate::search::Type;
 use crate::vault::{Kept, ShelfKeys, Vault};
 
 /// The store's random id, if it has been founded.
 pub fn store_id(tx: &mut Tx<'_>) -> Result<Option<[u8; 16]>> {
     let value: Option<Vec<u8>> = on!(tx, c => meta::table.find("store_id").select(meta::value).first(*c).optional())?;
     value.map(|bytes| bytes.try_into().map_err(|_| Error::bug("the store id is not 16 bytes"))).transpose()
+}
+
+/// By which rows documents are found (`search::INDEX_VERSION`); none before any were made.
+pub fn index_version(tx: &mut Tx<'_>) -> Result<Option<u32>> {
+    let value: Option<Vec<u8>> = on!(tx, c => meta::table.find("index_version").select(meta::value).first(*c).optional())?;
+    Ok(value.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes))
+}
+
+pub fn index_version_set(tx: &mut Tx<'_>, version: u32) -> Result<()> {
+    on!(tx, c => diesel::delete(meta::table.find("index_version")).execute(*c))?;
+    let row = (meta::name.eq("index_version"), meta::value.eq(version.to_be_bytes().to_vec()));
+    on!(tx, c => diesel::insert_into(meta::table).values(row).execute(*c))?;
+    Ok(())
 }
 
 pub fn found(tx: &mut Tx<'_>, id: [u8; 16], keys: &[Kept]) -> Result<()> {
@@ -70,4 +84,15 @@ pub fn shelves_of(tx: &mut Tx<'_>, patient: PatientId) -> Result<Vec<Shelf>> {
 pub fn patient_of(tx: &mut Tx<'_>, at: Shelf) -> Result<Option<PatientId>> {
     let row: Option<Vec<u8>> = on!(tx, c => patient_shelf::table.find(at.0).select(patient_shelf::patient).first(*c).optional())?;
     row.map(|bytes| PatientId::from_slice(&bytes)).transpose()
+}
+
+/// Is there anything on the shelf that lives, besides this Patient?
+pub fn holds_more(tx: &mut Tx<'_>, at: Shelf, patient: PatientId) -> Result<bool> {
+    let documents = doc_key::table.filter(doc_key::shelf.eq(at.0)).select((doc_key::type_, doc_key::id)).limit(2);
+    let documents: Vec<(i16, Vec<u8>)> = on!(tx, c => documents.load(*c))?;
+    if documents.iter().any(|(of, id)| (*of, id.as_slice()) != (Type::Patient.number(), patient.0.as_slice())) {
+        return Ok(true);
+    }
+    let samples: Option<i64> = on!(tx, c => block::table.filter(block::shelf.eq(at.0)).select(block::seq).first(*c).optional())?;
+    Ok(samples.is_some())
 }

@@ -3,8 +3,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
-use serde_json::Value;
-
 use super::Tx;
 use super::document_search::{Ask, Found, Order, find};
 use super::documents::body_place;
@@ -12,6 +10,7 @@ use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::bundle::{Entries, Mode};
+use crate::fhir::validate::read;
 use crate::id::{PatientId, Shelf};
 use crate::search::{DateRange, Filter, Opened, Query, Sort, SortKey, index};
 use crate::vault::Vault;
@@ -145,12 +144,13 @@ impl<'a> Listing<'a> {
             visible: self.look.visible,
             filters: &self.filters,
             bounds: self.look.query.bounds("date"),
+            committed: self.look.query.bounds("_lastUpdated"),
             order,
             descending: sort.descending,
             after: self.after,
             limit: BATCH,
         };
-        let found = find(tx, self.look.vault.index(), &ask)?;
+        let found = find(tx, self.look.vault, &ask)?;
         self.ended = found.len() < BATCH as usize;
         self.opened += found.len();
         if self.opened > CANDIDATES {
@@ -178,15 +178,10 @@ impl<'a> Listing<'a> {
         let shelf = Shelf(row.shelf);
         let keys = self.look.vault.shelf(shelf, &row.wrapped)?;
         let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, row.version as u32), &row.body)?).map_err(Error::bug)?;
-        let document: Value = serde_json::from_str(&json).map_err(Error::bug)?;
-        let text_id = document["id"].as_str().unwrap_or_default().to_owned();
+        let document = read(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
+        let text_id = document.text("id").unwrap_or_default().to_owned();
         let rows = index(self.look.query.resource, &document);
-        let opened = Opened {
-            id: &text_id,
-            document: &document,
-            rows: &rows,
-            last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 },
-        };
+        let opened = Opened { id: &text_id, rows: &rows, last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 } };
         let answers = row.committed_at <= self.look.horizon && self.look.query.filters.iter().all(|filter| opened.answers(filter));
         Ok(answers.then(|| Item { resource: self.look.query.resource.name(), id: text_id.clone(), json, shelf }))
     }

@@ -29,6 +29,7 @@ pub mod documents;
 pub mod keys;
 pub mod listing;
 pub mod observations;
+pub mod resources;
 pub mod uploads;
 pub mod users;
 

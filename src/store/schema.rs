@@ -33,10 +33,11 @@ diesel::table! {
 }
 
 diesel::table! {
-    directory (type_, id) {
+    directory (type_, id, since) {
         #[sql_name = "type"]
         type_ -> SmallInt,
         id -> Binary,
+        since -> Integer,
         shelf -> BigInt,
     }
 }
@@ -64,6 +65,19 @@ diesel::table! {
         version -> Integer,
         seq -> BigInt,
         committed_at -> BigInt,
+        lo -> BigInt,
+        hi -> BigInt,
+        present -> BigInt,
+    }
+}
+
+diesel::table! {
+    doc_date (shelf, type_, id, param_hash, lo, hi) {
+        shelf -> BigInt,
+        #[sql_name = "type"]
+        type_ -> SmallInt,
+        id -> Binary,
+        param_hash -> BigInt,
         lo -> BigInt,
         hi -> BigInt,
     }

@@ -47,7 +47,7 @@ fn every_mapping_and_every_kind_is_received() {
     ehr.get("/fhir/Observation/none").is(404);
     ehr.get("/fhir/AuditEvent").is(403);
     ehr.with("accept", "application/fhir+xml").get("/fhir/Patient").is(406);
-    ehr.delete(&format!("/fhir/Observation/{one}")).is(405);
+    ehr.send("PATCH", "/fhir/metadata", None).is(405);
     server.nobody().get("/fhir/Patient").is(401);
     alice.own().get("/fhir/Observation?_count=5").is(200);
     let (app, gone) = (server.backend_of_app(), server.person("gone"));

@@ -14,6 +14,7 @@ fn malformed(how: firth::search::How) -> &'static [&'static str] {
         How::Date | How::BirthDate => &["2011jasdlka-03-04", "1980-13", "xx1980", "ge", "1980-5-1", "2026-02-30", "2020,", ""],
         How::Reference => &["Group/", "a b", "http://ehr.example/fhir/Patient/1", "Patient/x/y", "Nonsense/1", ""],
         How::Text => &["", "\u{301}"],
+        How::Uri => &["", "a\\x"],
     }
 }
 
@@ -24,7 +25,7 @@ fn encoded(text: &str) -> String {
 both! {
     fn every_parameter_refuses_what_is_malformed_and_is_named(server) {
         let (ehr, auditor) = (server.ehr(), server.auditor());
-        for searchable in firth::search::PARAMS {
+        for searchable in firth::search::Type::ALL.iter().map(|of| of.search()) {
             let kind = searchable.resource.name();
             let client = if kind == "AuditEvent" { &auditor } else { &ehr };
             let refused = |name: &str, value: &str| {
@@ -32,7 +33,7 @@ both! {
                 assert_eq!(reply.at("/issue/0/expression/0"), json!(format!("http.{name}")), "{kind}?{name}={value}: {}", reply.text());
                 assert_eq!((reply.at("/resourceType"), reply.code().as_str()), (json!("OperationOutcome"), "request.parameter"), "{name}={value}");
             };
-            for param in searchable.params {
+            for param in &searchable.params {
                 malformed(param.how).iter().for_each(|value| refused(param.name, value));
             }
             for (name, values) in [("_count", ["-1", "ten", ""]), ("_sort", ["colour", "date,-date", ""]), ("_total", ["all", "1", ""]), ("_include", ["*", "Observation:performer", ""])] {
@@ -50,7 +51,7 @@ both! {
         let alice = server.person("alice");
         alice.stores(&apple(hearts("r", 2)));
         let ehr = server.ehr();
-        for name in ["colour", "value-quantity", "code:not", "date:missing", "patient.name", "_has:Device:patient:status", "_summary", "_text"] {
+        for name in ["colour", "value-quantity", "code:in", "date:above", "patient.name", "_has:Device:patient:status", "_summary", "_text"] {
             let reply = ehr.get(&format!("/fhir/Observation?{name}=x")).is(400);
             assert_eq!((reply.code().as_str(), reply.at("/issue/0/code")), ("request.parameter-unknown", json!("not-supported")), "{name}");
         }
@@ -360,7 +361,7 @@ both! {
         ehr.get(&format!("{path}&_format=xml")).is(406);
         ehr.get(&format!("{path}&_format=json")).is(200);
         ehr.with("accept", "application/fhir+xml").get(&format!("{path}&_format=application/fhir%2Bjson")).is(200);
-        for (verb, path, allow) in [("DELETE", "/fhir/Observation", "GET"), ("PUT", "/fhir/Patient/x", "GET"), ("POST", "/fhir/metadata", "GET"), ("PUT", "/api/v1/users", "POST")] {
+        for (verb, path, allow) in [("PATCH", "/fhir/Observation", "GET"), ("POST", "/fhir/Patient/x", "GET"), ("POST", "/fhir/metadata", "GET"), ("PUT", "/api/v1/users", "POST")] {
             let refused = ehr.send(verb, path, if verb == "DELETE" { None } else { Some(b"{}") }).is(405);
             assert!(refused.header("allow").is_some_and(|header| header.contains(allow)), "{verb} {path}: {:?}", refused.header("allow"));
             assert_eq!(refused.code(), "request.method");
@@ -394,10 +395,10 @@ both! {
         let statement = server.nobody().get("/fhir/metadata").is(200);
         assert_eq!((statement.at("/resourceType"), statement.at("/fhirVersion")), (json!("CapabilityStatement"), json!("4.0.1")));
         let resources = statement.at("/rest/0/resource");
-        for searchable in firth::search::PARAMS {
+        for searchable in firth::search::Type::ALL.iter().map(|of| of.search()) {
             let one = resources.as_array().unwrap().iter().find(|one| one["type"] == searchable.resource.name()).unwrap();
             let offered: Vec<&str> = one["searchParam"].as_array().unwrap().iter().filter_map(|param| param["name"].as_str()).collect();
-            for param in searchable.params {
+            for param in &searchable.params {
                 assert!(offered.contains(&param.name), "{}", param.name);
             }
         }

@@ -404,8 +404,13 @@ const OF_PATIENTS: &[&str] = &[
 const BOUNDS: &[&str] = &["Visible", "Look<", "Ask<", "Scope", "Shelf", "&Key", "Address", "ShelfKeys"];
 
 /// Readers that have neither, and why they may.
-const UNBOUND: &[(&str, &str, &str)] =
-    &[("src/store/documents.rs", "directory_find", "an id to its shelf; `api::fhir::read` asks `visible_shelf` before it opens anything")];
+const UNBOUND: &[(&str, &str, &str)] = &[
+    ("src/store/documents.rs", "directory_find", "an id to its shelf; `store::resources` asks `Visible` before it opens anything"),
+    ("src/store/documents.rs", "directory_all", "the same, with the shelves where it was"),
+    ("src/store/documents.rs", "directory_hold", "locks a row of the directory and reads nothing of it"),
+    ("src/store/documents.rs", "indexed", "every document's key, for `ledger::reindex` before anybody is served"),
+    ("src/store/documents.rs", "referrers", "hashes to keys; `ledger::references` asks `Visible` before it names one"),
+];
 
 /// `FROM table alias` and `JOIN table alias` of a literal.
 fn aliases(literal: &str) -> Vec<(String, String)> {

@@ -9,6 +9,7 @@ mod audit;
 mod conformance;
 mod crash;
 mod demo;
+mod documents;
 mod fhir_search;
 mod generated;
 mod history;

@@ -46,7 +46,7 @@ both! {
         for (verb, path, allow) in [
             ("GET", "/fhir/Patient/_search", "POST"),
             ("POST", "/fhir/metadata", "GET, HEAD"),
-            ("DELETE", "/fhir/Patient/x", "GET, HEAD"),
+            ("POST", "/fhir/Patient/x", "DELETE, GET, HEAD, PUT"),
             ("PUT", "/api/v1/users", "GET, HEAD, POST"),
         ] {
             let refused = server.ehr().send(verb, path, None).is(405);

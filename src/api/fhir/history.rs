@@ -1,7 +1,6 @@
 //! history of one resource (https://hl7.org/fhir/R4/http.html#history): its versions, newest first.
 
 use super::cursor::CursorSeal;
-use super::read::{self, Version};
 use super::{base, caller, resource};
 use crate::access::{Caller, Interaction};
 use crate::api::negotiate;
@@ -12,10 +11,12 @@ use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::bundle::{self, Revision};
 use crate::id::PatientId;
+use crate::ledger::resources::not_found;
 use crate::search::params::CURSOR;
 use crate::search::{DateRange, Query, Type};
 use crate::store::Tx;
 use crate::store::listing::Position;
+use crate::store::resources::{Reader, Version, version};
 
 const PARAMS: [&str; 5] = ["_count", "_since", "_at", "_format", CURSOR];
 
@@ -85,9 +86,10 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         audit_event(app, &asked, &id)?
     } else {
         let visible = who.visible();
-        app.db.read("history", |tx| versions(tx, &asked, before, |tx, which| read::run(tx, app, &visible, (of, &id, which))))?
+        let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
+        app.db.read("history", |tx| versions(tx, &asked, before, |tx, which| version(tx, reader, (of, &id, which))))?
     };
-    let found = found.ok_or_else(read::not_found)?;
+    let found = found.ok_or_else(not_found)?;
     let (base, name) = (base(app), of.name());
     let own = format!("{base}/{name}/{id}/_history?{}", asked.said);
     let mut links = vec![("self", own.clone())];
@@ -96,8 +98,11 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         links.push(("next", format!("{own}&{CURSOR}={next}")));
     }
     let revision = |one: &Version| (one.version, one.committed_at);
-    let revisions: Vec<Revision<'_>> =
-        found.page.iter().map(|one| Revision { json: &one.json, version: revision(one).0, last_updated: revision(one).1 }).collect();
+    let revisions: Vec<Revision<'_>> = found
+        .page
+        .iter()
+        .map(|one| Revision { json: &one.json, version: revision(one).0, last_updated: revision(one).1, deleted: one.deleted })
+        .collect();
     let body = bundle::history((&base, name, &id), found.total, &links, &revisions);
     Ok(Reply::fhir(200, body).about(format!("{name}/{id}"), found.patient.iter().map(PatientId::to_string).collect()))
 }
@@ -149,7 +154,8 @@ fn audit_event(app: &App, asked: &Asked, id: &str) -> Result<Option<Found>> {
     let Some(one) = events::read(&app.index, &app.public_url, id)? else { return Ok(None) };
     let wanted = asked.wants(one.recorded, Millis::MAX);
     let patient = one.patient.as_deref().map(PatientId::parse).transpose()?;
-    let version = Version { json: one.json, version: 1, committed_at: one.recorded, shelf: crate::id::Shelf(0), patient };
+    let shelf = crate::id::Shelf(0);
+    let version = Version { json: one.json, version: 1, committed_at: one.recorded, deleted: false, shelf, patient };
     let page = if wanted && asked.count > 0 && asked.cursor.is_none() { vec![version] } else { Vec::new() };
     Ok(Some(Found { page, total: i64::from(wanted), more: false, patient }))
 }

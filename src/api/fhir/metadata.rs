@@ -7,8 +7,8 @@ use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::capability::{self, Offered, Served, Statement};
+use crate::search::Type;
 use crate::search::params::{Param, RESULT_PARAMS};
-use crate::search::{PARAMS, Type};
 
 pub fn handler(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     let pairs = request.pairs()?;
@@ -24,8 +24,8 @@ pub fn handler(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<R
 
 /// What a parameter does, and its modifiers: R4 has no element for them.
 fn documented(param: &Param) -> String {
-    match param.modifiers {
-        [] => param.doc.to_owned(),
+    match param.modifiers.as_slice() {
+        [] => param.doc.clone(),
         modifiers => {
             format!("{} Modifiers: {}.", param.doc, modifiers.iter().map(|modifier| format!(":{modifier}")).collect::<Vec<_>>().join(", "))
         }
@@ -34,7 +34,7 @@ fn documented(param: &Param) -> String {
 
 /// The statement for a base URL.
 pub fn statement(base: &str, date: i64) -> Result<String> {
-    let resources = PARAMS.iter().map(|searchable| Served {
+    let resources = Type::ALL.iter().map(|resource| resource.search()).map(|searchable| Served {
         type_name: searchable.resource.name(),
         interactions: vec!["read", "vread", "history-instance", "search-type"],
         // An AuditEvent has one version for ever.
@@ -44,7 +44,7 @@ pub fn statement(base: &str, date: i64) -> Result<String> {
             .iter()
             .map(|param| Offered {
                 name: param.name,
-                fhir_type: param.how.fhir_type(),
+                fhir_type: param.fhir_type,
                 definition: Some(param.definition),
                 documentation: documented(param),
             })

@@ -1,19 +1,24 @@
 //! The FHIR API: one file an interaction.
 
 pub mod conditional;
+pub mod create;
 pub mod cursor;
+pub mod delete;
 pub mod history;
 pub mod metadata;
 pub mod read;
 pub mod search;
+pub mod update;
+mod write;
 
 use std::collections::HashMap;
 
-use crate::access::{Caller, Visible};
+use crate::access::{Caller, Interaction, Visible};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
 use crate::id::{PatientId, Shelf};
-use crate::search::Type;
+use crate::ledger::conditional::Criteria;
+use crate::search::{Handling, Terms, Type, parse};
 use crate::store::{Tx, keys};
 
 /// The type in the path; an unknown one is 404.
@@ -26,12 +31,25 @@ fn caller(caller: Option<&Caller>) -> Result<&Caller> {
     caller.ok_or_else(|| Error::new(Kind::Unauthenticated, "no token was sent"))
 }
 
-/// Has the caller a shelf of this patient in view? What is nobody's is seen by those who see all.
-fn sees(visible: &Visible, patient: Option<PatientId>) -> bool {
-    match visible {
-        Visible::All => true,
-        Visible::Patients(patients) => patient.is_some_and(|patient| patients.contains(&patient)),
+/// A type that clients may write.
+fn document(name: &str) -> Result<Type> {
+    let of = resource(name)?;
+    if of.is_document() { Ok(of) } else { Err(Error::new(Kind::Forbidden, format!("{name} resources are written by the server only"))) }
+}
+
+/// The rows of this type that the caller may see.
+fn visible(who: &Caller, of: Type) -> Visible {
+    if of.is_shared() { Visible::All } else { who.visible() }
+}
+
+/// What a conditional interaction looks for.
+fn criteria(app: &App, who: &Caller, of: Type, pairs: &[(String, String)]) -> Result<Criteria> {
+    who.may(of.name(), Interaction::Search)?;
+    let query = parse(of, pairs, &Terms { handling: Handling::Strict, base: &base(app), now: app.clock.now() })?;
+    if query.filters.is_empty() {
+        return Err(Error::new(Kind::Precondition, "the criteria select nothing; give a search parameter such as identifier"));
     }
+    Ok(Criteria { query, system: who.role.is_system() })
 }
 
 /// The patients behind shelves, each once.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::cursor::CursorSeal;
-use super::{base, caller, patients, read, resource};
+use super::{base, caller, patients, resource, visible};
 use crate::access::{Caller, Interaction};
 use crate::api::negotiate;
 use crate::api::request::{Reply, Request, decode_pairs};
@@ -14,6 +14,7 @@ use crate::fhir::bundle::{self, Mode};
 use crate::fhir::outcome;
 use crate::search::{self, Query, SortKey, Terms, Type, canonical};
 use crate::store::listing::{self, Item, Look, Page};
+use crate::store::resources::{Reader, version};
 use crate::store::{Tx, observations};
 
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
@@ -34,7 +35,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         let whose = page.patients;
         (page.page, Vec::new(), whose)
     } else {
-        let visible = who.visible();
+        let visible = visible(who, of);
         let look = Look { query: &query, visible: &visible, vault: &app.vault, base: &base, after, horizon };
         app.db.read("search", |tx| {
             let page = match of {
@@ -103,7 +104,8 @@ fn include(tx: &mut Tx<'_>, app: &App, asks: (&Caller, &Look<'_>), page: &Page) 
     for reference in wanted {
         let Some((kind, id)) = reference.split_once('/') else { continue };
         let Some(of) = Type::parse(kind) else { continue };
-        if let Some(found) = read::run(tx, app, look.visible, (of, id, None))? {
+        let reader = Reader { vault: &app.vault, templates: &app.templates, visible: look.visible };
+        if let Some(found) = version(tx, reader, (of, id, None))?.filter(|found| !found.deleted) {
             items.push(Item { resource: of.name(), id: id.to_owned(), json: found.json, shelf: found.shelf });
         }
     }
@@ -118,7 +120,7 @@ fn render(base: &str, query: (&Query, &str), seal: &CursorSeal<'_>, found: (Page
         links.push(("next", format!("{own}&{}={}", search::params::CURSOR, seal.seal(next)?)));
     }
     let ignored: Vec<Issue> =
-        query.ignored.iter().map(|name| Issue { says: format!("the parameter {name} was ignored"), at: Some(name.clone()) }).collect();
+        query.ignored.iter().map(|name| Issue::new(format!("the parameter {name} was ignored"), Some(name.clone()))).collect();
     let mut entries = page.entries;
     for item in includes {
         entries.push((item.resource, &item.id), Mode::Include, |out| out.push_str(&item.json));

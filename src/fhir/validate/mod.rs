@@ -99,6 +99,11 @@ pub fn validate<'t>(text: &'t [u8], options: &Options) -> Result<Checked<'t>, Ve
     Ok(Checked { resource_type, tree, pointers })
 }
 
+/// Reads a text that was judged before; None when it is not one JSON object.
+pub fn read(text: &str) -> Option<Object<'_>> {
+    json::read(text, Options::default().depth).ok()
+}
+
 /// Judges what was read.
 fn walk(tree: &Object, options: &Options) -> (Vec<Issue>, Vec<Pointer>) {
     let mut walk = Walk { issues: Issues::default(), pointers: Vec::new(), container: Container::default() };

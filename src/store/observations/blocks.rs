@@ -37,6 +37,9 @@ impl Scope {
             Visible::Patients(patients) => Some(patients.iter().copied().collect()),
         };
         for filter in look.query.filters_on("patient").chain(look.query.filters_on("subject")) {
+            if filter.any.iter().any(|criterion| matches!(criterion, Criterion::Missing(_))) {
+                continue;
+            }
             let named = filter.any.iter().filter_map(|criterion| match criterion {
                 Criterion::Reference(reference) if reference.kind.is_none_or(|kind| kind == "Patient") => {
                     PatientId::parse(&reference.id).ok()

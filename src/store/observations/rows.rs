@@ -9,10 +9,10 @@ use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::stamp::Stamp;
 use crate::id::{Address, PatientId, Shelf};
-use crate::search::{Criterion, DateRange, Filter};
+use crate::search::{Criterion, DateRange, Filter, Opened};
 use crate::series::template::{Filling, status};
 use crate::series::{RecordId, Sample, Template};
-use crate::store::blocks::{self, Header, Templates, bloom_bit};
+use crate::store::blocks::{self, Header, Known, OF_SAMPLES, Templates, bloom_bit};
 use crate::store::listing::{Item, Look, Page};
 use crate::store::{Tx, keys};
 use crate::vault::{ShelfKeys, Vault};
@@ -60,7 +60,7 @@ pub(super) struct Judge<'a> {
     patients: HashMap<Shelf, String>,
     stamp: (Millis, String),
     /// The template of the last row: its neighbours mostly have the same.
-    template: Option<((Shelf, u32, u32), Arc<Template>)>,
+    template: Option<((Shelf, u32, u32), Arc<Known>)>,
     masks: Vec<u64>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Judge<'a> {
 
     /// Can a block hold the record that is asked for, by its fingerprints? A block that may hide a sample is always read.
     pub fn may_identify(&self, tx: &mut Tx<'_>, keys: &ShelfKeys, header: &Header) -> Result<bool> {
-        for filter in self.look.query.filters_on("identifier") {
+        for filter in self.look.query.filters_on("identifier").filter(|filter| !filter.not) {
             let named = filter.any.iter().map(|criterion| match criterion {
                 Criterion::Token(token) => token.code.as_deref(),
                 _ => None,
@@ -113,17 +113,20 @@ impl<'a> Judge<'a> {
         }
         let look = self.look;
         for filter in &look.query.filters {
+            let there = || true;
             let holds = match filter.param {
                 "date" => {
                     let range = range(open.block.time(row));
-                    filter.any.iter().any(|criterion| matches!(criterion, Criterion::Date(when) if when.matches(range)))
+                    filter.holds(there, |criterion| matches!(criterion, Criterion::Date(when) if when.matches(range)))
                 }
                 "_lastUpdated" => {
                     let range = DateRange { lo: open.header.committed_at, hi: open.header.committed_at + 1 };
-                    filter.any.iter().any(|criterion| matches!(criterion, Criterion::Date(when) if when.matches(range)))
+                    filter.holds(there, |criterion| matches!(criterion, Criterion::Date(when) if when.matches(range)))
                 }
-                "status" => tokens(filter, STATUS, status(version)),
+                "status" => filter.holds(there, |criterion| is(criterion, STATUS, status(version))),
                 "identifier" => self.identified(tx, open, row, filter)?,
+                // Which patients is what the scope says.
+                "patient" | "subject" => filter.holds(there, |criterion| !matches!(criterion, Criterion::Missing(_))),
                 _ => true,
             };
             if !holds {
@@ -136,9 +139,9 @@ impl<'a> Judge<'a> {
     fn identified(&self, tx: &mut Tx<'_>, open: &mut Open, row: usize, filter: &Filter) -> Result<bool> {
         let (series, _, _) = open.block.key(row);
         let template = self.templates.get(tx, &open.keys, (open.header.shelf, series, open.block.template(row)))?;
-        let Some(system) = template.facts.identifier_system.clone() else { return Ok(false) };
+        let Some(system) = template.facts.identifier_system.clone() else { return Ok(filter.holds(|| false, |_| false)) };
         let ids = open.record_ids(tx, row)?;
-        Ok(ids.iter().any(|id| id.read(|id| tokens(filter, &system, id))))
+        Ok(filter.holds(|| !ids.is_empty(), |criterion| ids.iter().any(|id| id.read(|id| is(criterion, &system, id)))))
     }
 
     pub fn view(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<View> {
@@ -206,7 +209,7 @@ impl Rendering<'_> {
 
 /// The newest row of an address; `None` when nothing is there.
 pub(super) fn newest(tx: &mut Tx<'_>, vault: &Vault, address: Address) -> Result<Option<(Open, usize)>> {
-    if blocks::overridden(tx, address)? {
+    if blocks::overridden(tx, address)?.is_some() {
         return Ok(None);
     }
     versions(tx, vault, address, None)
@@ -250,28 +253,18 @@ pub fn read(tx: &mut Tx<'_>, with: (&Vault, &Templates), patient: PatientId, at:
 }
 
 /// What a template says holds for every sample of it.
-fn template_answers(template: &Template, filter: &Filter) -> bool {
-    let any = |codings: &[(String, String)]| codings.iter().any(|(system, code)| tokens(filter, system, code));
-    match filter.param {
-        "code" => any(&template.facts.codes),
-        "category" => any(&template.facts.categories),
-        "device" => {
-            let device = template.facts.device.as_deref().and_then(|reference| reference.split_once('/'));
-            device.is_some_and(|(kind, id)| {
-                filter.any.iter().any(|criterion| matches!(criterion, Criterion::Reference(reference) if reference.matches(kind, id)))
-            })
-        }
-        _ => true,
-    }
+fn template_answers(template: &Known, filter: &Filter) -> bool {
+    let elsewhere = OF_SAMPLES.contains(&filter.param) || ["_id", "_lastUpdated"].contains(&filter.param);
+    elsewhere || Opened { id: "", rows: &template.rows, last_updated: DateRange { lo: 0, hi: 1 } }.answers(filter)
 }
 
-fn tokens(filter: &Filter, system: &str, code: &str) -> bool {
-    filter.any.iter().any(|criterion| matches!(criterion, Criterion::Token(token) if token.matches(Some(system), code)))
+fn is(criterion: &Criterion, system: &str, code: &str) -> bool {
+    matches!(criterion, Criterion::Token(token) if token.matches(Some(system), code))
 }
 
 /// The bloom bits of which a block must have one, if the filter names codes.
 fn mask(vault: &Vault, filter: &Filter) -> Option<u64> {
-    if !["code", "category"].contains(&filter.param) {
+    if filter.not || !["code", "category"].contains(&filter.param) {
         return None;
     }
     let bits = filter.any.iter().map(|criterion| match criterion {

@@ -1,0 +1,31 @@
+//! create and conditional create (https://hl7.org/fhir/R4/http.html#create, #ccreate).
+
+use super::{caller, document, write};
+use crate::access::{Caller, Interaction};
+use crate::api::negotiate;
+use crate::api::request::{Reply, Request, decode_pairs};
+use crate::app::App;
+use crate::error::Result;
+use crate::ledger::{conditional, references, resources};
+
+pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let who = caller(who)?;
+    let of = document(request.param("type"))?;
+    who.may(of.name(), Interaction::Create)?;
+    let pairs = request.pairs()?;
+    negotiate::json_only(request, &pairs)?;
+    negotiate::only_these(request, &pairs, &["_format"])?;
+    let criteria = request.header("if-none-exist").map(|text| decode_pairs(text.split_once('?').map_or(text, |(_, query)| query)));
+    let criteria = criteria.transpose()?.map(|pairs| super::criteria(app, who, of, &pairs)).transpose()?;
+    let submitted = write::submitted(app, request, of)?;
+    write::commit(app, request, who, move |tx, writer| {
+        if let Some(criteria) = &criteria
+            && let Some(found) = conditional::one(tx, writer, criteria)?
+        {
+            return conditional::existing(tx, writer, of, &found);
+        }
+        let id = writer.new_id()?;
+        references::check(tx, writer, (of, &id.to_string()), &submitted.targets)?;
+        resources::create(tx, writer, &submitted, id)
+    })
+}

@@ -1,0 +1,66 @@
+//! update, also as create, and conditional update (https://hl7.org/fhir/R4/http.html#update, #cond-update).
+
+use super::{caller, document, write};
+use crate::access::{Caller, Interaction};
+use crate::api::negotiate;
+use crate::api::request::{Reply, Request};
+use crate::app::App;
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{conditional, references, resources};
+use crate::search::reference::is_id;
+
+pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let who = caller(who)?;
+    let of = document(request.param("type"))?;
+    who.may(of.name(), Interaction::Update)?;
+    let pairs = request.pairs()?;
+    negotiate::json_only(request, &pairs)?;
+    negotiate::only_these(request, &pairs, &["_format"])?;
+    let id = request.param("id").to_owned();
+    if !is_id(&id) {
+        return Err(
+            Error::new(Kind::Invalid, "the id in the path is no FHIR id: 1 to 64 letters, digits, - and .").at(format!("{}.id", of.name()))
+        );
+    }
+    let if_match = write::if_match(request)?;
+    let submitted = write::submitted(app, request, of)?;
+    match &submitted.id {
+        Some(said) if *said == id => {}
+        said => {
+            let says =
+                if said.is_none() { "the resource has no id; send that of the path" } else { "the resource has another id than the path" };
+            return Err(Error::new(Kind::Invalid, says).at(format!("{}.id", of.name())));
+        }
+    }
+    write::commit(app, request, who, move |tx, writer| {
+        references::check(tx, writer, (of, &id), &submitted.targets)?;
+        resources::update(tx, writer, &submitted, (&id, if_match.as_ref()))
+    })
+}
+
+/// `PUT [type]?criteria`: what answers is updated; when nothing does, it is created.
+pub fn by_criteria(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let who = caller(who)?;
+    let of = document(request.param("type"))?;
+    who.may(of.name(), Interaction::Update)?;
+    let (criteria, if_match) = (super::criteria(app, who, of, &request.pairs()?)?, write::if_match(request)?);
+    let submitted = write::submitted(app, request, of)?;
+    write::commit(app, request, who, move |tx, writer| {
+        let found = conditional::one(tx, writer, &criteria)?;
+        if let (Some(found), Some(said)) = (&found, &submitted.id)
+            && found != said
+        {
+            return Err(Error::new(Kind::Invalid, "the resource that answers has another id").at(format!("{}.id", of.name())));
+        }
+        let id = match found.or_else(|| submitted.id.clone()) {
+            Some(id) => id,
+            None => {
+                let id = writer.new_id()?;
+                references::check(tx, writer, (of, &id.to_string()), &submitted.targets)?;
+                return resources::create(tx, writer, &submitted, id);
+            }
+        };
+        references::check(tx, writer, (of, &id), &submitted.targets)?;
+        resources::update(tx, writer, &submitted, (&id, if_match.as_ref()))
+    })
+}

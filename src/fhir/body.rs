@@ -1,0 +1,219 @@
+//! The text of a resource as it is kept: what the client wrote without white space between its tokens, members in their
+//! order and numbers and strings letter for letter, and holes for what the server sets (`id`, `meta.versionId`,
+//! `meta.lastUpdated`: https://hl7.org/fhir/R4/resource.html#Meta).
+
+/// Stands before the letter of a hole; JSON text never holds a control character.
+const HOLE: char = '\u{1}';
+
+/// A text with its holes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body(String);
+
+impl Body {
+    /// `text` is one JSON object that was judged before, with each name once.
+    pub fn of(text: &str) -> Body {
+        let members = members(text);
+        let named = |name: &str| members.iter().any(|(key, _)| is(key, name));
+        let (has_id, has_meta) = (named("id"), named("meta"));
+        let mut out = Out::new(text.len() + 64);
+        for (key, value) in &members {
+            if is(key, "id") {
+                out.hole("id", 'i');
+            } else if is(key, "meta") {
+                out.meta(value);
+            } else {
+                out.member(key, value);
+            }
+            let (is_type, is_id) = (is(key, "resourceType"), is(key, "id"));
+            if is_type && !has_id {
+                out.hole("id", 'i');
+            }
+            if (is_id || (is_type && !has_id)) && !has_meta {
+                out.meta("{}");
+            }
+        }
+        out.text.push('}');
+        Body(out.text)
+    }
+
+    /// The text of one version.
+    pub fn text(&self, id: &str, version: u32, last_updated: &str) -> String {
+        let mut out = String::with_capacity(self.0.len() + id.len() + 48);
+        let mut parts = self.0.split(HOLE);
+        out.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            match part.split_at_checked(1) {
+                Some(("i", rest)) => [id, rest].iter().for_each(|text| out.push_str(text)),
+                Some(("u", rest)) => [last_updated, rest].iter().for_each(|text| out.push_str(text)),
+                Some((_, rest)) => [version.to_string().as_str(), rest].iter().for_each(|text| out.push_str(text)),
+                None => {}
+            }
+        }
+        out
+    }
+}
+
+/// An object that is being written.
+struct Out {
+    text: String,
+    first: bool,
+}
+
+impl Out {
+    fn new(capacity: usize) -> Out {
+        let mut text = String::with_capacity(capacity);
+        text.push('{');
+        Out { text, first: true }
+    }
+
+    fn comma(&mut self) {
+        if !std::mem::replace(&mut self.first, false) {
+            self.text.push(',');
+        }
+    }
+
+    fn member(&mut self, key: &str, value: &str) {
+        self.comma();
+        self.text.push_str(key);
+        self.text.push(':');
+        compact(&mut self.text, value);
+    }
+
+    fn hole(&mut self, name: &str, letter: char) {
+        self.comma();
+        for piece in ["\"", name, "\":\""] {
+            self.text.push_str(piece);
+        }
+        self.text.extend([HOLE, letter, '"']);
+    }
+
+    /// What the client says of tags, profiles and labels stays.
+    fn meta(&mut self, value: &str) {
+        self.comma();
+        self.text.push_str("\"meta\":{");
+        self.first = true;
+        self.hole("versionId", 'v');
+        self.hole("lastUpdated", 'u');
+        for (key, value) in members(value) {
+            if !["versionId", "_versionId", "lastUpdated", "_lastUpdated"].iter().any(|name| is(key, name)) {
+                self.member(key, value);
+            }
+        }
+        self.text.push('}');
+    }
+}
+
+/// Is a key, as it is quoted in the text, this name? One that is escaped means the same.
+fn is(key: &str, name: &str) -> bool {
+    if key.contains('\\') {
+        return serde_json::from_str::<String>(key).is_ok_and(|key| key == name);
+    }
+    key.get(1..key.len().saturating_sub(1)) == Some(name)
+}
+
+/// The members of an object: key with its quotes, and the text of the value.
+fn members(text: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    let (mut from, mut key) = (0usize, None);
+    for (at, byte) in text.bytes().enumerate() {
+        if in_string {
+            in_string = byte != b'"' || escaped;
+            escaped = byte == b'\\' && !escaped;
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => {
+                depth += 1;
+                if depth == 1 {
+                    from = at + 1;
+                }
+            }
+            b':' if depth == 1 && key.is_none() => {
+                key = text.get(from..at).map(str::trim);
+                from = at + 1;
+            }
+            b',' | b'}' if depth == 1 => {
+                if let (Some(key), Some(value)) = (key.take(), text.get(from..at)) {
+                    found.push((key, value.trim()));
+                }
+                from = at + 1;
+                depth -= usize::from(byte == b'}');
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Without the white space between tokens.
+fn compact(out: &mut String, text: &str) {
+    let (mut in_string, mut escaped, mut from) = (false, false, 0);
+    for (at, byte) in text.bytes().enumerate() {
+        if in_string {
+            in_string = byte != b'"' || escaped;
+            escaped = byte == b'\\' && !escaped;
+        } else if byte == b'"' {
+            in_string = true;
+        } else if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            out.push_str(text.get(from..at).unwrap_or_default());
+            from = at + 1;
+        }
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(of: &str) -> String {
+        Body::of(of).text("x", 3, "2026-01-01T00:00:00.000Z")
+    }
+
+    const SET: &str = r#""versionId":"3","lastUpdated":"2026-01-01T00:00:00.000Z""#;
+
+    #[test]
+    fn what_the_server_sets_is_set_where_it_stood() {
+        assert_eq!(
+            text(r#" { "status" : "final", "resourceType":"Observation" } "#),
+            format!(r#"{{"status":"final","resourceType":"Observation","id":"x","meta":{{{SET}}}}}"#)
+        );
+        assert_eq!(
+            text(r#"{"resourceType":"Basic","meta":{"lastUpdated":"1999","tag":[{"code":"a b"}],"versionId":"9"},"id":"y"}"#),
+            format!(r#"{{"resourceType":"Basic","meta":{{{SET},"tag":[{{"code":"a b"}}]}},"id":"x"}}"#)
+        );
+        assert_eq!(
+            text(r#"{"\u0069d":"y","resourceType":"Basic","contained":[{"id":"in","meta":{"versionId":"7"}}]}"#),
+            format!(r#"{{"id":"x","meta":{{{SET}}},"resourceType":"Basic","contained":[{{"id":"in","meta":{{"versionId":"7"}}}}]}}"#)
+        );
+    }
+
+    #[test]
+    fn numbers_and_strings_stay_letter_for_letter() {
+        let kept = r#""a":[0.1000,-0,1E5, {"b" : "\" , } \\" }],"c":"\u00e9\n { } ","d":"\\""#;
+        let compact = r#""a":[0.1000,-0,1E5,{"b":"\" , } \\"}],"c":"\u00e9\n { } ","d":"\\""#;
+        assert_eq!(
+            text(&format!(r#"{{"resourceType":"Basic","id":"y",{kept}}}"#)),
+            format!(r#"{{"resourceType":"Basic","id":"x","meta":{{{SET}}},{compact}}}"#)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_rest_of_any_object_is_what_it_was(strings in prop::collection::vec(any::<String>(), 1..5)) {
+            let mut object = serde_json::json!({"resourceType": "Basic", "id": "y"});
+            for (n, one) in strings.iter().enumerate() {
+                object[format!("k{n}{one}")] = serde_json::json!({"deep": [one, {"x": null}]});
+            }
+            let pretty = serde_json::to_string_pretty(&object).unwrap();
+            let mut read: serde_json::Value = serde_json::from_str(&text(&pretty)).unwrap();
+            read.as_object_mut().unwrap().shift_remove("meta");
+            object["id"] = serde_json::json!("x");
+            prop_assert_eq!(read, object);
+        }
+    }
+}

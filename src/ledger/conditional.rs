@@ -1,0 +1,50 @@
+//! Interactions with what a search finds (https://hl7.org/fhir/R4/http.html#cond-update): none, one, or too many.
+
+use super::resources::{Effect, Writer, Written, not_found};
+use crate::access::Visible;
+use crate::error::{Error, Kind, Result};
+use crate::fhir::validate::read;
+use crate::search::{Query, Type, canonical};
+use crate::store::listing::{self, Look};
+use crate::store::resources::version;
+use crate::store::{Tx, documents, observations};
+
+/// A search that says which resource is meant.
+#[derive(Clone, Debug)]
+pub struct Criteria {
+    pub query: Query,
+    /// May the caller look for a record id across patients?
+    pub system: bool,
+}
+
+/// The id of the one resource that answers; several are `Kind::ManyMatch`. Who asks the same at the same time waits.
+pub fn one(tx: &mut Tx<'_>, writer: &Writer<'_>, criteria: &Criteria) -> Result<Option<String>> {
+    let of = criteria.query.resource;
+    documents::hold_criteria(tx, writer.vault.index().hash("criteria", &[of.name().as_bytes(), canonical(&criteria.query).as_bytes()]))?;
+    let query = Query { count: 2, ..criteria.query.clone() };
+    let visible = if of.is_shared() { &Visible::All } else { writer.visible };
+    let look = Look { query: &query, visible, vault: writer.vault, base: "", after: None, horizon: i64::MAX };
+    let page = match of {
+        Type::Observation => observations::page(tx, &look, writer.templates, criteria.system)?,
+        _ => listing::page(tx, &look)?,
+    };
+    match page.items.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(read(page.json(one)).and_then(|found| found.text("id").map(str::to_owned))),
+        _ => Err(Error::new(Kind::ManyMatch, "more than one resource answers the criteria")),
+    }
+}
+
+/// The resource that answered, as what came of a conditional create.
+pub fn existing(tx: &mut Tx<'_>, writer: &Writer<'_>, of: Type, id: &str) -> Result<Written> {
+    let now = version(tx, writer.reader(), (of, id, None))?.ok_or_else(not_found)?;
+    Ok(Written {
+        effect: Effect::Unchanged,
+        of,
+        id: id.to_owned(),
+        version: now.version,
+        committed_at: now.committed_at,
+        json: now.json,
+        patient: now.patient,
+    })
+}

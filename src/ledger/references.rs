@@ -1,0 +1,95 @@
+//! Referential integrity (https://hl7.org/fhir/R4/references.html): what is pointed to exists, and what is pointed to
+//! stays. Both are judged by what the caller may see: a hidden resource is as good as none.
+
+use super::resources::Writer;
+use super::submitted::Target;
+use crate::error::{Error, Issue, Kind, Result};
+use crate::fhir::validate::read;
+use crate::id::{PatientId, Shelf};
+use crate::search::Type;
+use crate::store::documents::{self, Key, id_bytes};
+use crate::store::resources::{self, Reader};
+use crate::store::{Tx, blocks, keys};
+
+/// Refuses a reference to what is not there, naming each.
+pub fn check(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str), targets: &[Target]) -> Result<()> {
+    if !writer.strict {
+        return Ok(());
+    }
+    let mut missing = Vec::new();
+    for target in targets {
+        if (target.kind.as_str(), target.id.as_str()) == (own.0.name(), own.1) && target.version.is_none() {
+            continue;
+        }
+        if !exists(tx, writer.reader(), target)? {
+            let says = format!("there is no {}/{}", target.kind, target.id);
+            missing.push(Issue::new(says, Some(target.at.clone())));
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error { issues: missing, ..Error::new(Kind::ReferenceUnknown, "") })
+}
+
+fn exists(tx: &mut Tx<'_>, reader: Reader<'_>, target: &Target) -> Result<bool> {
+    let Some(of) = Type::parse(&target.kind) else { return Ok(false) };
+    documents::directory_hold(tx, of, &id_bytes(reader.vault, of, &target.id), false)?;
+    let found = resources::version(tx, reader, (of, &target.id, None))?;
+    if found.is_none_or(|found| found.deleted) {
+        return Ok(false);
+    }
+    match target.version.as_deref().map(str::parse::<u32>) {
+        None => Ok(true),
+        Some(Ok(version)) => Ok(resources::version(tx, reader, (of, &target.id, Some(version)))?.is_some_and(|found| !found.deleted)),
+        Some(Err(_)) => Ok(false),
+    }
+}
+
+/// How many of those that point to a resource are named.
+const NAMED: usize = 10;
+
+/// Refuses to delete what a resource that the caller sees points to.
+pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patient: Option<PatientId>) -> Result<()> {
+    let (of, id) = what;
+    let mut named = Vec::new();
+    for key in documents::referrers(tx, writer.vault, of, id)? {
+        let owner = keys::patient_of(tx, key.shelf)?;
+        let own = (key.resource, key.id) == (of, id_bytes(writer.vault, of, id));
+        if own || !writer.visible.sees(key.resource.is_shared(), owner) {
+            continue;
+        }
+        if named.len() == NAMED {
+            break;
+        }
+        named.push(format!("{}/{}", key.resource.name(), text_id(tx, writer, &key)?));
+    }
+    if named.is_empty() && of == Type::Device && measured(tx, writer, id, patient)? {
+        named.push("Observations of samples".to_owned());
+    }
+    if named.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Referenced, format!("{}/{id} is pointed to by {}", of.name(), named.join(", "))))
+}
+
+fn text_id(tx: &mut Tx<'_>, writer: &Writer<'_>, key: &Key) -> Result<String> {
+    let (_, json) = super::documents::current(tx, writer.vault, key)?.ok_or_else(|| Error::bug("an indexed document is missing"))?;
+    Ok(read(&json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default())
+}
+
+/// Do samples of the patient name the Device?
+fn measured(tx: &mut Tx<'_>, writer: &Writer<'_>, id: &str, patient: Option<PatientId>) -> Result<bool> {
+    let reference = format!("Device/{id}");
+    let shelves: Vec<Shelf> = patient.map(|patient| keys::shelves_of(tx, patient)).transpose()?.unwrap_or_default();
+    for shelf in shelves {
+        let Some(keys) = keys::opened(tx, writer.vault, shelf)? else { continue };
+        for (series, template, _) in blocks::templates_all(tx, shelf)? {
+            let template = writer.templates.get(tx, &keys, (shelf, series, template))?;
+            if template.names(&reference) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}

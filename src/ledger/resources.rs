@@ -1,0 +1,260 @@
+//! create, update and delete of one resource (https://hl7.org/fhir/R4/http.html): a new version with its search rows,
+//! its place in the feed and nothing else. The audit entry is the caller's.
+
+use super::documents::{Put, bury, instant, write};
+use super::submitted::Submitted;
+use super::{references, shelves};
+use crate::access::Visible;
+use crate::clock::Millis;
+use crate::error::{Error, Kind, Result};
+use crate::id::{Address, DocumentId, PatientId, Shelf};
+use crate::search::Type;
+use crate::store::blocks::{self, OverrideKind, Templates};
+use crate::store::documents::{self, Key, id_bytes};
+use crate::store::resources::{self, Reader, Version};
+use crate::store::{Tx, keys};
+use crate::vault::Vault;
+
+/// Who writes, and with what.
+#[derive(Clone, Copy)]
+pub struct Writer<'a> {
+    pub vault: &'a Vault,
+    pub templates: &'a Templates,
+    pub visible: &'a Visible,
+    /// Must what is pointed to exist (`FIRTH_REFERENCES`)?
+    pub strict: bool,
+    /// Of the identifiers by which users are found.
+    pub external_system: &'a str,
+}
+
+impl<'a> Writer<'a> {
+    pub fn reader(&self) -> Reader<'a> {
+        Reader { vault: self.vault, templates: self.templates, visible: self.visible }
+    }
+
+    /// For a resource that the client gave none.
+    pub fn new_id(&self) -> Result<DocumentId> {
+        Ok(DocumentId::from_random(self.vault.chance.bytes()?))
+    }
+
+    /// Whether there is a resource at all is asked with eyes that see everything.
+    fn all(&self) -> Reader<'a> {
+        Reader { visible: &Visible::All, ..self.reader() }
+    }
+}
+
+/// `If-Match` (RFC 9110, section 13.1.1), compared weakly as R4 does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IfMatch {
+    Any,
+    Versions(Vec<u32>),
+}
+
+impl IfMatch {
+    fn holds(&self, now: Option<&Version>) -> bool {
+        match (self, now.filter(|now| !now.deleted)) {
+            (_, None) => false,
+            (IfMatch::Any, Some(_)) => true,
+            (IfMatch::Versions(versions), Some(now)) => versions.contains(&now.version),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Created,
+    Updated,
+    /// What was sent is what is there.
+    Unchanged,
+    Deleted,
+    /// There was nothing to delete.
+    Nothing,
+}
+
+/// What became of a resource.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub effect: Effect,
+    pub of: Type,
+    pub id: String,
+    pub version: u32,
+    pub committed_at: Millis,
+    pub json: String,
+    pub patient: Option<PatientId>,
+}
+
+/// A resource with an id of ours.
+pub fn create(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, id: DocumentId) -> Result<Written> {
+    let id = id.to_string();
+    born(tx, writer, submitted, &id)
+}
+
+/// A resource that was not there.
+fn born(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, id: &str) -> Result<Written> {
+    let (of, bytes) = (submitted.of, id_bytes(writer.vault, submitted.of, id));
+    let shelf = if of == Type::Patient {
+        let says = "a Patient's id is a UUID in lower case; send the id of your own system as an identifier";
+        let patient = PatientId::parse(id).map_err(|_| Error::new(Kind::Unprocessable, says).at("Patient.id"))?;
+        if *writer.visible != Visible::All {
+            return Err(shelves::hidden());
+        }
+        shelves::of_patient(tx, writer.vault, patient)?
+    } else {
+        open_shelf(tx, writer, submitted, &bytes)?
+    };
+    let key = Key { shelf, resource: of, id: bytes };
+    documents::directory_insert(tx, &key, 1)?;
+    put(tx, writer, submitted, (key, id, 1))
+}
+
+/// Where the document belongs, if the caller may write there.
+fn open_shelf(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, bytes: &[u8; 16]) -> Result<Shelf> {
+    let shelf = shelves::of_document(tx, writer.vault, (submitted.of, bytes), &submitted.rows)?;
+    let patient = keys::patient_of(tx, shelf)?;
+    // What is shared is read by many and written by those who see all.
+    if !writer.visible.sees(false, patient) {
+        return Err(shelves::hidden());
+    }
+    Ok(shelf)
+}
+
+fn put(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, what: (Key, &str, u32)) -> Result<Written> {
+    let (key, id, version) = what;
+    let committed_at = tx.committed_at();
+    let json = submitted.body.text(id, version, &instant(committed_at));
+    write(tx, writer.vault, &Put { key, version, json: &json }, &submitted.rows)?;
+    if submitted.of == Type::Patient && version > 1 {
+        super::users::patient_changed(tx, writer.vault, writer.external_system, PatientId(key.id))?;
+    }
+    let effect = if version == 1 { Effect::Created } else { Effect::Updated };
+    let patient = keys::patient_of(tx, key.shelf)?;
+    Ok(Written { effect, of: submitted.of, id: id.to_owned(), version, committed_at, json, patient })
+}
+
+/// update, also as create (https://hl7.org/fhir/R4/http.html#upsert).
+pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (&str, Option<&IfMatch>)) -> Result<Written> {
+    let (id, if_match) = to;
+    let of = submitted.of;
+    let now = held(tx, writer, (of, id))?;
+    if let Some(if_match) = if_match
+        && !if_match.holds(now.as_ref())
+    {
+        return Err(Error::new(Kind::Precondition, "the current version is another than If-Match names"));
+    }
+    let sample = sample(writer, of, id);
+    let Some(now) = now else {
+        // To whom a resource may be hidden, none may seem to be there to be made.
+        if *writer.visible != Visible::All {
+            return Err(not_found());
+        }
+        if sample.is_some() {
+            return Err(Error::new(Kind::Unprocessable, "ids of this form are given to samples by the server").at("Observation.id"));
+        }
+        return born(tx, writer, submitted, id);
+    };
+    if !now.deleted && submitted.body.text(id, now.version, &instant(now.committed_at)) == now.json {
+        return Ok(unchanged(of, id, now));
+    }
+    let bytes = id_bytes(writer.vault, of, id);
+    let shelf = if of == Type::Patient { now.shelf } else { open_shelf(tx, writer, submitted, &bytes)? };
+    let key = Key { shelf, resource: of, id: bytes };
+    match sample {
+        Some(_) if shelf != now.shelf => {
+            let says = "what a device measured stays with its patient; delete it and create it anew";
+            return Err(Error::new(Kind::Unprocessable, says).at("Observation.subject"));
+        }
+        Some(address) => blocks::override_insert(tx, address, OverrideKind::Edited)?,
+        None if shelf != now.shelf => {
+            documents::unindex(tx, &Key { shelf: now.shelf, ..key })?;
+            documents::directory_insert(tx, &key, now.version + 1)?;
+        }
+        None => {}
+    }
+    let written = put(tx, writer, submitted, (key, id, now.version + 1))?;
+    // What was deleted is created once more.
+    Ok(if now.deleted { Written { effect: Effect::Created, ..written } } else { written })
+}
+
+/// delete. What is not there, or hidden, is deleted already.
+pub fn delete(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match: Option<&IfMatch>) -> Result<Written> {
+    let (of, id) = what;
+    let now = held(tx, writer, what)?;
+    if let Some(if_match) = if_match
+        && !if_match.holds(now.as_ref())
+    {
+        return Err(Error::new(Kind::Precondition, "the current version is another than If-Match names"));
+    }
+    let nothing = Written {
+        version: now.as_ref().map_or(0, |now| now.version),
+        committed_at: now.as_ref().map_or(0, |now| now.committed_at),
+        patient: now.as_ref().and_then(|now| now.patient),
+        ..nothing(of, id)
+    };
+    let Some(now) = now.filter(|now| !now.deleted) else { return Ok(nothing) };
+    if !writer.visible.sees(false, now.patient) {
+        return Err(shelves::hidden());
+    }
+    if of == Type::Patient
+        && let Ok(patient) = PatientId::parse(id)
+        && shelves::has_data(tx, patient)?
+    {
+        return Err(Error::new(Kind::Referenced, format!("Patient/{id} has data or a user")));
+    }
+    let (committed_at, version) = (tx.committed_at(), now.version + 1);
+    if let Some(address) = sample(writer, of, id) {
+        blocks::override_insert(tx, address, OverrideKind::Deleted)?;
+    }
+    let key = Key { shelf: now.shelf, resource: of, id: id_bytes(writer.vault, of, id) };
+    let json = serde_json::json!({"resourceType": of.name(), "id": id}).to_string();
+    bury(tx, writer.vault, &Put { key, version, json: &json })?;
+    Ok(Written { effect: Effect::Deleted, version, committed_at, ..nothing })
+}
+
+/// The current version, held until the transaction ends; `None` also for what is hidden.
+fn held(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str)) -> Result<Option<Version>> {
+    let (of, id) = what;
+    documents::directory_hold(tx, of, &id_bytes(writer.vault, of, id), true)?;
+    let found = resources::version(tx, writer.all(), (of, id, None))?;
+    if let Some(found) = &found
+        && sample(writer, of, id).is_some()
+    {
+        keys::shelf_lock(tx, found.shelf)?;
+        return resources::version(tx, writer.reader(), (of, id, None));
+    }
+    Ok(found.filter(|found| writer.visible.sees(of.is_shared(), found.patient)))
+}
+
+fn sample(writer: &Writer<'_>, of: Type, id: &str) -> Option<Address> {
+    (of == Type::Observation).then(|| writer.vault.sample_address(id)).flatten()
+}
+
+/// There was nothing to delete, and there never was.
+pub fn nothing(of: Type, id: &str) -> Written {
+    Written { effect: Effect::Nothing, of, id: id.to_owned(), version: 0, committed_at: 0, json: String::new(), patient: None }
+}
+
+fn unchanged(of: Type, id: &str, now: Version) -> Written {
+    Written {
+        effect: Effect::Unchanged,
+        of,
+        id: id.to_owned(),
+        version: now.version,
+        committed_at: now.committed_at,
+        json: now.json,
+        patient: now.patient,
+    }
+}
+
+/// Hidden and absent look the same.
+pub fn not_found() -> Error {
+    Error::new(Kind::NotFound, "there is no such resource")
+}
+
+/// `released` for whoever deletes one resource alone.
+pub fn delete_alone(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match: Option<&IfMatch>) -> Result<Written> {
+    let deleted = delete(tx, writer, what, if_match)?;
+    if deleted.effect == Effect::Deleted {
+        references::released(tx, writer, what, deleted.patient)?;
+    }
+    Ok(deleted)
+}

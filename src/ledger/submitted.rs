@@ -1,0 +1,82 @@
+//! A resource that a client wrote: judged, and ready to become a version. Made before the transaction begins.
+
+use crate::error::{Error, Issue, Kind, Result};
+use crate::fhir::body::Body;
+use crate::fhir::validate::{self, Node, Object, Options, Severity};
+use crate::search::{IndexRow, Type, index, reference};
+use crate::store::documents::ANY_REFERENCE;
+
+/// What R4 lets stand, without an id and version yet.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    pub of: Type,
+    /// The id that the client wrote.
+    pub id: Option<String>,
+    pub body: Body,
+    /// The values it is found by, and every reference it holds.
+    pub rows: Vec<IndexRow>,
+    pub targets: Vec<Target>,
+}
+
+/// A resource of this server that is pointed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The element, as FHIRPath.
+    pub at: String,
+    pub kind: String,
+    pub id: String,
+    pub version: Option<String>,
+}
+
+/// Judges the text of a resource. `base` is what our own absolute references begin with.
+pub fn read(of: Type, text: &[u8], base: &str, options: Options<'_>) -> Result<Submitted> {
+    let checked = validate::validate(text, &Options { expected: Some(of.name()), ..options }).map_err(refused)?;
+    let text = str::from_utf8(text).map_err(Error::bug)?;
+    let mut targets = Vec::new();
+    for pointer in &checked.pointers {
+        let to = pointer.to.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&pointer.to);
+        if to.contains('?') {
+            let says = "a reference by a search is resolved in a transaction only; name the resource by its id";
+            return Err(Error::new(Kind::Invalid, says).at(pointer.at.clone()));
+        }
+        if let Some((kind, id)) = reference::stored(to) {
+            let version = to.split_once("/_history/").map(|(_, version)| version.to_owned());
+            targets.push(Target { at: pointer.at.clone(), kind: kind.to_owned(), id: id.to_owned(), version });
+        }
+    }
+    Ok(Submitted { of, id: checked.tree.text("id").map(str::to_owned), body: Body::of(text), rows: rows(of, &checked.tree, base), targets })
+}
+
+/// The search rows of a stored document, with one for each reference that stands anywhere in it.
+pub fn rows(of: Type, document: &Object<'_>, base: &str) -> Vec<IndexRow> {
+    let mut rows = index(of, document);
+    pointed(document, base, &mut rows);
+    rows
+}
+
+fn pointed(object: &Object<'_>, base: &str, rows: &mut Vec<IndexRow>) {
+    for (name, node) in object.members() {
+        if let ("reference", Some(text)) = (name, node.text()) {
+            let local = text.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).unwrap_or(text);
+            if let Some((kind, id)) = reference::stored(local) {
+                rows.push(IndexRow::Reference { param: ANY_REFERENCE, kind: kind.to_owned(), id: id.to_owned() });
+            }
+        }
+        node.all().iter().filter_map(Node::object).for_each(|inner| pointed(inner, base, rows));
+    }
+}
+
+/// The issues of a resource that may not be stored.
+pub fn refused(issues: Vec<validate::Issue>) -> Error {
+    let fatal = issues.iter().any(|issue| issue.severity == Severity::Fatal);
+    let mut error = Error::new(if fatal { Kind::Syntax } else { Kind::Invalid }, "");
+    error.issues = issues
+        .into_iter()
+        .map(|issue| Issue {
+            says: format!("{} {}", issue.says, issue.remedy),
+            at: Some(issue.at).filter(|at| !at.is_empty()),
+            code: Some(issue.code),
+        })
+        .collect();
+    error
+}

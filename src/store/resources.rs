@@ -1,0 +1,90 @@
+//! One resource by its type and id: a document, the view of a sample, or the document that stands before a sample.
+
+use super::documents::{self, Key, body_place, id_bytes};
+use super::{Tx, blocks, keys, observations};
+use crate::access::Visible;
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::id::{Address, PatientId, Shelf};
+use crate::search::Type;
+use crate::store::blocks::Templates;
+use crate::vault::Vault;
+
+/// A version of a resource.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Of a deleted one there is its type and id.
+    pub json: String,
+    pub version: u32,
+    pub committed_at: Millis,
+    pub deleted: bool,
+    pub shelf: Shelf,
+    /// Whose shelf it is; `None` when it is nobody's.
+    pub patient: Option<PatientId>,
+}
+
+/// What reading takes besides the transaction.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    pub vault: &'a Vault,
+    pub templates: &'a Templates,
+    pub visible: &'a Visible,
+}
+
+/// The newest version or the one that is named, if it may be seen. Each version is judged by its own shelf.
+pub fn version(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>)) -> Result<Option<Version>> {
+    let (of, id, which) = what;
+    if of == Type::Observation
+        && let Some(address) = with.vault.sample_address(id)
+    {
+        return sample(tx, with, (address, which));
+    }
+    let id = id_bytes(with.vault, of, id);
+    let shelves = documents::directory_all(tx, of, &id)?;
+    let at = shelves.iter().find(|(since, _)| which.is_none_or(|which| which >= *since));
+    let Some((_, shelf)) = at else { return Ok(None) };
+    document(tx, with, (Key { shelf: *shelf, resource: of, id }, which))
+}
+
+fn document(tx: &mut Tx<'_>, with: Reader<'_>, what: (Key, Option<u32>)) -> Result<Option<Version>> {
+    let (key, which) = what;
+    let patient = keys::patient_of(tx, key.shelf)?;
+    if !with.visible.sees(key.resource.is_shared(), patient) {
+        return Ok(None);
+    }
+    let Some(found) = documents::version(tx, &key, which)? else { return Ok(None) };
+    let keys = keys::opened(tx, with.vault, key.shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
+    let body = keys.body.open_packed(body_place(key.shelf, &key.id, found.version), &found.body)?;
+    Ok(Some(Version {
+        json: String::from_utf8(body).map_err(Error::bug)?,
+        version: found.version,
+        committed_at: found.committed_at,
+        deleted: found.deleted,
+        shelf: key.shelf,
+        patient,
+    }))
+}
+
+/// A sample's Observation: the document that stands before it, if there is one, else the view of its row.
+fn sample(tx: &mut Tx<'_>, with: Reader<'_>, what: (Address, Option<u32>)) -> Result<Option<Version>> {
+    let (address, which) = what;
+    let Some(patient) = keys::patient_of(tx, address.shelf)? else { return Ok(None) };
+    if !with.visible.sees(false, Some(patient)) {
+        return Ok(None);
+    }
+    if blocks::overridden(tx, address)?.is_some() {
+        let key = Key { shelf: address.shelf, resource: Type::Observation, id: with.vault.sample_id(address) };
+        if let Some(found) = document(tx, with, (key, which))? {
+            return Ok(Some(found));
+        }
+    }
+    let view = observations::read(tx, (with.vault, with.templates), patient, (address, which))?;
+    Ok(view.map(|view| Version {
+        json: view.json,
+        version: view.version,
+        committed_at: view.committed_at,
+        deleted: false,
+        shelf: view.shelf,
+        patient: Some(patient),
+    }))
+}
