@@ -9,6 +9,7 @@ mod fhir;
 mod gate;
 mod negotiate;
 mod operations;
+mod pieces;
 mod proxy;
 mod readers;
 mod request;

@@ -142,8 +142,8 @@ impl Read for Body {
     }
 }
 
-/// Gives what follows of a body piece by piece to its argument, until that says false: the client has gone.
-pub type Rest = Box<dyn FnOnce(&mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> + Send>;
+/// The next piece of what follows of a body; `None` past the last one.
+pub type Rest = Box<dyn FnMut() -> Result<Option<Vec<u8>>> + Send>;
 
 /// An answer, and what the audit entry says of it.
 #[derive(Default)]
