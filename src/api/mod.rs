@@ -7,6 +7,7 @@ mod base;
 mod error;
 mod fhir;
 mod gate;
+mod members;
 mod negotiate;
 mod operations;
 mod pieces;
