@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -249,4 +251,24 @@ fn a_large_body_stays_within_the_memory_of_a_request() {
     alice.sync(text.as_bytes()).is(202);
     let grown = peak(server.pid()) - before;
     assert!(grown < 64 << 20, "{} MiB", grown >> 20);
+}
+
+#[test]
+fn a_database_that_is_locked_is_503_and_the_next_write_goes_through() {
+    let server = TestServer::start(crate::support::Backend::Sqlite, &[]).unwrap();
+    let alice = server.person("alice");
+    assert_eq!(alice.finds("").matches().len(), 0);
+    let path = server.place.data().join("firth.db");
+    let mut other = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
+    let (uploads, user) = (apple(hearts("r", 3)), json!({"external_user_id": "mrn-locked"}));
+    other.batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE").unwrap();
+    let refused = alice.sync(uploads.to_string().as_bytes()).is(503);
+    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("server.busy", Some("5")));
+    // Who only reads is served meanwhile.
+    assert_eq!(alice.finds("").matches().len(), 0);
+    other.batch_execute("COMMIT").unwrap();
+    assert_eq!(counts(&alice.stores(&uploads)), [3, 0, 0, 0]);
+    server.backend_of_app().post("/api/v1/users", &user).is(201);
+    assert_eq!(alice.finds("").matches().len(), 3);
+    server.expects_errors();
 }
