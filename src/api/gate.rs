@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::StreamExt;
 use tokio::sync::mpsc::{Sender, channel};
 
+use super::pieces::pieces;
 use super::readers::Readers;
-use super::request::{Body, Reply, Request, Rest};
+use super::request::{Body, Reply, Request};
 use super::{Need, Route, error, proxy};
 use crate::access::{Caller, Role};
 use crate::app::App;
@@ -17,8 +18,6 @@ use crate::error::{Error, Kind, Result};
 
 /// Pieces of a body that wait to be read; more of them would only fill memory.
 const PIECES: usize = 16;
-/// How long a client may leave a piece of an answer untaken.
-const TAKE: Duration = Duration::from_secs(30);
 
 pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest, payload: web::Payload) -> HttpResponse {
     let began = Instant::now();
@@ -31,7 +30,7 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
     };
     let request = match plain(&app, route, &http, body) {
         Ok(request) => request,
-        Err(e) => return respond(error::reply(&e, http.path().starts_with("/fhir"), "unknown"), "unknown"),
+        Err(e) => return respond(error::reply(&e, http.path().starts_with("/fhir"), "unknown"), &http, "unknown"),
     };
     let (id, fhir) = (request.id.clone(), request.uri.starts_with("/fhir"));
     let work = {
@@ -49,7 +48,7 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
     let (entry, outcome) = handled.unwrap_or_else(|e| (None, Err(Error::bug(e))));
     let reply = audited(&app, entry, outcome, (fhir, &id)).await;
     log_line(route.name, &http, &reply, (&id, began));
-    respond(reply, &id)
+    respond(reply, &http, &id)
 }
 
 /// A request has a body when it says so (RFC 9112, section 6.3; in HTTP/2 only the stream tells).
@@ -207,7 +206,7 @@ fn trace_id(value: &str) -> Option<&str> {
     }
 }
 
-fn respond(reply: Reply, id: &str) -> HttpResponse {
+fn respond(reply: Reply, http: &HttpRequest, id: &str) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(reply.status).unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response
@@ -222,27 +221,6 @@ fn respond(reply: Reply, id: &str) -> HttpResponse {
     }
     match reply.rest {
         None => response.body(reply.body),
-        Some(rest) => response.streaming(pieces(reply.body, rest)),
+        Some(rest) => response.streaming(pieces(reply.body, rest, http.app_data().cloned())),
     }
-}
-
-/// The body from a thread of its own, which waits until the client has taken what is there.
-fn pieces(first: Vec<u8>, rest: Rest) -> impl Stream<Item = std::result::Result<web::Bytes, Error>> {
-    let (send, receive) = channel(1);
-    tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Handle::current();
-        // A client that takes nothing for so long has gone, and a thread waits for it.
-        let mut give = |piece: Vec<u8>| {
-            let sent = tokio::time::timeout(TAKE, send.send(Ok(web::Bytes::from(piece))));
-            runtime.block_on(sent).is_ok_and(|sent| sent.is_ok())
-        };
-        if give(first)
-            && let Err(e) = rest(&mut give)
-        {
-            tracing::error!(cause = ?e, "an answer could not be ended");
-            // The connection breaks off, so that half a body does not look like a whole one.
-            let _ = send.blocking_send(Err(e));
-        }
-    });
-    stream::unfold(receive, |mut receive| async move { receive.recv().await.map(|piece| (piece, receive)) })
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use actix_web::web::Bytes;
 use tokio::sync::mpsc::Receiver;
 
+use super::members;
 use crate::audit::Entry;
 use crate::error::{Error, Kind, Result};
 
@@ -41,9 +42,15 @@ impl Request {
         decode_pairs(&self.query)
     }
 
-    /// A small JSON body as an object; `Kind::Syntax` or `Kind::Envelope`.
+    /// A small JSON body as an object; `Kind::Syntax` or `Kind::Unprocessable`.
     pub fn json(&mut self) -> Result<serde_json::Map<String, serde_json::Value>> {
+        /// How much of a name a refusal repeats.
+        const NAME: usize = 128;
         let bytes = self.small_body()?;
+        if let Some(name) = members::twice(&bytes) {
+            let name = &name[..name.floor_char_boundary(NAME)];
+            return Err(Error::new(Kind::Syntax, format!("the member {name} is there twice")).at(name));
+        }
         match serde_json::from_slice(&bytes) {
             Ok(serde_json::Value::Object(object)) => Ok(object),
             Ok(_) => Err(Error::new(Kind::Unprocessable, "the body must be a JSON object")),
@@ -163,8 +170,8 @@ impl Read for Body {
     }
 }
 
-/// Gives what follows of a body piece by piece to its argument, until that says false: the client has gone.
-pub type Rest = Box<dyn FnOnce(&mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> + Send>;
+/// The next piece of what follows of a body; `None` past the last one.
+pub type Rest = Box<dyn FnMut() -> Result<Option<Vec<u8>>> + Send>;
 
 /// An answer, and what the audit entry says of it.
 #[derive(Default)]

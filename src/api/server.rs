@@ -35,6 +35,9 @@ const DRAIN_SECS: u64 = 30;
 const READERS: usize = 8;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4096;
+/// How long a client may take nothing of an answer that waits for it; then its connection is cut.
+#[cfg(target_os = "linux")]
+const TAKE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Takes the address, with port 0 any free port; `Kind::PortBusy` when somebody listens there.
 pub async fn bind(asked: SocketAddr) -> Result<TcpListener> {
@@ -42,7 +45,11 @@ pub async fn bind(asked: SocketAddr) -> Result<TcpListener> {
         let socket = if asked.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
         socket.bind(asked)?;
-        socket.listen(BACKLOG)?.into_std()
+        let socket = socket.listen(BACKLOG)?.into_std()?;
+        // Connections have it from their listener. actix looks at no connection whose client takes nothing.
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(&socket).set_tcp_user_timeout(Some(TAKE))?;
+        Ok(socket)
     };
     socket().map_err(|e: std::io::Error| match e.kind() {
         std::io::ErrorKind::AddrInUse => {

@@ -5,31 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
+use crate::fhir::audit_event::Action;
 use crate::id::{EntryId, PatientId};
 use crate::store::Tx;
-
-/// What was done. The FHIR interactions, and the operations of this server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    Read,
-    Vread,
-    History,
-    Search,
-    Create,
-    Update,
-    Delete,
-    /// An upload was accepted or its outcome asked for.
-    Upload,
-    /// A credential was made, refreshed or revoked.
-    Credential,
-    Start,
-    Stop,
-    /// What the server does by itself, or a verb asks of it.
-    Activity,
-    /// A request that no route serves.
-    Other,
-}
 
 /// Kept as canonical JSON: `encode` of the same entry is the same bytes, and the leaf hash is of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,5 +128,24 @@ impl Entry {
 
     pub fn patient_ids(&self) -> Result<Vec<PatientId>> {
         self.patients.iter().map(|id| PatientId::parse(id).map_err(Error::bug)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::Chance;
+
+    #[test]
+    fn the_words_of_actions_are_those_of_entries_that_are_kept() {
+        use Action::{Activity, Create, Credential, Delete, History, Other, Read, Search, Start, Stop, Update, Upload, Vread};
+        let actions = [Read, Vread, History, Search, Create, Update, Delete, Upload, Credential, Start, Stop, Activity, Other];
+        let words = "read vread history search create update delete upload credential start stop activity other";
+        for (action, word) in actions.into_iter().zip(words.split(' ')) {
+            let entry = Entry::new(EntryId::at(0, Chance.bytes().unwrap()), action, "route");
+            let text = String::from_utf8(entry.encode().unwrap()).unwrap();
+            assert!(text.contains(&format!("\"action\":\"{word}\"")), "{text}");
+            assert_eq!(Entry::decode(text.as_bytes()).unwrap(), entry);
+        }
     }
 }

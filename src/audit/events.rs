@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::Entry;
 use super::index::{APART, Index};
-use super::{Action, Entry};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::audit_event::{self, Asker, Event};
@@ -205,26 +205,8 @@ fn one_patient(filter: &Filter) -> Option<[u8; 16]> {
     }
 }
 
-fn action(action: Action) -> audit_event::Action {
-    match action {
-        Action::Read => audit_event::Action::Read,
-        Action::Vread => audit_event::Action::Vread,
-        Action::History => audit_event::Action::History,
-        Action::Search => audit_event::Action::Search,
-        Action::Create => audit_event::Action::Create,
-        Action::Update => audit_event::Action::Update,
-        Action::Delete => audit_event::Action::Delete,
-        Action::Upload => audit_event::Action::Upload,
-        Action::Credential => audit_event::Action::Credential,
-        Action::Start => audit_event::Action::Start,
-        Action::Stop => audit_event::Action::Stop,
-        Action::Activity | Action::Other => audit_event::Action::Activity,
-    }
-}
-
 /// What AuditEvent search parameters see of an entry.
 fn index_rows(entry: &Entry, patient: Option<&str>) -> Vec<IndexRow> {
-    let of = action(entry.action);
     let mut rows = vec![IndexRow::Date { param: "date", lo: entry.recorded, hi: entry.recorded + 1 }];
     let reference = |param: &'static str, id: &str| IndexRow::Reference { param, kind: "Patient".into(), id: id.to_owned() };
     rows.extend(patient.map(|patient| reference("patient", patient)));
@@ -234,8 +216,8 @@ fn index_rows(entry: &Entry, patient: Option<&str>) -> Vec<IndexRow> {
         system: Some(system.to_owned()),
         code: code.to_owned(),
     };
-    rows.push(token("type", of.event_type()));
-    rows.push(token("action", ("http://hl7.org/fhir/audit-event-action", of.code())));
+    rows.push(token("type", entry.action.event_type()));
+    rows.push(token("action", ("http://hl7.org/fhir/audit-event-action", entry.action.code())));
     rows.push(token("outcome", ("http://terminology.hl7.org/CodeSystem/audit-event-outcome", audit_event::outcome(entry.status))));
     rows.extend(entry.credential.iter().map(|id| token("agent", (audit_event::CREDENTIAL, id))));
     rows.extend(entry.user.iter().map(|id| token("agent", (audit_event::USER, id))));
@@ -262,7 +244,7 @@ fn event<'a>(entry: &'a Entry, patient: Option<&str>, server: &'a str) -> Result
         ordinal: ordinal(entry, patient),
         patient: parsed(patient)?,
         recorded: entry.recorded,
-        action: action(entry.action),
+        action: entry.action,
         operation: &entry.route,
         resource: entry.resource.as_deref(),
         query: entry.query.as_deref(),

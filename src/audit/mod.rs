@@ -10,6 +10,7 @@ pub mod events;
 mod index;
 mod log;
 
-pub use entry::{Action, Did, Entry};
+pub use crate::fhir::audit_event::Action;
+pub use entry::{Did, Entry};
 pub use index::Index;
 pub use log::{Log, Receipt};

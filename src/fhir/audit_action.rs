@@ -1,6 +1,7 @@
 //! How each action looks in an AuditEvent, and what the search parameters of AuditEvent see of it.
 
 use fhir_sdk::r4b::codes::AuditEventAction;
+use serde::{Deserialize, Serialize};
 
 const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 const REST: Code = ("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation");
@@ -9,8 +10,9 @@ const ALERT: Code = (DCM, "110113", "Security Alert");
 const ACTIVITY: Code = (DCM, "110100", "Application Activity");
 const PROVENANCE: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 
-/// What was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What was done: the FHIR interactions, and the operations of this server. Stored entries have these words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Action {
     Read,
     Vread,
@@ -19,20 +21,17 @@ pub enum Action {
     Search,
     Create,
     Update,
-    Patch,
     Delete,
-    /// An upload was accepted.
+    /// An upload was accepted or its outcome asked for.
     Upload,
-    /// A credential was made, refreshed or revoked, or what a credential may do was changed.
+    /// A credential was made, refreshed or revoked.
     Credential,
-    /// Somebody signed in.
-    Login,
-    /// Keys were made or changed.
-    Keys,
     Start,
     Stop,
-    /// Anything else that the server does or is asked.
+    /// What the server does by itself, or a verb asks of it.
     Activity,
+    /// A request that no route serves.
+    Other,
 }
 
 /// System, code, display; an empty display is left out.
@@ -53,15 +52,12 @@ impl Action {
             Action::Search => rest("Query", "search-type", E),
             Action::Create => rest("Create", "create", C),
             Action::Update => rest("Update", "update", U),
-            Action::Patch => rest("Update", "patch", U),
             Action::Delete => rest("Delete", "delete", D),
             Action::Upload => own((DCM, "110107", "Import"), None, C),
             Action::Credential => own(ALERT, Some((DCM, "110137", "User security Attributes Changed")), E),
-            Action::Login => own((DCM, "110114", "User Authentication"), Some((DCM, "110122", "Login")), E),
-            Action::Keys => own(ALERT, Some((DCM, "110129", "Security Configuration")), E),
             Action::Start => own(ACTIVITY, Some((DCM, "110120", "Application Start")), E),
             Action::Stop => own(ACTIVITY, Some((DCM, "110121", "Application Stop")), E),
-            Action::Activity => own(ACTIVITY, None, E),
+            Action::Activity | Action::Other => own(ACTIVITY, None, E),
         }
     }
 
@@ -81,11 +77,10 @@ impl Action {
     pub const fn event_type(self) -> (&'static str, &'static str) {
         match self {
             Action::Read | Action::Vread | Action::History | Action::Search => (REST.0, REST.1),
-            Action::Create | Action::Update | Action::Patch | Action::Delete => (REST.0, REST.1),
+            Action::Create | Action::Update | Action::Delete => (REST.0, REST.1),
             Action::Upload => (DCM, "110107"),
-            Action::Credential | Action::Keys => (ALERT.0, ALERT.1),
-            Action::Login => (DCM, "110114"),
-            Action::Start | Action::Stop | Action::Activity => (ACTIVITY.0, ACTIVITY.1),
+            Action::Credential => (ALERT.0, ALERT.1),
+            Action::Start | Action::Stop | Action::Activity | Action::Other => (ACTIVITY.0, ACTIVITY.1),
         }
     }
 
@@ -94,7 +89,7 @@ impl Action {
         match self {
             Action::Read | Action::Vread | Action::History => "R",
             Action::Create | Action::Upload => "C",
-            Action::Update | Action::Patch => "U",
+            Action::Update => "U",
             Action::Delete => "D",
             _ => "E",
         }

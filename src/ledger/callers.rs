@@ -36,7 +36,7 @@ impl Callers {
                 _ => Ok(Arc::clone(&known.caller)),
             };
         }
-        let (caller, expires_at) = db.read("authenticate", |tx| authenticate(tx, &secret, now))?;
+        let (caller, expires_at) = db.statement("authenticate", |tx| authenticate(tx, &secret, now))?;
         let caller = Arc::new(caller);
         if let Some(generation) = generation {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,8 +7,8 @@ use crate::access::{Caller, Role, Scopes};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::{GrantId, PatientId, Shelf, UserId};
+use crate::store::Tx;
 use crate::store::credentials::{self as rows, Credential, Kind as Secret};
-use crate::store::{Tx, users};
 use crate::vault::{Place, Vault, secret_digest, secrets_equal};
 
 /// An SDK access token lives an hour, as the SDKs expect.
@@ -179,10 +179,11 @@ pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
 }
 
 /// Who shows this secret? `Kind::Expired` and `Kind::Unauthenticated` are told apart, for SDKs refresh on 401.
-/// `secret` is the digest of what was shown; with the caller comes the moment at which the secret expires.
+/// One statement. `secret` is the digest of what was shown; with the caller comes the moment at which the secret expires.
 pub fn authenticate(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<(Caller, Option<Millis>)> {
     let unknown = || Error::new(Kind::Unauthenticated, "the token is not known");
-    let known = rows::by_secret(tx, secret)?.ok_or_else(unknown)?;
+    let shown = rows::shown(tx, secret)?.ok_or_else(unknown)?;
+    let known = shown.credential;
     if known.kind == Secret::Refresh as i16 {
         return Err(Error::new(Kind::Unauthenticated, "a refresh token is no access token"));
     }
@@ -194,8 +195,8 @@ pub fn authenticate(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<(
     }
     let role = Role::numbered(known.role).ok_or_else(|| Error::bug("a credential has an unknown role"))?;
     let patients = match (role, known.user) {
-        (Role::DeviceSdk, Some(user)) => users::get(tx, user)?.map(|user| user.patient).into_iter().collect(),
-        _ => rows::patients(tx, known.id)?,
+        (Role::DeviceSdk, Some(_)) => shown.of_user.into_iter().collect(),
+        _ => shown.patients,
     };
     let scopes = Scopes::parse(&known.scopes)?;
     Ok((Caller { credential: known.id, role, scopes, user: known.user, patients, issued_at: known.issued_at }, known.expires_at))

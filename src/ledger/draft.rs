@@ -1,6 +1,7 @@
 //! A measured sample on its way to a row.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::same::Held;
 use crate::fhir::decimal::Decimal;
@@ -25,6 +26,28 @@ pub fn id_of(of: &Measured) -> Option<&str> {
     of.record.as_deref().or(of.identifier.as_ref().map(|identifier| identifier.value.as_str()))
 }
 
+/// The own id of half a panel that goes by its parent's; the id of an array's sample is not a parent's.
+pub fn own_id(of: &Measured) -> Option<&str> {
+    let (record, own) = (of.record.as_deref()?, of.identifier.as_ref()?.value.as_str());
+    let of_array = |rest: &str| rest.is_empty() || rest.starts_with('#');
+    (of.slots.len() > 1 && !record.strip_prefix(own).is_some_and(of_array)).then_some(own)
+}
+
+/// A metric and a record id under it.
+pub type Key = (String, String);
+
+/// The halves that come with a parent's id, by that: one of them may have come before without it.
+pub fn halves<'m>(all: impl Iterator<Item = &'m Measured>) -> HashMap<Key, Vec<Key>> {
+    let mut halves: HashMap<Key, Vec<Key>> = HashMap::new();
+    for of in all {
+        if let (Some(parent), Some(own)) = (&of.record, own_id(of)) {
+            let key = |id: &str| (of.metric().to_owned(), id.to_owned());
+            halves.entry(key(parent)).or_default().push(key(own));
+        }
+    }
+    halves
+}
+
 impl<'m> Draft<'m> {
     pub fn of(of: &'m Measured, series: u32) -> Draft<'m> {
         let mut wide = Vec::new();
@@ -41,6 +64,11 @@ impl<'m> Draft<'m> {
         record_ids.extend(of.identifier.iter().map(|identifier| identifier.value.clone()).filter(|id| of.record.as_ref() != Some(id)));
         let system = of.identifier.as_ref().map(|identifier| Cow::Borrowed(identifier.system));
         Draft { of, series, slots, wide, record_ids, system }
+    }
+
+    /// Is it known by its own id, and brings its parent's?
+    pub fn brings_parent(&self, record_ids: &[String]) -> bool {
+        own_id(self.of).is_some() && self.of.record.as_ref().is_some_and(|parent| !record_ids.contains(parent))
     }
 
     /// A half without an id keeps the identifiers of the panel it joins.

@@ -28,10 +28,14 @@ pub fn fit(sample: &Sample, record_ids: &[String], draft: &Draft<'_>) -> Option<
         // With fewer ids than numbers, one of the halves came without an id.
         None => record_ids.is_empty() || record_ids.len() < filled,
     };
-    // With more ids than numbers, one is a parent's, which knows its halves.
-    let open = draft.slots.len() > 1 && record_ids.len() <= filled;
+    let open = draft.slots.len() > 1 && is_parentless(sample, record_ids);
     let apart = || sample.slots.iter().zip(&draft.slots).all(|(before, after)| before.is_none() || after.is_none());
     if itself { Some(Fit::Itself) } else { (open && apart()).then_some(Fit::OtherHalf) }
+}
+
+/// With more ids than numbers, one is a parent's, which knows its halves.
+pub fn is_parentless(sample: &Sample, record_ids: &[String]) -> bool {
+    record_ids.len() <= sample.slots.iter().flatten().count()
 }
 
 /// The numbers of a sample's slots and its record ids.

@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::devices::Owner;
 use super::documents::{Put, current, instant, put_override};
-use super::draft::{Draft, id_of};
+use super::draft::{Draft, Key as RecordKey, halves, id_of, own_id};
 use super::existing::{Existing, Stored, series_place};
-use super::same::{Fit, Held, fit, held_by, merge, same, same_offset, same_period};
-use super::templates::Templates;
+use super::same::{Fit, Held, fit, held_by, is_parentless, merge, same, same_offset, same_period};
+use super::templates::{self, Templates};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::number::Number;
@@ -51,7 +51,9 @@ pub fn store(tx: &mut Tx<'_>, vault: &Vault, of: (Shelf, PatientId), measured: &
     // A record that stands here twice, with another start or source, moves: that is judged when the first is stored.
     while !todo.is_empty() {
         let mut slice = Slice::open(tx, Owner { vault, shelf, patient }, Arc::clone(&keys), as_of)?;
-        let ids = todo.iter().filter_map(|n| Some((&measured[*n], id_of(&measured[*n])?)));
+        let all = || todo.iter().map(|n| &measured[*n]);
+        slice.halves = halves(all());
+        let ids = all().flat_map(|of| id_of(of).into_iter().chain(own_id(of)).map(move |id| (of, id)));
         let prints: Vec<(u32, &str, &str)> = ids.map(|(of, id)| (blocks::fingerprint(&keys, id), of.metric(), id)).collect();
         let known = slice.existing.by_record(tx, &prints)?;
         let mut later = Vec::new();
@@ -83,8 +85,9 @@ struct Slice<'a> {
     series: HashMap<i64, u32>,
     templates: Templates<'a>,
     rows: Vec<Row>,
-    by_record: HashMap<(String, String), usize>,
-    moved: HashSet<(String, String)>,
+    by_record: HashMap<RecordKey, usize>,
+    moved: HashSet<RecordKey>,
+    halves: HashMap<RecordKey, Vec<RecordKey>>,
     by_place: HashMap<(u32, Millis), Vec<usize>>,
 }
 
@@ -110,6 +113,7 @@ impl<'a> Slice<'a> {
             rows: Vec::new(),
             by_record: HashMap::new(),
             moved: HashSet::new(),
+            halves: HashMap::new(),
             by_place: HashMap::new(),
         })
     }
@@ -117,7 +121,7 @@ impl<'a> Slice<'a> {
     /// Is the record in this slice already, with another start or in another series?
     fn moves(&mut self, tx: &mut Tx<'_>, of: &Measured) -> Result<bool> {
         let Some(key) = id_of(of).map(|id| (of.metric().to_owned(), id.to_owned())) else { return Ok(false) };
-        let Some(row) = self.by_record.get(&key).copied() else { return Ok(false) };
+        let Some(Found::InSlice(row)) = self.by_id(&key, &HashMap::new()) else { return Ok(self.moved.contains(&key)) };
         let series = self.draft(tx, of)?.series;
         let before = &self.rows[row].sample;
         let moves = self.moved.contains(&key) || before.series != series || before.start.ms != of.start.ms;
@@ -131,10 +135,7 @@ impl<'a> Slice<'a> {
     fn place(&mut self, tx: &mut Tx<'_>, of: &Measured, known: &HashMap<(String, String), Stored>) -> Result<Fate> {
         let draft = self.draft(tx, of)?;
         let key = id_of(of).map(|id| (of.metric().to_owned(), id.to_owned()));
-        let by_id = key.and_then(|key| match self.by_record.get(&key) {
-            Some(row) => Some(Found::InSlice(*row)),
-            None => known.get(&key).cloned().map(Found::Stored),
-        });
+        let by_id = key.and_then(|key| self.by_id(&key, known));
         let found = match (&of.record, by_id) {
             (Some(_), by_id) => by_id,
             // Half a panel without a parent's id: itself first, then the panel that lacks it.
@@ -148,6 +149,19 @@ impl<'a> Slice<'a> {
             Some(Found::InSlice(row)) => self.again(tx, draft, row),
             Some(Found::Stored(stored)) => self.known(tx, draft, stored),
         }
+    }
+
+    /// The row of a record; of a parent that is not known, the row of a half that came before without it.
+    fn by_id(&self, key: &RecordKey, known: &HashMap<RecordKey, Stored>) -> Option<Found> {
+        let find = |key: &RecordKey| match self.by_record.get(key) {
+            Some(row) => Some(Found::InSlice(*row)),
+            None => known.get(key).cloned().map(Found::Stored),
+        };
+        let parentless = |found: &Found| match found {
+            Found::InSlice(row) => is_parentless(&self.rows[*row].sample, &self.rows[*row].record_ids),
+            Found::Stored(stored) => is_parentless(&stored.sample, &stored.record_ids),
+        };
+        find(key).or_else(|| self.halves.get(key)?.iter().filter_map(find).find(parentless))
     }
 
     fn draft<'m>(&mut self, tx: &mut Tx<'_>, of: &'m Measured) -> Result<Draft<'m>> {
@@ -195,7 +209,8 @@ impl<'a> Slice<'a> {
         let (slots, filled, changed) = merge(&before.slots, &draft.slots);
         let template = self.templates.of_draft(tx, &draft, &slots)?;
         let same_value = template.1.facts.value == self.rows[row].template.facts.value;
-        if !filled && !changed && same_value && same_period(&before, draft.of) {
+        let nothing = !filled && !changed && same_value && same_period(&before, draft.of);
+        if nothing && !draft.brings_parent(&self.rows[row].record_ids) {
             return Ok(Fate::Unchanged);
         }
         let sample = &mut self.rows[row].sample;
@@ -209,7 +224,11 @@ impl<'a> Slice<'a> {
                 self.rows[row].record_ids.push(id);
             }
         }
-        Ok(if changed || !same_value { Fate::Corrected } else { Fate::Stored })
+        Ok(match nothing {
+            true => Fate::Unchanged,
+            false if changed || !same_value => Fate::Corrected,
+            false => Fate::Stored,
+        })
     }
 
     fn new_row(&mut self, tx: &mut Tx<'_>, mut draft: Draft<'_>) -> Result<Fate> {
@@ -261,13 +280,22 @@ impl<'a> Slice<'a> {
         let template_before = self.templates.opened(tx, (before.series, before.template))?;
         draft.joins(&template_before);
         if hidden || before.series != draft.series || before.start.ms != draft.of.start.ms || !draft.wide.is_empty() {
-            let held = (before.slots.into_iter().map(|slot| slot.map(Number::Fits)).collect(), stored.record_ids);
-            return self.replace(tx, &mut draft, (address, before.version + 1), held);
+            let parent = draft.of.record.clone().filter(|_| draft.brings_parent(&stored.record_ids));
+            let held = (before.slots.iter().map(|slot| slot.map(Number::Fits)).collect(), stored.record_ids.clone());
+            let fate = self.replace(tx, &mut draft, (address, before.version + 1), held)?;
+            if let Some(parent) = parent.filter(|_| fate == Fate::Corrected) {
+                // Documents are not found by record: the row that stands behind this one must know the parent, too.
+                self.moved.insert((draft.of.metric().to_owned(), parent.clone()));
+                let record_ids = [vec![parent], stored.record_ids].concat();
+                self.rows.push(Row { sample: Sample { version: before.version + 1, ..before }, record_ids, template: template_before });
+            }
+            return Ok(fate);
         }
         let (slots, filled, changed) = merge(&before.slots, &draft.slots);
         let (template_no, template) = self.templates.of_draft(tx, &draft, &slots)?;
         let same_value = template.facts.value == template_before.facts.value;
-        if !filled && !changed && same_value && same_period(&before, draft.of) && same_offset(&before, draft.of) {
+        let news = filled || changed || !same_value || draft.brings_parent(&stored.record_ids);
+        if !news && same_period(&before, draft.of) && same_offset(&before, draft.of) {
             return Ok(Fate::Unchanged);
         }
         let sample =
@@ -340,16 +368,7 @@ impl<'a> Slice<'a> {
         }
         self.rows.sort_by(|a, b| a.sample.order(&b.sample));
         let vault = self.owner.vault;
-        let mut bloom = 0;
-        let mut seen: Vec<*const Template> = Vec::new();
-        for row in &self.rows {
-            if !seen.contains(&Arc::as_ptr(&row.template)) {
-                seen.push(Arc::as_ptr(&row.template));
-                let facts = &row.template.facts;
-                bloom |= facts.codes.iter().fold(0, |bits, (system, code)| bits | blocks::bloom(vault, "code", system, code));
-                bloom |= facts.categories.iter().fold(0, |bits, (system, code)| bits | blocks::bloom(vault, "category", system, code));
-            }
-        }
+        let bloom = templates::bloom(vault, self.rows.iter().map(|row| &*row.template));
         let mut filter: Vec<u32> = self.rows.iter().flat_map(|row| &row.record_ids).map(|id| blocks::fingerprint(&self.keys, id)).collect();
         filter.sort_unstable();
         let seq = blocks::feed_insert(tx, self.owner.shelf, FeedKind::Samples, bloom)?;

@@ -12,7 +12,7 @@ use crate::mapping::{Mapping, Source};
 use crate::series::Template;
 use crate::series::template::Particulars;
 use crate::store::{Tx, blocks};
-use crate::vault::{Place, ShelfKeys};
+use crate::vault::{Place, ShelfKeys, Vault};
 
 /// What decides a template within one upload, without building its text. The pointers are those of the
 /// upload's own mappings and sources, which live longer than this.
@@ -112,4 +112,18 @@ impl<'a> Templates<'a> {
         self.opened.insert(at, Arc::clone(&template));
         Ok(template)
     }
+}
+
+/// The bits of the codes and categories of a block's rows.
+pub(super) fn bloom<'t>(vault: &Vault, rows: impl Iterator<Item = &'t Template>) -> u64 {
+    let (mut bloom, mut seen) = (0, Vec::new());
+    for template in rows {
+        if !seen.contains(&std::ptr::from_ref(template)) {
+            seen.push(std::ptr::from_ref(template));
+            let facts = &template.facts;
+            bloom |= facts.codes.iter().fold(0, |bits, (system, code)| bits | blocks::bloom(vault, "code", system, code));
+            bloom |= facts.categories.iter().fold(0, |bits, (system, code)| bits | blocks::bloom(vault, "category", system, code));
+        }
+    }
+    bloom
 }

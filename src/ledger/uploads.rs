@@ -24,6 +24,8 @@ use crate::vault::{Place, ShelfKeys, Vault};
 pub const AT_ONCE: usize = 64 * 1024;
 /// Records a write transaction takes at most, so that no other write waits long.
 const SLICE: usize = 4_096;
+/// Refusals are kept in lists of at most this many bytes (or one refusal): who reads them holds one list.
+const LIST: usize = 64 * 1024;
 
 /// Whose upload it is.
 #[derive(Clone, Copy, Debug)]
@@ -181,7 +183,7 @@ fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<
     let measured: Vec<Measured> = items.iter().filter_map(|item| item.outcome.as_ref().ok()).flatten().cloned().collect();
     let fates = samples::store(tx, vault, (work.owner.shelf, work.owner.patient), &measured, work.as_of)?;
     let mut fates = fates.into_iter();
-    let (mut counts, mut refused) = (work.counts, Vec::new());
+    let (mut counts, mut lists) = (work.counts, Vec::new());
     for item in items {
         counts.done += 1;
         match &item.outcome {
@@ -198,21 +200,11 @@ fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<
             }
             Err(refusal) => {
                 counts.refused += 1;
-                refused.push(told(item, refusal));
+                append(&mut lists, counts.done, &told(item, refusal))?;
             }
         }
     }
-    if !refused.is_empty() {
-        let wrapped = keys::shelf_key(tx, work.owner.shelf)?.ok_or_else(|| Error::bug("an upload has no shelf"))?;
-        let keys = vault.shelf(work.owner.shelf, &wrapped)?;
-        let id = segment_id(work.id, counts.done, false);
-        let sealed = keys.body.seal_packed(
-            vault.chance,
-            Place { kind: "refusals", shelf: work.owner.shelf, id: &id, version: 1 },
-            &serde_json::to_vec(&refused).map_err(Error::bug)?,
-        )?;
-        uploads::refusals_insert(tx, work.id, counts.done, &sealed)?;
-    }
+    keep_refusals(tx, vault, work, &lists)?;
     let before = work.counts;
     for (outcome, n) in [
         ("stored", counts.stored - before.stored),
@@ -224,6 +216,35 @@ fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<
     }
     uploads::progress(tx, work.id, if work.last { Stage::Completed } else { Stage::Saving }, counts)?;
     Ok(counts)
+}
+
+/// Adds a refusal to the last list, or to a new one when that is full. A list goes by how far the upload was.
+fn append(lists: &mut Vec<(u32, Vec<u8>)>, done: u32, refused: &Refused) -> Result<()> {
+    let text = serde_json::to_vec(refused).map_err(Error::bug)?;
+    match lists.last_mut().filter(|(_, list)| list.len() + text.len() + 2 <= LIST) {
+        Some((until, list)) => {
+            list.push(b',');
+            list.extend(text);
+            *until = done;
+        }
+        None => lists.push((done, [b"[", text.as_slice()].concat())),
+    }
+    Ok(())
+}
+
+fn keep_refusals(tx: &mut Tx<'_>, vault: &Vault, work: &Work, lists: &[(u32, Vec<u8>)]) -> Result<()> {
+    if lists.is_empty() {
+        return Ok(());
+    }
+    let wrapped = keys::shelf_key(tx, work.owner.shelf)?.ok_or_else(|| Error::bug("an upload has no shelf"))?;
+    let keys = vault.shelf(work.owner.shelf, &wrapped)?;
+    for (done, list) in lists {
+        let id = segment_id(work.id, *done, false);
+        let place = Place { kind: "refusals", shelf: work.owner.shelf, id: &id, version: 1 };
+        let sealed = keys.body.seal_packed(vault.chance, place, &[list.as_slice(), b"]"].concat())?;
+        uploads::refusals_insert(tx, work.id, *done, &sealed)?;
+    }
+    Ok(())
 }
 
 fn told(item: &Item, refusal: &Refusal) -> Refused {
@@ -286,24 +307,18 @@ pub fn detail(keys: &ShelfKeys, upload: &Upload) -> Result<Detail> {
     serde_json::from_slice(&keys.body.open(detail_place(upload.shelf, &upload.id), &upload.detail)?).map_err(Error::bug)
 }
 
-/// Gives the refusals of an upload to `give` slice by slice in the order of its records, as JSON objects with commas
-/// between them; an upload may have more of them than should be in memory. Ends early when `give` says false.
-pub fn refusals(db: &Db, keys: &ShelfKeys, upload: &Upload, give: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
-    let mut after = 0;
-    while let Some((done, sealed)) = db.read("upload.refusals", |tx| uploads::refusals_next(tx, upload.id, after))? {
-        // The counts that were told belong to what was done then.
-        if done > upload.counts.done {
-            break;
-        }
-        let id = segment_id(upload.id, done, false);
-        let clear = keys.body.open_packed(Place { kind: "refusals", shelf: upload.shelf, id: &id, version: 1 }, &sealed)?;
-        let inner =
-            clear.strip_prefix(b"[").and_then(|clear| clear.strip_suffix(b"]")).ok_or_else(|| Error::bug("refusals are no list"))?;
-        let piece = if after > 0 { [b",", inner].concat() } else { inner.to_vec() };
-        if !give(piece) {
-            break;
-        }
-        after = done;
+/// The next list of an upload's refusals after so many of its records, as JSON objects with commas between them, and
+/// how far it goes. `None` past the last one.
+pub fn refusals(db: &Db, keys: &ShelfKeys, upload: &Upload, after: u32) -> Result<Option<(u32, Vec<u8>)>> {
+    let next = db.read("upload.refusals", |tx| uploads::refusals_next(tx, upload.id, after))?;
+    // The counts that were told belong to what was done then.
+    let Some((done, sealed)) = next.filter(|(done, _)| *done <= upload.counts.done) else { return Ok(None) };
+    let id = segment_id(upload.id, done, false);
+    let mut list = keys.body.open_packed(Place { kind: "refusals", shelf: upload.shelf, id: &id, version: 1 }, &sealed)?;
+    if !(list.starts_with(b"[") && list.ends_with(b"]")) {
+        return Err(Error::bug("refusals are no list"));
     }
-    Ok(())
+    list.pop();
+    list.remove(0);
+    Ok(Some((done, list)))
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::Tx;
-use super::schema::{app, credential, credential_patient};
+use super::schema::{app, app_user, credential, credential_patient};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::id::{GrantId, PatientId, UserId};
@@ -94,13 +94,28 @@ pub fn by_secret(tx: &mut Tx<'_>, secret: &[u8; 32]) -> Result<Option<Credential
     row.map(read).transpose()
 }
 
-pub fn patients(tx: &mut Tx<'_>, id: GrantId) -> Result<Vec<PatientId>> {
-    let rows: Vec<Vec<u8>> = on!(tx, c => credential_patient::table
-        .filter(credential_patient::credential.eq(id.0.as_slice()))
-        .select(credential_patient::patient)
+/// What a secret opens: its row, the patients it names, and the Patient of its user.
+pub struct Shown {
+    pub credential: Credential,
+    pub patients: Vec<PatientId>,
+    pub of_user: Option<PatientId>,
+}
+
+/// The same with everything that a request's caller is made of, in one statement.
+pub fn shown(tx: &mut Tx<'_>, secret: &[u8; 32]) -> Result<Option<Shown>> {
+    type Joined = (Row, Option<Vec<u8>>, Option<Vec<u8>>);
+    let rows: Vec<Joined> = on!(tx, c => credential::table
+        .left_join(credential_patient::table.on(credential_patient::credential.eq(credential::credential_)))
+        .left_join(app_user::table.on(credential::user_id.eq(app_user::user_id.nullable())))
+        .filter(credential::secret.eq(secret.as_slice()))
+        .select((columns!(), credential_patient::patient.nullable(), app_user::patient.nullable()))
         .order(credential_patient::patient)
         .load(*c))?;
-    rows.iter().map(|patient| PatientId::from_slice(patient)).collect()
+    let patients = rows.iter().filter_map(|(_, patient, _)| Some(PatientId::from_slice(patient.as_deref()?)));
+    let patients = patients.collect::<Result<_>>()?;
+    let Some((row, _, of_user)) = rows.into_iter().next() else { return Ok(None) };
+    let of_user = of_user.map(|patient| PatientId::from_slice(&patient)).transpose()?;
+    Ok(Some(Shown { credential: read(row)?, patients, of_user }))
 }
 
 pub fn list(tx: &mut Tx<'_>) -> Result<Vec<Credential>> {

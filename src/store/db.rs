@@ -178,6 +178,16 @@ impl Db {
         }
     }
 
+    /// The same for `work` that is one statement and so has one view by itself: on PostgreSQL without the two round
+    /// trips of a transaction around it. Blocks the calling thread.
+    pub fn statement<T>(&self, name: &'static str, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let _span = tracing::debug_span!("db.statement", name).entered();
+        match self {
+            Db::Sqlite(db) => db.read(work),
+            Db::Postgres(db) => db.statement(work),
+        }
+    }
+
     /// All or nothing, durable when it returns. Blocks the calling thread. `work` may run more than once.
     pub fn write<T: Send + 'static>(&self, name: &'static str, work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static) -> Result<T> {
         let _span = tracing::debug_span!("db.write", name).entered();

@@ -212,6 +212,11 @@ impl Postgres {
         outcome
     }
 
+    pub fn statement<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut conn = self.pool.reader()?;
+        work(&mut Tx::new(Conn::Pg(&mut conn), 0))
+    }
+
     pub fn write<T>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.pool.write(Some((&self.vault, &self.node)), &work)
     }

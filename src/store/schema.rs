@@ -1,6 +1,7 @@
 //! The tables of `migrations/`, as diesel sees them. A test compares the two.
 
 diesel::allow_tables_to_appear_in_same_query!(upload, raw_segment);
+diesel::allow_tables_to_appear_in_same_query!(credential, credential_patient, app_user);
 
 diesel::table! {
     meta (name) {

@@ -277,13 +277,16 @@ fn truncate(path: &Path) -> Result<i32> {
     Ok(done.busy)
 }
 
+/// It holds the write lock while it waits for readers: it must not wait.
+fn checkpointer(path: &Path) -> Result<SqliteConnection> {
+    let mut conn = connect(path)?;
+    conn.batch_execute("PRAGMA busy_timeout = 0").map_err(failed)?;
+    Ok(conn)
+}
+
 /// Moves the WAL into the database file, so that no request ever does.
 fn checkpoint(path: &Path) {
-    let Ok(mut conn) = connect(path) else { return };
-    // It holds the write lock while it waits for readers: it must not wait.
-    if conn.batch_execute("PRAGMA busy_timeout = 0").is_err() {
-        return;
-    }
+    let Ok(mut conn) = checkpointer(path) else { return };
     let mut turns = 0u32;
     while path.exists() {
         thread::sleep(Duration::from_millis(500));
@@ -292,5 +295,36 @@ fn checkpoint(path: &Path) {
         if let Err(e) = conn.batch_execute(mode) {
             tracing::debug!(error = %e, "checkpoint put off");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_waits_for_no_writer_and_no_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::open(folder.path()).unwrap();
+        let (mut other, mut writer) = (connect(&files.main_path).unwrap(), files.main);
+        let mut checkpointer = checkpointer(&files.main_path).unwrap();
+        writer.batch_execute("CREATE TABLE t (n INTEGER)").unwrap();
+        for in_the_way in ["BEGIN IMMEDIATE; INSERT INTO t VALUES (0)", "BEGIN; SELECT count(*) FROM t"] {
+            writer.batch_execute("INSERT INTO t VALUES (1)").unwrap();
+            other.batch_execute(in_the_way).unwrap();
+            if in_the_way.starts_with("BEGIN;") {
+                writer.batch_execute("INSERT INTO t VALUES (2)").unwrap();
+            }
+            let began = Instant::now();
+            let met: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(RESTART)").get_result(&mut checkpointer).unwrap();
+            // Everybody else waits for 5 seconds.
+            assert!(met.busy == 1 && began.elapsed() < Duration::from_secs(2), "{in_the_way}: {:?}", began.elapsed());
+            other.batch_execute("COMMIT").unwrap();
+            writer.batch_execute("INSERT INTO t VALUES (3)").unwrap();
+        }
+        let met: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(RESTART)").get_result(&mut checkpointer).unwrap();
+        assert_eq!(met.busy, 0);
     }
 }

@@ -189,6 +189,7 @@ const DOORS: &[Door] = &[
     ("hmac::", &["src/vault"], &[]),
     ("sha2::", &["src/vault"], &[]),
     ("rustls::", &["src/api"], &[]),
+    ("socket2::", &["src/api"], &[]),
     ("governor::", &["src/api"], &[]),
     ("flate2::", &["src/api"], &[]),
     ("tracing_subscriber::", &["src/telemetry.rs"], &[]),

@@ -261,3 +261,62 @@ both! {
         assert!(panels(&alice)[0].starts_with("126/82 "), "{:?}", panels(&alice));
     }
 }
+
+fn with_parent(half: &Value, parent: &str) -> Value {
+    but(half.clone(), "parentId", json!(parent))
+}
+
+both! {
+    fn a_half_that_brings_its_parent_later_moves_to_its_panel(server) {
+        let (s, d) = (record(SYSTOLIC, "s1", &minute(0), "124"), record(DIASTOLIC, "d1", &minute(0), "80"));
+        let (sp, dp) = (with_parent(&s, "p"), with_parent(&d, "p"));
+        let bodies = [vec![sp.clone(), dp.clone()], vec![dp.clone(), sp.clone()]];
+        for (n, body) in bodies.into_iter().enumerate() {
+            let person = server.person(["alice", "bob"][n]);
+            person.stores(&apple(vec![s.clone()]));
+            let id = person.finds("").ids();
+            assert_eq!(counts(&person.uploads(&apple(body.clone()))), [[1, 0, 1, 0], [1, 1, 0, 0]][n]);
+            assert_eq!(panels(&person), ["124/80 v2"]);
+            assert_eq!(person.finds("").ids(), id);
+            for identifier in ["p", "s1", "d1"] {
+                assert_eq!(person.finds(&format!("&identifier={identifier}")).ids(), id);
+            }
+            assert_eq!(counts(&person.uploads(&apple([body, vec![s.clone(), d.clone()]].concat()))), [0, 4, 0, 0]);
+            assert_eq!(panels(&person), ["124/80 v2"]);
+        }
+        let carol = server.person("carol");
+        assert_eq!(counts(&carol.uploads(&apple(vec![s.clone(), d.clone()]))), [2, 0, 0, 0]);
+        assert_eq!(counts(&carol.uploads(&apple(vec![sp.clone()]))), [0, 0, 1, 0]);
+        assert_eq!(counts(&carol.uploads(&apple(vec![dp.clone()]))), [0, 1, 0, 0]);
+        assert_eq!(panels(&carol), ["124/80 v2"]);
+        let dora = server.person("dora");
+        assert_eq!(counts(&dora.uploads(&apple(vec![s, sp, dp]))), [2, 1, 0, 0]);
+        assert_eq!(panels(&dora), ["124/80 v1"]);
+    }
+}
+
+both! {
+    fn a_half_that_brings_its_parent_and_another_time_takes_its_panel_there(server) {
+        let half = |kind: &str, id: &str, at: i64, value: &str| record(kind, id, &minute(at), value);
+        let moved = [with_parent(&half(SYSTOLIC, "s1", 5, "124"), "p"), with_parent(&half(DIASTOLIC, "d1", 5, "80"), "p")];
+        let (alice, bob, carol) = (server.person("alice"), server.person("bob"), server.person("carol"));
+        for person in [&alice, &bob] {
+            person.stores(&apple(vec![half(SYSTOLIC, "s1", 0, "124")]));
+        }
+        alice.stores(&apple(moved.to_vec()));
+        bob.stores(&apple(vec![moved[0].clone()]));
+        bob.stores(&apple(vec![moved[1].clone()]));
+        carol.stores(&apple([vec![half(SYSTOLIC, "s1", 0, "124")], moved.to_vec()].concat()));
+        for person in [&alice, &bob, &carol] {
+            let found = panels(person);
+            assert!(found.len() == 1 && found[0].starts_with("124/80 "), "{found:?}");
+            assert_eq!(person.finds("&identifier=p").only()["effectiveDateTime"].as_str().and_then(|at| at.get(14..16)), Some("05"));
+            let again = [vec![moved[1].clone(), moved[0].clone()], hearts("r", 1)].concat();
+            assert_eq!(counts(&person.uploads(&apple(again))), [1, 2, 0, 0]);
+            assert_eq!(panels(person), found);
+            let id = &person.finds("&identifier=p").ids()[0];
+            let reply = server.ehr().get(&format!("/fhir/Observation/{id}/_history/1")).is(200);
+            assert_eq!(reply.at("/component/0/valueQuantity/value"), json!(124));
+        }
+    }
+}

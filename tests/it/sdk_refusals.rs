@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -190,6 +192,44 @@ fn a_gzip_bomb_does_not_fill_the_memory() {
     assert!(grown < 64 << 20, "{} MiB", grown >> 20);
 }
 
+fn threads(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
+}
+
+#[test]
+fn clients_that_never_read_an_outcome_hold_no_thread_and_little_memory() {
+    let server = TestServer::start(crate::support::Backend::Sqlite, &[]).unwrap();
+    let alice = server.person("alice");
+    let n = 60_000;
+    let body = format!(r#"{{"provider":"apple","data":{{"records":[0{}]}}}}"#, ",0".repeat(n - 1));
+    let upload = alice.sync(body.as_bytes()).is(202).text_at("/upload_id");
+    let outcome = alice.ended(&upload);
+    let (before, threads_before) = (peak(server.pid()), threads(server.pid()));
+    let readers = 8.max(2 * std::thread::available_parallelism().unwrap().get());
+    let ask = format!(
+        "GET /api/v1/sdk/users/{}/uploads/{upload} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n",
+        alice.user, alice.access
+    );
+    let open = |_| {
+        let mut stream = TcpStream::connect(server.url().trim_start_matches("http://")).unwrap();
+        stream.write_all(ask.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        stream
+    };
+    let _stalled: Vec<TcpStream> = (0..readers + 40).map(open).collect();
+    // Whoever does read is served meanwhile, and everything is there in its order.
+    let again = alice.ended(&upload);
+    assert_eq!(again.body, outcome.body);
+    let refused = again.json()["refused"].as_array().unwrap().iter().map(|one| one["index"].as_u64()).collect::<Vec<_>>();
+    assert!(refused.into_iter().eq((0..n as u64).map(Some)));
+    assert!(threads(server.pid()) <= threads_before + readers, "{} threads, {threads_before} before", threads(server.pid()));
+    let grown = peak(server.pid()) - before;
+    // Connections to the database have warmed up, too. It was 16 MiB a client.
+    assert!(grown < 192 << 20, "{} MiB", grown >> 20);
+}
+
 #[test]
 fn a_large_body_stays_within_the_memory_of_a_request() {
     let server = TestServer::start(crate::support::Backend::Sqlite, &[]).unwrap();
@@ -211,4 +251,24 @@ fn a_large_body_stays_within_the_memory_of_a_request() {
     alice.sync(text.as_bytes()).is(202);
     let grown = peak(server.pid()) - before;
     assert!(grown < 64 << 20, "{} MiB", grown >> 20);
+}
+
+#[test]
+fn a_database_that_is_locked_is_503_and_the_next_write_goes_through() {
+    let server = TestServer::start(crate::support::Backend::Sqlite, &[]).unwrap();
+    let alice = server.person("alice");
+    assert_eq!(alice.finds("").matches().len(), 0);
+    let path = server.place.data().join("firth.db");
+    let mut other = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
+    let (uploads, user) = (apple(hearts("r", 3)), json!({"external_user_id": "mrn-locked"}));
+    other.batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE").unwrap();
+    let refused = alice.sync(uploads.to_string().as_bytes()).is(503);
+    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("server.busy", Some("5")));
+    // Who only reads is served meanwhile.
+    assert_eq!(alice.finds("").matches().len(), 0);
+    other.batch_execute("COMMIT").unwrap();
+    assert_eq!(counts(&alice.stores(&uploads)), [3, 0, 0, 0]);
+    server.backend_of_app().post("/api/v1/users", &user).is(201);
+    assert_eq!(alice.finds("").matches().len(), 3);
+    server.expects_errors();
 }

@@ -35,6 +35,31 @@ both! {
 }
 
 both! {
+    fn a_member_that_stands_twice_is_refused_by_its_name(server) {
+        let app = server.backend_of_app().with("content-type", "application/json");
+        let send = |verb: &str, path: &str, body: &str| app.send(verb, path, Some(body.as_bytes()));
+        let alice = server.person("alice");
+        let user = format!("/api/v1/users/{}", alice.user);
+        let before = app.get(&user).is(200).json();
+        let table = [
+            ("POST", "/api/v1/users".to_owned(), r#"{"first_name":"a","last_name":"b","first_name":"c"}"#, "first_name"),
+            ("POST", "/api/v1/users".to_owned(), r#"{"patient_id":null,"patient_id":null}"#, "patient_id"),
+            ("PATCH", user.clone(), r#"{"email":"x@example.org","email":"y@example.org"}"#, "email"),
+            ("POST", format!("{user}/token"), r#"{"app_id":"x","app_id":"x"}"#, "app_id"),
+            ("POST", "/api/v1/token/refresh".to_owned(), r#"{"refresh_token":"x","refresh_token":"y"}"#, "refresh_token"),
+            ("POST", format!("/api/v1/sdk/users/{}/logs", alice.user), r#"{"events":[{"eventType":1,"eventType":2}]}"#, "eventType"),
+        ];
+        for (verb, path, body, name) in table {
+            let refused = send(verb, &path, body).is(400);
+            assert_eq!((refused.code().as_str(), refused.at("/issue/0/at")), ("request.syntax", json!(name)), "{path}");
+            assert_eq!(refused.at("/detail"), json!(format!("the member {name} is there twice")));
+        }
+        assert_eq!(app.get(&user).is(200).json(), before);
+        assert_eq!(app.get("/api/v1/users").is(200).at("/total"), json!(1));
+    }
+}
+
+both! {
     fn an_external_id_belongs_to_one_user(server) {
         let app = server.backend_of_app();
         app.post("/api/v1/users", &json!({"external_user_id": "mrn-1"})).is(201);

@@ -121,18 +121,22 @@ pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Re
     // The list of refusals goes between the two, which lose the brace that stands there.
     reply.body.pop();
     reply.body.extend_from_slice(b",\"refused\":[");
-    let db = app.db.clone();
-    let rest: Rest = Box::new(move |give| {
-        ledger::refusals(&db, &keys, &upload, give)?;
-        give([b"],", &tail.to_string().as_bytes()[1..]].concat());
-        Ok(())
+    let (db, mut after) = (app.db.clone(), Some(0));
+    let mut rest: Rest = Box::new(move || {
+        let Some(from) = after else { return Ok(None) };
+        let next = ledger::refusals(&db, &keys, &upload, from)?;
+        after = next.as_ref().map(|(done, _)| *done);
+        Ok(Some(match next {
+            Some((_, list)) if from == 0 => list,
+            Some((_, list)) => [b",", list.as_slice()].concat(),
+            None => [b"],", &tail.to_string().as_bytes()[1..]].concat(),
+        }))
     });
     if counts.refused > AT_ONCE {
         return Ok(Reply { rest: Some(rest), ..reply });
     }
-    rest(&mut |piece| {
+    while let Some(piece) = rest()? {
         reply.body.extend(piece);
-        true
-    })?;
+    }
     Ok(reply)
 }
