@@ -12,6 +12,7 @@ pub mod definitions;
 pub mod device;
 pub mod number;
 pub mod outcome;
+pub mod patch;
 pub mod patient;
 mod render;
 pub mod shape;

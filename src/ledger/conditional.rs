@@ -3,7 +3,7 @@
 use super::resources::{Effect, Writer, Written, not_found};
 use crate::access::Visible;
 use crate::error::{Error, Kind, Result};
-use crate::fhir::validate::read;
+use crate::fhir::validate::object;
 use crate::search::{Query, Type, canonical};
 use crate::store::listing::{self, Look};
 use crate::store::resources::version;
@@ -30,7 +30,7 @@ pub fn one(tx: &mut Tx<'_>, writer: &Writer<'_>, criteria: &Criteria) -> Result<
     };
     match page.items.as_slice() {
         [] => Ok(None),
-        [one] => Ok(read(page.json(one)).and_then(|found| found.text("id").map(str::to_owned))),
+        [one] => Ok(object(page.json(one)).and_then(|found| found.text("id").map(str::to_owned))),
         _ => Err(Error::new(Kind::ManyMatch, "more than one resource answers the criteria")),
     }
 }

@@ -4,7 +4,7 @@ use super::submitted;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::stamp::Stamp;
-use crate::fhir::validate::read;
+use crate::fhir::validate::object;
 use crate::id::Shelf;
 use crate::search::{IndexRow, Type, present};
 use crate::store::blocks::{FeedKind, bloom, feed_insert};
@@ -29,7 +29,7 @@ pub fn put(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<()> {
 
 /// A document that stands before a sample: its id is the sample's address, so no directory leads to it.
 pub fn put_override(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<()> {
-    let document = read(put.json).ok_or_else(|| Error::bug("a document is not JSON"))?;
+    let document = object(put.json).ok_or_else(|| Error::bug("a document is not JSON"))?;
     write(tx, vault, put, &submitted::rows(put.key.resource, &document, ""))
 }
 

@@ -4,7 +4,7 @@
 use super::resources::Writer;
 use super::submitted::Target;
 use crate::error::{Error, Issue, Kind, Result};
-use crate::fhir::validate::read;
+use crate::fhir::validate::object;
 use crate::id::{PatientId, Shelf};
 use crate::search::Type;
 use crate::store::documents::{self, Key, id_bytes};
@@ -75,7 +75,7 @@ pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patien
 
 fn text_id(tx: &mut Tx<'_>, writer: &Writer<'_>, key: &Key) -> Result<String> {
     let (_, json) = super::documents::current(tx, writer.vault, key)?.ok_or_else(|| Error::bug("an indexed document is missing"))?;
-    Ok(read(&json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default())
+    Ok(object(&json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default())
 }
 
 /// Do samples of the patient name the Device?

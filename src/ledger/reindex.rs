@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::documents::live;
 use super::submitted::rows;
 use crate::error::{Error, Result};
-use crate::fhir::validate::read;
+use crate::fhir::validate::object;
 use crate::search::INDEX_VERSION;
 use crate::store::documents::{self, Indexed, hashed};
 use crate::store::{Db, Tx, keys};
@@ -37,7 +37,7 @@ pub fn run(db: &Db, vault: &Arc<Vault>, base: &str) -> Result<()> {
 
 fn again(tx: &mut Tx<'_>, vault: &Vault, base: &str, one: &Indexed) -> Result<()> {
     let (_, json) = super::documents::current(tx, vault, &one.key)?.ok_or_else(|| Error::bug("an indexed document is missing"))?;
-    let document = read(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
+    let document = object(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
     let rows = rows(one.key.resource, &document, base);
     documents::unindex(tx, &one.key)?;
     let live = live(one.key.resource, (one.version, one.seq, one.committed_at), &rows);

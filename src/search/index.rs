@@ -198,7 +198,7 @@ fn period(period: &Object<'_>) -> Option<DateRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fhir::validate::read;
+    use crate::fhir::validate::object;
     use serde_json::{Value, json};
 
     fn rows(resource: Type, document: Value) -> Vec<String> {
@@ -208,7 +208,7 @@ mod tests {
             IndexRow::Reference { param, kind, id } => format!("{param}={kind}/{id}"),
             IndexRow::Date { param, lo, hi } => format!("{param}={lo}..{hi}"),
         };
-        index(resource, &read(&document.to_string()).unwrap()).into_iter().map(said).collect()
+        index(resource, &object(&document.to_string()).unwrap()).into_iter().map(said).collect()
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::Tx;
 use super::schema::{block, block_ids, feed, sample_override, series, template};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::fhir::validate::read;
+use crate::fhir::validate::object;
 use crate::id::{Address, Shelf};
 use crate::search::{IndexRow, Type, index};
 use crate::series::{Block, RecordId, RecordIds, Template};
@@ -85,7 +85,7 @@ pub const OF_SAMPLES: [&str; 5] = ["date", "identifier", "patient", "status", "s
 impl Known {
     fn new(template: Arc<Template>) -> Result<Known> {
         let json = template.example();
-        let document = read(&json).ok_or_else(|| Error::bug("a template is not an Observation"))?;
+        let document = object(&json).ok_or_else(|| Error::bug("a template is not an Observation"))?;
         let mut rows = index(Type::Observation, &document);
         rows.retain(|row| !OF_SAMPLES.contains(&row.param()));
         Ok(Known { template, rows })

@@ -10,7 +10,7 @@ use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::bundle::{Entries, Mode};
-use crate::fhir::validate::read;
+use crate::fhir::validate::object;
 use crate::id::{PatientId, Shelf};
 use crate::search::{DateRange, Filter, Opened, Query, Sort, SortKey, index};
 use crate::vault::Vault;
@@ -178,7 +178,7 @@ impl<'a> Listing<'a> {
         let shelf = Shelf(row.shelf);
         let keys = self.look.vault.shelf(shelf, &row.wrapped)?;
         let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, row.version as u32), &row.body)?).map_err(Error::bug)?;
-        let document = read(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
+        let document = object(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
         let text_id = document.text("id").unwrap_or_default().to_owned();
         let rows = index(self.look.query.resource, &document);
         let opened = Opened { id: &text_id, rows: &rows, last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 } };

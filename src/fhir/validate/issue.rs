@@ -56,7 +56,7 @@ impl Issues {
 }
 
 /// Words of the sender in our own: short, and without control characters.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let short: String = text.chars().take(40).collect();
     let more = if short.len() < text.len() { ".." } else { "" };
     format!("\"{}{more}\"", short.escape_debug())

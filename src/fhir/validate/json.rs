@@ -34,7 +34,7 @@ struct Reader<'t> {
     depth: usize,
 }
 
-const GRAMMAR: &str = "Send one well-formed JSON object encoded as UTF-8.";
+pub(super) const GRAMMAR: &str = "Send one well-formed JSON object encoded as UTF-8.";
 
 pub(super) fn read(text: &str, depth: usize) -> Read<Object<'_>> {
     let mut reader = Reader { text, at: 0, depth };
@@ -43,11 +43,17 @@ pub(super) fn read(text: &str, depth: usize) -> Read<Object<'_>> {
         return Err(reader.fault("An object is expected."));
     }
     let object = reader.object()?;
+    reader.end()?;
+    Ok(object)
+}
+
+/// The same, for a value of any kind.
+pub(super) fn value(text: &str, depth: usize) -> Read<Node<'_>> {
+    let mut reader = Reader { text, at: 0, depth };
     reader.space();
-    match reader.peek() {
-        None => Ok(object),
-        Some(_) => Err(reader.fault("Nothing may follow the object.")),
-    }
+    let node = reader.node()?;
+    reader.end()?;
+    Ok(node)
 }
 
 impl<'t> Reader<'t> {
@@ -63,6 +69,11 @@ impl<'t> Reader<'t> {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.at += 1;
         }
+    }
+
+    fn end(&mut self) -> Read<()> {
+        self.space();
+        if self.peek().is_some() { Err(self.fault("Nothing may follow it.")) } else { Ok(()) }
     }
 
     fn take(&mut self, byte: u8) -> bool {

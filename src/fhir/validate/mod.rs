@@ -31,12 +31,13 @@ mod tests;
 
 use std::borrow::Cow;
 
+pub(crate) use issue::quoted;
 pub use issue::{Issue, Severity};
 pub use node::{Node, Object};
 pub use shape::warm;
 
 use container::Container;
-use issue::{Issues, quoted};
+use issue::Issues;
 use json::{Fault, Step};
 use place::Place;
 use resource::Role;
@@ -81,14 +82,7 @@ pub struct Pointer {
 
 /// Judges the text of one resource.
 pub fn validate<'t>(text: &'t [u8], options: &Options) -> Result<Checked<'t>, Vec<Issue>> {
-    if text.len() > options.bytes {
-        let says = format!("The resource has {} bytes; {} are the limit.", text.len(), options.bytes);
-        return Err(vec![fatal("too-long", String::new(), says, "Send less; large contents go into a Binary each.")]);
-    }
-    let text = str::from_utf8(text).map_err(|error| {
-        let says = format!("The text is not UTF-8 from byte {} on.", error.valid_up_to());
-        vec![fatal("structure", String::new(), says, "Send one well-formed JSON object encoded as UTF-8.")]
-    })?;
+    let text = utf8(text, options)?;
     let tree = json::read(text, options.depth).map_err(|fault| vec![told(&fault, text, options)])?;
     let (issues, pointers) = walk(&tree, options);
     if !issues.is_empty() {
@@ -100,8 +94,31 @@ pub fn validate<'t>(text: &'t [u8], options: &Options) -> Result<Checked<'t>, Ve
 }
 
 /// Reads a text that was judged before; None when it is not one JSON object.
-pub fn read(text: &str) -> Option<Object<'_>> {
+pub fn object(text: &str) -> Option<Object<'_>> {
     json::read(text, Options::default().depth).ok()
+}
+
+/// Reads a JSON text of any kind as strictly as `validate` does, and judges nothing in it.
+pub(crate) fn read<'t>(text: &'t [u8], options: &Options) -> Result<Node<'t>, Vec<Issue>> {
+    let tree = utf8(text, options).and_then(|text| json::value(text, options.depth).map_err(|fault| vec![told(&fault, text, options)]));
+    tree.map_err(|mut issues| {
+        // It need not be an object here.
+        for issue in issues.iter_mut().filter(|issue| issue.remedy == json::GRAMMAR) {
+            issue.remedy = "Send well-formed JSON encoded as UTF-8.".into();
+        }
+        issues
+    })
+}
+
+fn utf8<'t>(text: &'t [u8], options: &Options) -> Result<&'t str, Vec<Issue>> {
+    if text.len() > options.bytes {
+        let says = format!("The resource has {} bytes; {} are the limit.", text.len(), options.bytes);
+        return Err(vec![fatal("too-long", String::new(), says, "Send less; large contents go into a Binary each.")]);
+    }
+    str::from_utf8(text).map_err(|error| {
+        let says = format!("The text is not UTF-8 from byte {} on.", error.valid_up_to());
+        vec![fatal("structure", String::new(), says, json::GRAMMAR)]
+    })
 }
 
 /// Judges what was read.

@@ -16,7 +16,7 @@ pub enum Node<'t> {
 /// Members in the order of the text. One that `read` let pass has each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object<'t> {
-    pub(super) members: Vec<(Cow<'t, str>, Node<'t>)>,
+    pub(crate) members: Vec<(Cow<'t, str>, Node<'t>)>,
 }
 
 impl<'t> Node<'t> {
@@ -43,7 +43,7 @@ impl<'t> Node<'t> {
     }
 
     /// What JSON calls it.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Node::Null => "null",
             Node::Boolean(_) => "a boolean",
