@@ -148,7 +148,7 @@ fn head(out: &mut String, kind: &str, total: Option<i64>, links: &[(&str, String
 }
 
 /// A JSON string (RFC 8259 section 7).
-fn quote(out: &mut String, text: &str) {
+pub(super) fn quote(out: &mut String, text: &str) {
     out.push('"');
     escape(out, text);
     out.push('"');
@@ -162,6 +162,11 @@ fn escape(out: &mut String, text: &str) {
             match c {
                 '"' => out.push_str("\\\""),
                 '\\' => out.push_str("\\\\"),
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                '\u{8}' => out.push_str("\\b"),
+                '\u{c}' => out.push_str("\\f"),
                 c if c < ' ' => {
                     let _ = write!(out, "\\u{:04x}", u32::from(c));
                 }

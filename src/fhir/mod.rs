@@ -10,6 +10,7 @@ pub mod capability;
 pub mod decimal;
 pub mod definitions;
 pub mod device;
+pub mod interaction;
 pub mod number;
 pub mod outcome;
 pub mod patch;
