@@ -7,6 +7,7 @@
 mod elements;
 mod invariants;
 mod kinds;
+mod language;
 mod rows;
 mod search;
 mod value_sets;

@@ -2,12 +2,15 @@
 
 use std::sync::LazyLock;
 
+use super::language;
 use super::rows::{Grouped, rows};
 
 pub(super) const TABLE: &str = include_str!("valuesets.tsv");
 
 /// In place of a code: every code of the system. Without a system: every code.
 const OPEN: &str = "*";
+
+const LANGUAGES: &str = "urn:ietf:bcp:47";
 
 static VALUE_SETS: LazyLock<Grouped<Code>> = LazyLock::new(|| read(TABLE));
 
@@ -26,11 +29,11 @@ pub struct ValueSet {
 
 impl ValueSet {
     /// Is the code a member? An element of type `code` has no system: any system's code of this text will do.
-    /// True also for whatever an open part may have (BCP 47, BCP 13, ISO 4217, UCUM).
+    /// True also for whatever an open part may have (BCP 13, ISO 4217, UCUM); of BCP 47 the form is known.
     pub fn contains(&self, system: Option<&str>, code: &str) -> bool {
         self.codes.iter().any(|it| {
             let of_system = system.is_none_or(|system| it.system == system) || it.system.is_empty();
-            of_system && (it.code == code || it.code == OPEN)
+            of_system && (it.code == code || it.code == OPEN && (it.system != LANGUAGES || language::well_formed(code)))
         })
     }
 

@@ -14,12 +14,21 @@ pub(super) fn code(code: &str, slot: &Slot, place: &Place, issues: &mut Issues) 
     issues.add(place, "code-invalid", format!("The code {} is not in the value set of the element.", quoted(code)), remedy(set, slot));
 }
 
-/// One coding of a concept must be from the set. A concept that only has extensions is left in peace.
+/// An extension stands where the code should.
+pub(super) fn absent(slot: &Slot, place: &Place, issues: &mut Issues) {
+    if let Some(set) = slot.binding.filter(|set| !set.is_open()) {
+        let says = "An extension stands in place of a code that R4 requires to be from a value set.";
+        issues.add(place, "code-invalid", says, remedy(set, slot));
+    }
+}
+
+/// One coding of a concept must be from the set. Where the set is open words will do: R4 binds languages no further than
+/// their codes.
 pub(super) fn concept(it: &Object, slot: &Slot, place: &Place, issues: &mut Issues) {
     let Some(set) = slot.binding else { return };
     let member =
         |coding: &Object| coding.text("code").is_some_and(|code| set.contains(Some(coding.text("system").unwrap_or_default()), code));
-    if (it.has("coding") || it.has("text")) && !it.objects("coding").any(member) {
+    if (it.has("coding") || !set.is_open()) && !it.objects("coding").any(member) {
         issues.add(place, "code-invalid", "No coding is from the value set of the element.", remedy(set, slot));
     }
 }

@@ -17,6 +17,7 @@ mod narrative;
 mod node;
 mod place;
 mod primitive;
+mod profile;
 mod reference;
 mod resource;
 mod rules;
@@ -28,12 +29,15 @@ mod walk;
 mod examples;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod verdicts;
 
 use std::borrow::Cow;
 
 pub(crate) use issue::quoted;
 pub use issue::{Issue, Severity};
 pub use node::{Node, Object};
+pub use profile::profiles;
 pub use shape::warm;
 
 use container::Container;
@@ -50,6 +54,8 @@ use crate::fhir::definitions::type_named;
 pub struct Options<'o> {
     /// The resource type that it must have.
     pub expected: Option<&'o str>,
+    /// The canonical URL of a profile that it must keep as well: one of `profiles`, or of a resource type.
+    pub profile: Option<&'o str>,
     /// Its length at most.
     pub bytes: usize,
     /// Arrays and objects in each other.
@@ -58,7 +64,7 @@ pub struct Options<'o> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { expected: None, bytes: 64 << 20, depth: 64 }
+        Options { expected: None, profile: None, bytes: 64 << 20, depth: 64 }
     }
 }
 
@@ -122,8 +128,8 @@ fn utf8<'t>(text: &'t [u8], options: &Options) -> Result<&'t str, Vec<Issue>> {
 }
 
 /// Judges what was read.
-fn walk(tree: &Object, options: &Options) -> (Vec<Issue>, Vec<Pointer>) {
-    let mut walk = Walk { issues: Issues::default(), pointers: Vec::new(), container: Container::default() };
+fn walk<'n>(tree: &'n Object<'n>, options: &Options<'n>) -> (Vec<Issue>, Vec<Pointer>) {
+    let mut walk = Walk { issues: Issues::default(), pointers: Vec::new(), container: Container::default(), profile: options.profile };
     let name = type_name(tree);
     let place = Place::root(name.or(options.expected).unwrap_or("Resource"));
     if let (Some(name), Some(expected)) = (name, options.expected)
@@ -132,6 +138,9 @@ fn walk(tree: &Object, options: &Options) -> (Vec<Issue>, Vec<Pointer>) {
         let says = format!("The resource is a {}, not a {expected}.", quoted(name));
         walk.issues.add(&place, "invalid", says, format!("Send a {expected}, or send it to the path of its own type."));
         return (walk.issues.all, Vec::new());
+    }
+    if let (Some(url), Some(name)) = (options.profile, name) {
+        profile::judge(url, name, &place, &mut walk.issues);
     }
     walk.resource(tree, &place, Role::Top);
     (walk.issues.all, walk.pointers)
@@ -149,7 +158,15 @@ fn fatal(code: &'static str, at: String, says: String, remedy: &'static str) -> 
 fn told(fault: &Fault, text: &str, options: &Options) -> Issue {
     let before = text.get(..fault.at).unwrap_or(text);
     let (line, column) = (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
-    fatal(fault.code, way(&fault.way, options.expected), format!("{} (line {line}, column {column})", fault.says), fault.remedy)
+    let root = options.expected.or_else(|| first_type(text));
+    fatal(fault.code, way(&fault.way, root), format!("{} (line {line}, column {column})", fault.says), fault.remedy)
+}
+
+/// The resource type of a text that may be no JSON further on, when the text begins with it.
+fn first_type(text: &str) -> Option<&'static str> {
+    let parts = ["{", "\"resourceType\"", ":", "\""];
+    let name = parts.iter().try_fold(text, |rest, part| rest.trim_start().strip_prefix(part))?;
+    type_named(name.split('"').next()?).map(|it| it.name)
 }
 
 fn way(steps: &[Step], root: Option<&str>) -> String {

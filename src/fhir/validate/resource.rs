@@ -46,7 +46,10 @@ impl<'n> Walk<'n> {
         let outer = (!inside).then(|| std::mem::replace(&mut self.container, Container::of(it)));
         self.object(it, shape, place, scope);
         match kind.name {
-            "Observation" => vital_signs::judge(it, place, &mut self.issues),
+            "Observation" => {
+                let asked = self.profile.filter(|_| matches!(role, Role::Top));
+                vital_signs::judge(it, place, asked, &mut self.issues);
+            }
             "Bundle" => bundle::judge(it, place, &mut self.issues),
             _ => {}
         }

@@ -57,6 +57,22 @@ fn text_that_is_no_json_is_one_fatal_issue() {
 }
 
 #[test]
+fn a_hostile_text_is_told_with_its_element() {
+    let first = |text: &str| raw(text).first().map(|it| it.at.clone()).unwrap_or_default();
+    let named = |family: &str| format!("{{\"resourceType\":\"Patient\",\"name\":[{{\"family\":{family}}}]}}");
+    let nested = "{\"resourceType\":\"Patient\",\"contained\":[".repeat(27_000);
+    assert!(nested.len() > 1 << 20 && first(&nested).starts_with("Patient.contained[0].contained[0].contained[0]"), "{}", first(&nested));
+    let closed = format!("{nested}{{}}{}", "]}".repeat(27_000));
+    assert!(first(&closed).starts_with("Patient.contained[0].contained[0]"), "{}", first(&closed));
+    let long = format!("\"{}\"", "x".repeat(10 << 20));
+    for family in [&*long, "\"\\ud800\"", "\"\\udc00a\"", "\"a\\u0000\"", "\"a\u{0}\"", "\"\"", "1e400"] {
+        assert_eq!(first(&named(family)), "Patient.name[0].family", "{}", &family[..family.len().min(20)]);
+    }
+    assert_eq!(first(&named("\"a\",\"family\":\"b\"")), "Patient.name[0].family");
+    assert_eq!(first(&format!("{{\"resourceType\":\"Patient\",\"id\":\"{}\"}}", "a".repeat(65))), "Patient.id");
+}
+
+#[test]
 fn the_type_is_one_of_r4_and_the_expected() {
     wrong(json!({}), &["Resource.resourceType"]);
     wrong(json!({"resourceType": 1}), &["Resource.resourceType"]);
@@ -155,12 +171,18 @@ fn values_are_of_their_format() {
 fn codes_are_from_the_required_set() {
     wrong(patient(json!({"gender": "Male"})), &["Patient.gender"]);
     assert_eq!(raw(&patient(json!({"gender": "m"})).to_string())[0].remedy, "Send one of female, male, other, unknown.");
-    fine(patient(json!({"language": "de-AT", "_gender": {"extension": [{"url": "http://a", "valueCode": "x"}]}})));
+    fine(patient(json!({"language": "de-AT", "communication": [{"language": {"text": "Viennese"}}]})));
+    wrong(patient(json!({"language": "de_AT"})), &["Patient.language"]);
+    wrong(patient(json!({"_gender": {"extension": [{"url": "http://a", "valueCode": "x"}]}})), &["Patient.gender"]);
     let issue = |code: Value| json!({"resourceType": "AllergyIntolerance", "patient": {"reference": "Patient/1"}, "clinicalStatus": code});
     let system = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical";
     fine(issue(json!({"coding": [{"system": "http://a", "code": "x"}, {"system": system, "code": "active"}]})));
-    fine(issue(json!({"extension": [{"url": "http://a", "valueCode": "x"}]})));
-    for bad in [json!({"text": "active"}), json!({"coding": [{"system": system, "code": "x"}]}), json!({"coding": [{"code": "active"}]})] {
+    for bad in [
+        json!({"extension": [{"url": "http://a", "valueCode": "x"}]}),
+        json!({"text": "active"}),
+        json!({"coding": [{"system": system, "code": "x"}]}),
+        json!({"coding": [{"code": "active"}]}),
+    ] {
         wrong(issue(bad), &["AllergyIntolerance.clinicalStatus"]);
     }
 }

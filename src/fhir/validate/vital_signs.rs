@@ -1,9 +1,10 @@
 //! The vital signs: <http://hl7.org/fhir/R4/observation-vitalsigns.html>. An Observation with one of these LOINC codes must
-//! be as the profile of that code says, whether it names the profile or not.
+//! be as the profile of that code says, whether it names the profile or not; one that names a profile has its code too.
 
 use super::issue::Issues;
 use super::node::{Node, Object};
 use super::place::Place;
+use super::profile;
 
 const LOINC: &str = "http://loinc.org";
 const UCUM: &str = "http://unitsofmeasure.org";
@@ -49,8 +50,13 @@ struct Judge<'j> {
     issues: &'j mut Issues,
 }
 
-pub(super) fn judge(it: &Object, place: &Place, issues: &mut Issues) {
-    for profile in PROFILES.iter().filter(|profile| loinc(it, profile.code) > 0) {
+/// By its codes, by the profiles that it names, and by the one that was asked for.
+pub(super) fn judge(it: &Object, place: &Place, asked: Option<&str>, issues: &mut Issues) {
+    let said = it.objects("meta").filter_map(|meta| meta.get("profile")).flat_map(Node::all).filter_map(Node::text);
+    let named: Vec<&str> = said.chain(asked).filter_map(profile::name).collect();
+    let mut any = false;
+    for profile in PROFILES.iter().filter(|one| loinc(it, one.code) > 0 || named.contains(&one.name)) {
+        any = true;
         let mut judge = Judge { profile: profile.name, issues };
         judge.all(it, place);
         judge.code(it, profile.code, place);
@@ -62,6 +68,9 @@ pub(super) fn judge(it: &Object, place: &Place, issues: &mut Issues) {
             }
             _ => {}
         }
+    }
+    if !any && named.contains(&"vitalsigns") {
+        Judge { profile: "vitalsigns", issues }.all(it, place);
     }
 }
 
@@ -135,6 +144,10 @@ impl Judge<'_> {
     }
 
     fn code(&mut self, it: &Object, code: &str, place: &Place) {
+        if loinc(it, code) == 0 {
+            let says = format!("The LOINC code {code} is missing.");
+            self.say(&place.child("code"), &says, format!("Send a coding of {LOINC} with the code {code}, or name another profile."));
+        }
         if loinc(it, code) > 1 && code != "85353-1" {
             self.say(&place.child("code"), "The LOINC code stands more than once.", "Send it once.");
         }

@@ -14,6 +14,8 @@ pub(super) struct Walk<'n> {
     pub issues: Issues,
     pub pointers: Vec<Pointer>,
     pub container: Container<'n>,
+    /// The URL of the profile that the outermost resource is asked to keep.
+    pub profile: Option<&'n str>,
 }
 
 /// The resource that something is in.
@@ -166,6 +168,9 @@ impl<'n> Walk<'n> {
                     self.primitive(primitive, value, slot, place);
                 }
                 self.beside(pair, shadow, place, scope);
+                if primitive == Primitive::Code && pair.value.is_none() {
+                    coded::absent(slot, place, &mut self.issues);
+                }
             }
             Content::Complex(number) => {
                 let Some(it) = self.an_object(pair.value, place) else { return };

@@ -107,8 +107,7 @@ fn questionnaires() -> Vec<Case> {
         {"linkId": a, "type": "group", "item": [{"linkId": b, "type": "string"}]}]})
     };
     let when = |operator: &str, more: Value| item(json!({"enableWhen": [with(json!({"question": "2", "operator": operator}), more)]}));
-    let three = json!([{"question": "2", "operator": "exists", "answerBoolean": true}, {"question": "2", "operator": "exists", "answerBoolean": true},
-        {"question": "2", "operator": "exists", "answerBoolean": true}]);
+    let twice = json!([{"question": "2", "operator": "exists", "answerBoolean": true}, {"question": "2", "operator": "exists", "answerBoolean": true}]);
     let two = json!([{"valueString": "a"}, {"valueString": "b"}]);
     let answers =
         |more: Value| json!({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [with(json!({"linkId": "1"}), more)]});
@@ -130,7 +129,7 @@ fn questionnaires() -> Vec<Case> {
         ("que-9", item(json!({"readOnly": true})), item(json!({"type": "display", "readOnly": true}))),
         ("que-10", item(json!({"maxLength": 5})), item(json!({"type": "date", "maxLength": 5}))),
         ("que-11", item(json!({"answerOption": option})), item(json!({"answerOption": option, "initial": [{"valueString": "a"}]}))),
-        ("que-12", item(json!({"enableWhen": three, "enableBehavior": "all"})), item(json!({"enableWhen": three}))),
+        ("que-12", item(json!({"enableWhen": twice, "enableBehavior": "all"})), item(json!({"enableWhen": twice}))),
         ("que-13", item(json!({"repeats": true, "initial": two})), item(json!({"initial": two}))),
         (
             "qrs-1",

@@ -25,7 +25,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule { path: ITEM, key: "que-9", holds: |it| !it.is("type", "display") || !it.has("readOnly") },
     Rule { path: ITEM, key: "que-10", holds: |it| one_of(it, WITH_LENGTH) || !it.has("maxLength") },
     Rule { path: ITEM, key: "que-11", holds: |it| !it.has("answerOption") || !it.has("initial") },
-    Rule { path: ITEM, key: "que-12", holds: |it| count(it.this, "enableWhen") <= 2 || it.has("enableBehavior") },
+    // The words of the rule say more than one, its expression more than two.
+    Rule { path: ITEM, key: "que-12", holds: |it| count(it.this, "enableWhen") <= 1 || it.has("enableBehavior") },
     Rule { path: ITEM, key: "que-13", holds: |it| it.this.is_true("repeats") || count(it.this, "initial") <= 1 },
     Rule {
         path: "Questionnaire.item.enableWhen",

@@ -69,6 +69,17 @@ final class Judge {
             return severity.equals("ERROR") || severity.equals("FATAL");
         }
 
+        /** Without what only we count as an error. */
+        boolean isOfficialError() {
+            return isError() && !message.contains(OUTSIDE_FRAGMENT);
+        }
+
+        /** One line of a table. */
+        String brief() {
+            String line = (location + ": " + message).replaceAll("\\s+", " ");
+            return line.length() > 160 ? line.substring(0, 160) + ".." : line;
+        }
+
         @Override
         public String toString() {
             return location + ": " + severity + ": " + message;

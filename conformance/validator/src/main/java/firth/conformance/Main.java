@@ -4,7 +4,9 @@ import ca.uhn.fhir.parser.DataFormatException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /** Validates FHIR R4 resources with the official HL7 validator, without a network. */
@@ -43,6 +45,9 @@ public final class Main {
         if (!SelfTest.passes(judge)) {
             return UNFIT;
         }
+        if (options.verdicts() != null) {
+            return write(judge, options.directories(), options.verdicts());
+        }
         return options.selfTestOnly() ? FINE : validate(judge, options.directories(), tally);
     }
 
@@ -78,6 +83,22 @@ public final class Main {
         }
         // Nothing to judge is a wrong directory far more often than it is success.
         return missing.isEmpty() && files > 0 ? FINE : MISSING;
+    }
+
+    /** What the official validator says of each file, whatever it is. */
+    private static int write(Judge judge, List<Path> directories, Path verdicts) throws IOException {
+        List<String> lines = new ArrayList<>();
+        for (Path directory : directories) {
+            for (Path file : jsonFiles(directory)) {
+                String name = file.getFileName().toString().replaceFirst("\\.json$", "");
+                Optional<Judge.Finding> error = judge.messages(Files.readString(file)).stream()
+                    .filter(Judge.Finding::isOfficialError).findFirst();
+                lines.add(name + error.map(it -> "\trefused\t" + it.brief()).orElse("\taccepted"));
+            }
+        }
+        Files.write(verdicts, lines);
+        System.out.printf("wrote %d verdicts to %s%n", lines.size(), verdicts);
+        return lines.isEmpty() ? MISSING : FINE;
     }
 
     private static List<Judge.Finding> validate(Judge judge, Path file, Tally tally) {

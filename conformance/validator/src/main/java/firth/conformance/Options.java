@@ -7,13 +7,15 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** The command line. */
-record Options(Path conformance, Path shared, Path expect, boolean selfTestOnly, List<Path> directories) {
+record Options(Path conformance, Path shared, Path expect, Path verdicts, boolean selfTestOnly, List<Path> directories) {
     static final String USAGE = """
         usage: validator.jar [--conformance DIR] [--shared DIR] [--expect FILE] DIR...
+               validator.jar [--conformance DIR] [--shared DIR] --verdicts FILE DIR...
                validator.jar [--conformance DIR] [--shared DIR] --self-test
           --conformance DIR  holds profiles/ and CodeSystem-loinc.json; default: three levels above the jar
           --shared DIR       more profiles, in DIR/profiles/; skipped when there is no such directory
           --expect FILE      kinds that must be among the validated, one a line: 'type T', 'mapping M', 'profile P'
+          --verdicts FILE    write a line for each file: its name, accepted or refused, and the first error
           --self-test        only refuse the known-bad and accept the known-good resources
         exit: 0 fine, 1 validation errors, 2 an expected kind is missing, 3 the self-test failed, 64 usage""";
 
@@ -21,6 +23,7 @@ record Options(Path conformance, Path shared, Path expect, boolean selfTestOnly,
         Path conformance = null;
         Path shared = null;
         Path expect = null;
+        Path verdicts = null;
         boolean selfTestOnly = false;
         List<Path> directories = new ArrayList<>();
         for (int i = 0; i < arguments.length; i++) {
@@ -28,6 +31,7 @@ record Options(Path conformance, Path shared, Path expect, boolean selfTestOnly,
                 case "--conformance" -> conformance = directory(value(arguments, ++i));
                 case "--shared" -> shared = Path.of(value(arguments, ++i));
                 case "--expect" -> expect = Path.of(value(arguments, ++i));
+                case "--verdicts" -> verdicts = Path.of(value(arguments, ++i));
                 case "--self-test" -> selfTestOnly = true;
                 default -> directories.add(operand(arguments[i]));
             }
@@ -35,7 +39,7 @@ record Options(Path conformance, Path shared, Path expect, boolean selfTestOnly,
         if (selfTestOnly != directories.isEmpty()) {
             throw new Wrong(selfTestOnly ? "--self-test takes no DIR" : "no DIR to validate");
         }
-        return new Options(conformance == null ? besideJar() : conformance, shared, expect, selfTestOnly, directories);
+        return new Options(conformance == null ? besideJar() : conformance, shared, expect, verdicts, selfTestOnly, directories);
     }
 
     private static String value(String[] arguments, int index) throws Wrong {
