@@ -109,7 +109,7 @@ pub fn submitted(app: &App, request: &mut Request, of: Type) -> Result<Submitted
         return Err(Error::new(Kind::MediaType, "a resource is sent as application/fhir+json"));
     }
     let text = request.body(app.config.max_request_bytes)?;
-    let options = Options { expected: Some(of.name()), bytes: app.config.max_request_bytes, depth: app.config.max_depth };
+    let options = Options { bytes: app.config.max_request_bytes, depth: app.config.max_depth, ..Options::default() };
     submitted::read(of, &text, &base(app), options)
 }
 
