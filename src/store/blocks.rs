@@ -131,6 +131,13 @@ pub fn feed_insert(tx: &mut Tx<'_>, shelf: Shelf, kind: FeedKind, bloom: u64) ->
     on!(tx, c => diesel::insert_into(feed::table).values(row).returning(feed::seq).get_result(*c))
 }
 
+/// When the newest change was committed.
+pub fn feed_newest(tx: &mut Tx<'_>) -> Result<Millis> {
+    let newest = feed::table.select(feed::committed_at).order((feed::committed_at.desc(), feed::seq.desc()));
+    let newest: Option<Millis> = on!(tx, c => newest.first(*c).optional())?;
+    Ok(newest.unwrap_or(Millis::MIN))
+}
+
 /// The clear header of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {

@@ -23,6 +23,7 @@ mod sqlite;
 
 pub mod audit;
 pub mod blocks;
+pub mod changes;
 pub mod credentials;
 pub mod document_search;
 pub mod documents;

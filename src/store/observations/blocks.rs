@@ -64,7 +64,7 @@ impl Scope {
 }
 
 /// A block that is being read.
-pub(super) struct Open {
+pub(in crate::store) struct Open {
     pub header: Header,
     pub keys: Arc<ShelfKeys>,
     pub block: Block,
