@@ -27,6 +27,7 @@ pub mod changes;
 pub mod credentials;
 pub mod document_search;
 pub mod documents;
+pub mod idempotency;
 pub mod keys;
 pub mod listing;
 pub mod observations;
