@@ -11,6 +11,7 @@ mod conformance;
 mod crash;
 mod demo;
 mod documents;
+mod edited;
 mod fhir_search;
 mod generated;
 mod history;
