@@ -18,6 +18,7 @@ mod identity;
 mod leak;
 mod mappings;
 mod migrations;
+mod model;
 mod negotiation;
 mod refusals;
 mod roles;
