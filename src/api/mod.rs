@@ -70,10 +70,13 @@ routes! {
     GET    "/fhir/metadata"                              "capabilities"    Nothing Read       fhir::metadata::handler;
     GET    "/fhir/{type}"                                "search"          Token   Search     fhir::search::handler;
     POST   "/fhir/{type}/_search"                        "search"          Token   Search     fhir::search::handler;
+    POST   "/fhir"                                       "transaction"     Token   Update     fhir::transaction::handler;
     POST   "/fhir/{type}"                                "create"          Token   Create     fhir::create::handler;
     PUT    "/fhir/{type}"                                "update"          Token   Update     fhir::update::by_criteria;
+    PATCH  "/fhir/{type}"                                "patch"           Token   Update     fhir::patch::by_criteria;
     DELETE "/fhir/{type}"                                "delete"          Token   Delete     fhir::delete::by_criteria;
     PUT    "/fhir/{type}/{id}"                           "update"          Token   Update     fhir::update::handler;
+    PATCH  "/fhir/{type}/{id}"                           "patch"           Token   Update     fhir::patch::handler;
     DELETE "/fhir/{type}/{id}"                           "delete"          Token   Delete     fhir::delete::handler;
     GET    "/fhir/{type}/{id}"                           "read"            Token   Read       fhir::read::handler;
     GET    "/fhir/{type}/{id}/_history"                  "history"         Token   History    fhir::history::handler;

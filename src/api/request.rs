@@ -150,6 +150,11 @@ impl Body {
         Body { pieces: Some(pieces), piece: Bytes::new() }
     }
 
+    /// A body that is here already.
+    pub fn of(bytes: Vec<u8>) -> Body {
+        Body { pieces: None, piece: bytes.into() }
+    }
+
     pub fn empty() -> Body {
         Body { pieces: None, piece: Bytes::new() }
     }

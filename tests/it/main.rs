@@ -6,6 +6,7 @@
 mod support;
 
 mod audit;
+mod bundles;
 mod conformance;
 mod crash;
 mod demo;

@@ -26,6 +26,8 @@ pub struct Writing {
     visible: Visible,
     strict: bool,
     external_system: String,
+    base: String,
+    options: Options<'static>,
 }
 
 impl Writing {
@@ -36,6 +38,8 @@ impl Writing {
             visible: who.visible(),
             strict: app.config.references_strict,
             external_system: app.config.external_id_system.clone(),
+            base: base(app),
+            options: options(app),
         }
     }
 
@@ -46,6 +50,8 @@ impl Writing {
             visible: &self.visible,
             strict: self.strict,
             external_system: &self.external_system,
+            base: &self.base,
+            options: self.options,
         }
     }
 }
@@ -109,18 +115,26 @@ pub fn submitted(app: &App, request: &mut Request, of: Type) -> Result<Submitted
         return Err(Error::new(Kind::MediaType, "a resource is sent as application/fhir+json"));
     }
     let text = request.body(app.config.max_request_bytes)?;
-    let options = Options { bytes: app.config.max_request_bytes, depth: app.config.max_depth, ..Options::default() };
-    submitted::read(of, &text, &base(app), options)
+    submitted::read(of, &text, &base(app), options(app))
 }
 
-/// `If-Match`: `*`, or versions as `W/"2"`, `"2"` or bare.
+/// The limits of a resource.
+pub fn options(app: &App) -> Options<'static> {
+    Options { bytes: app.config.max_request_bytes, depth: app.config.max_depth, ..Options::default() }
+}
+
+/// `If-Match`.
 pub fn if_match(request: &Request) -> Result<Option<IfMatch>> {
-    let Some(text) = request.header("if-match") else { return Ok(None) };
+    request.header("if-match").map(versions).transpose()
+}
+
+/// `*`, or versions as `W/"2"`, `"2"` or bare.
+pub fn versions(text: &str) -> Result<IfMatch> {
     if text.trim() == "*" {
-        return Ok(Some(IfMatch::Any));
+        return Ok(IfMatch::Any);
     }
     let version = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').parse::<u32>().ok();
     let versions: Option<Vec<u32>> = text.split(',').map(version).collect();
     let refused = || Error::new(Kind::Precondition, "If-Match names no version; send an ETag as it was given: W/\"2\"");
-    versions.map(|versions| Some(IfMatch::Versions(versions))).ok_or_else(refused)
+    versions.map(IfMatch::Versions).ok_or_else(refused)
 }
