@@ -20,6 +20,7 @@ mod identity;
 mod leak;
 mod mappings;
 mod migrations;
+mod model;
 mod negotiation;
 mod refusals;
 mod roles;
