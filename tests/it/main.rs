@@ -22,6 +22,7 @@ mod mappings;
 mod migrations;
 mod model;
 mod negotiation;
+mod races;
 mod refusals;
 mod roles;
 mod sdk_clients;
