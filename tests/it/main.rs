@@ -9,6 +9,7 @@ mod audit;
 mod bundles;
 mod conformance;
 mod crash;
+mod crash_transactions;
 mod demo;
 mod documents;
 mod edited;
