@@ -68,11 +68,15 @@ routes! {
     GET    "/readyz"                                     "readyz"          Nothing Activity   operations::readyz;
     GET    "/metrics"                                    "metrics"         Nothing Activity   operations::metrics;
     GET    "/fhir/metadata"                              "capabilities"    Nothing Read       fhir::metadata::handler;
+    GET    "/fhir/openapi.json"                          "openapi"         Nothing Read       fhir::openapi::handler;
     GET    "/fhir/{type}"                                "search"          Token   Search     fhir::search::handler;
     POST   "/fhir/{type}/_search"                        "search"          Token   Search     fhir::search::handler;
     POST   "/fhir/{type}"                                "create"          Token   Create     fhir::create::handler;
     PUT    "/fhir/{type}"                                "update"          Token   Update     fhir::update::by_criteria;
     DELETE "/fhir/{type}"                                "delete"          Token   Delete     fhir::delete::by_criteria;
+    POST   "/fhir/{type}/$validate"                      "validate"        Token   Activity   fhir::validate::handler;
+    POST   "/fhir/{type}/{id}/$validate"                 "validate"        Token   Activity   fhir::validate::handler;
+    GET    "/fhir/{type}/{id}/$validate"                 "validate"        Token   Activity   fhir::validate::handler;
     PUT    "/fhir/{type}/{id}"                           "update"          Token   Update     fhir::update::handler;
     DELETE "/fhir/{type}/{id}"                           "delete"          Token   Delete     fhir::delete::handler;
     GET    "/fhir/{type}/{id}"                           "read"            Token   Read       fhir::read::handler;
@@ -95,5 +99,5 @@ routes! {
 
 /// The CapabilityStatement as it would be served under this base, without a date that changes.
 pub fn capability(base: &str) -> Result<String> {
-    fhir::metadata::statement(base, 0)
+    fhir::metadata::statement(base, 0, true)
 }

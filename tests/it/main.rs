@@ -6,10 +6,12 @@
 mod support;
 
 mod audit;
+mod capability;
 mod conformance;
 mod crash;
 mod demo;
 mod documents;
+mod ehr;
 mod fhir_search;
 mod generated;
 mod history;
@@ -26,3 +28,4 @@ mod sdk_refusals;
 mod sdk_upload;
 mod start;
 mod users;
+mod validate;

@@ -6,9 +6,11 @@ pub mod cursor;
 pub mod delete;
 pub mod history;
 pub mod metadata;
+pub mod openapi;
 pub mod read;
 pub mod search;
 pub mod update;
+pub mod validate;
 mod write;
 
 use std::collections::HashMap;
