@@ -83,7 +83,7 @@ in an OperationOutcome of the answer. Search is by GET and by POST to `_search`.
 
 const WRITES: &str = "What is written is judged by R4 and by the vital signs profiles, and every fault is named. It comes \
 back letter for letter. `If-Match` is honoured and not asked for; a condition that more than one resource answers is \
-412. What is pointed to on this server must exist, unless it was told otherwise, and what is pointed to cannot be \
+412. A POST that is sent again with its `Idempotency-Key` is answered as before. What is pointed to on this server must exist, unless it was told otherwise, and what is pointed to cannot be \
 deleted. A token that sees the patients it was issued for creates by POST and not by PUT.";
 
 const SECURITY: &str = "Every request but this one needs `Authorization: Bearer TOKEN`. A token has a role and SMART \

@@ -2,11 +2,12 @@
 //! its place in the feed and nothing else. The audit entry is the caller's.
 
 use super::documents::{Put, bury, instant, write};
-use super::submitted::Submitted;
+use super::submitted::{self, Submitted};
 use super::{references, shelves};
 use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
+use crate::fhir::validate::Options;
 use crate::id::{Address, DocumentId, PatientId, Shelf};
 use crate::search::Type;
 use crate::store::blocks::{self, OverrideKind, Templates};
@@ -25,11 +26,20 @@ pub struct Writer<'a> {
     pub strict: bool,
     /// Of the identifiers by which users are found.
     pub external_system: &'a str,
+    /// What our own absolute references begin with.
+    pub base: &'a str,
+    /// The limits of a resource.
+    pub options: Options<'static>,
 }
 
 impl<'a> Writer<'a> {
     pub fn reader(&self) -> Reader<'a> {
         Reader { vault: self.vault, templates: self.templates, visible: self.visible }
+    }
+
+    /// Judges a text that was made here out of what a client sent.
+    pub fn judge(&self, of: Type, text: &[u8]) -> Result<Submitted> {
+        submitted::read(of, text, self.base, self.options)
     }
 
     /// For a resource that the client gave none.

@@ -47,6 +47,14 @@ fn written(server: &TestServer, alice: &Person<'_>) {
     ehr.delete(&format!("/fhir/Patient/{person}")).is(204);
     ehr.get(&format!("/fhir/Patient/{person}/_history")).is(200);
     refused(server, &ehr);
+    let entry =
+        |url: &str| json!({"request": {"method": "POST", "url": url}, "resource": {"resourceType": "Organization", "name": "Ward"}});
+    for (kind, urls) in [("transaction", ["Organization", "Organization"]), ("batch", ["Organization", "Patient"])] {
+        let entries = urls.map(entry);
+        ehr.post("/fhir", &json!({"resourceType": "Bundle", "type": kind, "entry": entries})).is(200);
+    }
+    ehr.get("/fhir/Organization/_history").is(200);
+    ehr.get("/fhir/_history?_count=10").is(200);
     for (to, body) in [
         ("Patient/$validate", patient()),
         ("Patient/$validate", json!({"resourceType": "Patient", "gender": "x", "birthDate": "2026-02-30", "colour": 1})),
@@ -109,8 +117,18 @@ fn read(server: &TestServer, alice: &Person<'_>) -> Bundle {
 fn expected() -> Vec<String> {
     let mappings = Mappings::shipped().expect("the shipped mappings");
     let mut expected: Vec<String> = mappings.iter().map(|mapping| format!("mapping {}", mapping.shape(0).source)).collect();
-    let kinds =
-        ["Observation", "Patient", "Device", "AuditEvent", "CapabilityStatement", "Bundle:searchset", "Bundle:history", "OperationOutcome"];
+    let kinds = [
+        "Observation",
+        "Patient",
+        "Device",
+        "AuditEvent",
+        "CapabilityStatement",
+        "Bundle:searchset",
+        "Bundle:history",
+        "Bundle:transaction-response",
+        "Bundle:batch-response",
+        "OperationOutcome",
+    ];
     expected.extend(kinds.map(|kind| format!("type {kind}")));
     // One of each reason that can be given without breaking the server, and the words when nothing is wrong.
     let issues = "informational structure invalid not-supported too-costly login forbidden not-found deleted conflict multiple-matches \

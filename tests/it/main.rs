@@ -6,11 +6,13 @@
 mod support;
 
 mod audit;
+mod bundles;
 mod capability;
 mod conformance;
 mod crash;
 mod demo;
 mod documents;
+mod edited;
 mod ehr;
 mod fhir_search;
 mod generated;
@@ -20,6 +22,7 @@ mod identity;
 mod leak;
 mod mappings;
 mod migrations;
+mod model;
 mod negotiation;
 mod refusals;
 mod roles;

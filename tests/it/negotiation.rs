@@ -46,7 +46,7 @@ both! {
         for (verb, path, allow) in [
             ("GET", "/fhir/Patient/_search", "POST"),
             ("POST", "/fhir/metadata", "GET, HEAD"),
-            ("POST", "/fhir/Patient/x", "DELETE, GET, HEAD, PUT"),
+            ("POST", "/fhir/Patient/x", "DELETE, GET, HEAD, PATCH, PUT"),
             ("PUT", "/api/v1/users", "GET, HEAD, POST"),
         ] {
             let refused = server.ehr().send(verb, path, None).is(405);

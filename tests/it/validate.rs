@@ -160,6 +160,8 @@ both! {
         assert_eq!(judge(&ehr, "Patient/$validate?mode=create&mode=create", &patient()).is(400).code(), "request.parameter");
         assert_eq!(judge(&ehr, "Patient/$validate?colour=red", &patient()).is(400).code(), "request.parameter-unknown");
         assert_eq!(ehr.send("POST", "/fhir/Patient/$validate", None).is(400).code(), "request.syntax");
+        let broken = json!({"resourceType": "Parameters", "parameter": 5});
+        assert_eq!(judge(&ehr, "Patient/$validate", &broken).is(400).code(), "request.syntax");
         let named = parameters(&patient(), &[("colour", "valueCode", "red")]);
         assert_eq!(judge(&ehr, "Patient/$validate", &named).is(400).at("/issue/0/expression/0"), json!("Parameters.parameter[1]"));
         judge(&ehr, "Patient/$validate?mode=create", &parameters(&patient(), &[("mode", "valueCode", "create")])).is(400);

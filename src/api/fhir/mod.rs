@@ -1,5 +1,7 @@
 //! The FHIR API: one file an interaction.
 
+pub mod batch;
+pub mod changes;
 pub mod conditional;
 pub mod create;
 pub mod cursor;
@@ -7,8 +9,10 @@ pub mod delete;
 pub mod history;
 pub mod metadata;
 pub mod openapi;
+pub mod patch;
 pub mod read;
 pub mod search;
+pub mod transaction;
 pub mod update;
 pub mod validate;
 mod write;
@@ -51,7 +55,7 @@ fn criteria(app: &App, who: &Caller, of: Type, pairs: &[(String, String)]) -> Re
     if query.filters.is_empty() {
         return Err(Error::new(Kind::Precondition, "the criteria select nothing; give a search parameter such as identifier"));
     }
-    Ok(Criteria { query, system: who.role.is_system() })
+    Ok(Criteria { query, system: who.role.is_system(), said: String::new() })
 }
 
 /// The patients behind shelves, each once.

@@ -23,12 +23,16 @@ const TOLD: &[Told] = &[
     Told("capabilities", "CapabilityStatement", "200", "metadata-mode _format", "", "Resource"),
     Told("openapi", "This description", "200", "_format", "", "Object"),
     Told("search", "Search", "200", "Prefer", "Form", "Resource"),
-    Told("create", "Create, also by a condition", "200 201", "If-None-Exist Prefer _format", "Resource", "Resource"),
+    Told("create", "Create, also by a condition", "200 201", "If-None-Exist Idempotency-Key Prefer _format", "Resource", "Resource"),
+    Told("transaction", "Batch or transaction", "200", "Idempotency-Key Prefer _format", "Resource", "Resource"),
     Told("update", "Update, also as create and by a condition", "200 201", "If-Match Prefer _format", "Resource", "Resource"),
+    Told("patch", "Patch, also by a condition", "200", "If-Match Prefer _format", "Patch", "Resource"),
     Told("delete", "Delete, also by a condition", "204", "If-Match _format", "", ""),
     Told("read", "Read", "200 304", "If-None-Match If-Modified-Since _format", "", "Resource"),
     Told("vread", "Read one version", "200 304", "If-None-Match If-Modified-Since _format", "", "Resource"),
     Told("history", "Versions, newest first", "200", "_count _since _at _format", "", "Resource"),
+    Told("history-type", "Versions of a type, newest first", "200", "_count _since _at _format", "", "Resource"),
+    Told("history-system", "Versions of everything, newest first", "200", "_count _since _at _format", "", "Resource"),
     Told("validate", "Judge without storing", "200", "mode profile If-Match _format", "Optional", "Resource"),
     Told("user-create", "Make a user and its Patient", "201", "", "Fields", "User"),
     Told("user-list", "List users", "200", "page limit sort_by sort_order search email external_user_id", "", "Users"),
@@ -56,6 +60,7 @@ const PARAMETERS: &[(&str, &str, &str, &str)] = &[
     ("If-None-Match", "header", "If-None-Match", "The ETag of what the client has; the same is 304."),
     ("If-Modified-Since", "header", "If-Modified-Since", "304 when there is nothing newer."),
     ("If-None-Exist", "header", "If-None-Exist", "A search; what answers it is returned instead of a new resource."),
+    ("Idempotency-Key", "header", "Idempotency-Key", "Sent again with the same key and body, the request is answered as before."),
     ("Prefer", "header", "Prefer", "return=minimal, representation or OperationOutcome; handling=lenient or strict."),
     ("page", "query", "page", "From 1."),
     ("limit", "query", "limit", "From 1 to 100."),
@@ -141,9 +146,9 @@ fn types(route: &Route) -> Vec<Option<Type>> {
     offered(route).map(Some).collect()
 }
 
-/// What is written has the types that clients write; `$validate` speaks of writes.
+/// What is written has the types that clients write. `$validate` speaks of writes, and an AuditEvent has no history.
 fn offered(route: &Route) -> impl Iterator<Item = Type> {
-    let all = route.name != "validate" && (route.verb == "GET" || route.path.ends_with("/_search"));
+    let all = !["validate", "history-type"].contains(&route.name) && (route.verb == "GET" || route.path.ends_with("/_search"));
     Type::ALL.iter().copied().filter(move |of| all || of.is_document())
 }
 
@@ -172,6 +177,9 @@ fn operation(route: &Route, of: Option<Type>) -> Value {
             "Form" => json!({"content": {"application/x-www-form-urlencoded": {
                 "schema": {"type": "object", "additionalProperties": {"type": "string"}, "description": "The parameters of the search by GET."}}}}),
             "Optional" => json!({"description": "The resource, or a Parameters with it", "content": content(fhir, "Resource")}),
+            "Patch" => json!({"required": true, "content": {
+                "application/json-patch+json": {"schema": {"type": "array", "items": {"type": "object"}}},
+                "application/fhir+json": {"schema": {"$ref": "#/components/schemas/Resource"}}}}),
             name => json!({"required": true, "content": content(fhir, name)}),
         };
     }

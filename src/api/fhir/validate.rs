@@ -39,11 +39,15 @@ struct Asked {
     resource: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Kinded {
+    #[serde(rename = "resourceType")]
+    kind: String,
+}
+
 /// Of a Parameters; the text of the resource is kept as it was sent.
 #[derive(Deserialize)]
 struct Parameters<'t> {
-    #[serde(rename = "resourceType")]
-    kind: String,
     #[serde(borrow, default)]
     parameter: Vec<Parameter<'t>>,
 }
@@ -138,10 +142,12 @@ impl Asked {
             return Ok(());
         }
         // What is no Parameters is the resource, and is judged as one.
-        let Some(parameters) = serde_json::from_str::<Parameters<'_>>(text).ok().filter(|it| it.kind == "Parameters") else {
+        if serde_json::from_str::<Kinded>(text).map_or(true, |it| it.kind != "Parameters") {
             self.resource = Some(text.to_owned());
             return Ok(());
-        };
+        }
+        let unread = |e| Error::new(Kind::Syntax, format!("the Parameters cannot be read: {e}"));
+        let parameters: Parameters<'_> = serde_json::from_str(text).map_err(unread)?;
         for (n, one) in parameters.parameter.iter().enumerate() {
             let at = |says: &str| Error::new(Kind::Invalid, says).at(format!("Parameters.parameter[{n}]"));
             let value = match one.name.as_str() {
@@ -204,12 +210,7 @@ fn judged(app: &App, who: &Caller, asked: &Asked, what: (Type, Option<&str>, Opt
         });
     }
     let Some(text) = &asked.resource else { return Err(Error::new(Kind::Syntax, "send the resource that is to be judged")) };
-    let options = Options {
-        profile: asked.profile.as_deref(),
-        bytes: app.config.max_request_bytes,
-        depth: app.config.max_depth,
-        ..Options::default()
-    };
+    let options = Options { profile: asked.profile.as_deref(), ..write::options(app) };
     let submitted = match submitted::read(of, text.as_bytes(), &base(app), options) {
         Ok(submitted) => submitted,
         Err(fault) => return Ok(Some(fault)),
