@@ -8,11 +8,13 @@ pub mod cursor;
 pub mod delete;
 pub mod history;
 pub mod metadata;
+pub mod openapi;
 pub mod patch;
 pub mod read;
 pub mod search;
 pub mod transaction;
 pub mod update;
+pub mod validate;
 mod write;
 
 use std::collections::HashMap;
