@@ -73,6 +73,8 @@ routes! {
     POST   "/fhir/{type}"                                "create"          Token   Create     fhir::create::handler;
     PUT    "/fhir/{type}"                                "update"          Token   Update     fhir::update::by_criteria;
     DELETE "/fhir/{type}"                                "delete"          Token   Delete     fhir::delete::by_criteria;
+    POST   "/fhir/Patient/$merge"                        "merge"           Token   Update     fhir::merge::handler;
+    POST   "/fhir/Patient/{id}/$unmerge"                 "unmerge"         Token   Update     fhir::merge::unmerge;
     PUT    "/fhir/{type}/{id}"                           "update"          Token   Update     fhir::update::handler;
     DELETE "/fhir/{type}/{id}"                           "delete"          Token   Delete     fhir::delete::handler;
     GET    "/fhir/{type}/{id}"                           "read"            Token   Read       fhir::read::handler;

@@ -8,8 +8,8 @@ use fhir_sdk::r4b::codes::{
 };
 use fhir_sdk::r4b::resources::{
     CapabilityStatement, CapabilityStatementImplementation, CapabilityStatementRest, CapabilityStatementRestResource,
-    CapabilityStatementRestResourceInteraction, CapabilityStatementRestResourceSearchParam, CapabilityStatementRestSecurity,
-    CapabilityStatementSoftware,
+    CapabilityStatementRestResourceInteraction, CapabilityStatementRestResourceOperation, CapabilityStatementRestResourceSearchParam,
+    CapabilityStatementRestSecurity, CapabilityStatementSoftware,
 };
 
 use super::render;
@@ -38,6 +38,8 @@ pub struct Served<'a> {
     /// Does vread answer versions before the current one?
     pub read_history: bool,
     pub params: Vec<Offered<'a>>,
+    /// Operations on the type: name and definition.
+    pub operations: Vec<(&'a str, &'a str)>,
     /// Values of `_include`.
     pub includes: Vec<String>,
     pub documentation: Option<String>,
@@ -119,6 +121,15 @@ fn resource(served: &Served<'_>) -> Result<CapabilityStatementRestResource> {
         .build()
         .map_err(Error::bug)?;
     made.documentation = served.documentation.clone();
+    let operation = |(name, definition): &(&str, &str)| {
+        CapabilityStatementRestResourceOperation::builder()
+            .name((*name).to_owned())
+            .definition((*definition).to_owned())
+            .build()
+            .map(Some)
+            .map_err(Error::bug)
+    };
+    made.operation = served.operations.iter().map(operation).collect::<Result<_>>()?;
     made.search_include = served.includes.iter().cloned().map(Some).collect();
     made.search_param = params(&served.params)?;
     Ok(made)
@@ -152,6 +163,7 @@ mod tests {
             interactions: vec!["read", "vread", "search-type"],
             read_history: true,
             params: vec![date],
+            operations: vec![("merge", "http://hl7.org/fhir/OperationDefinition/Patient-merge")],
             includes: vec!["Observation:device".into()],
             documentation: None,
         };
@@ -176,6 +188,7 @@ mod tests {
             json!([{"name": "date", "definition": "http://hl7.org/fhir/SearchParameter/clinical-date", "type": "date", "documentation": "What it does."}])
         );
         assert_eq!(rest["resource"][0]["searchInclude"], json!(["Observation:device"]));
+        assert_eq!(rest["resource"][0]["operation"][0]["name"], "merge");
         assert_eq!((&rest["resource"][1]["readHistory"], rest["resource"][1].get("searchParam")), (&json!(false), None));
         assert_eq!(rest["security"].get("service"), None);
         assert_eq!(rest["searchParam"][0]["name"], "_count");

@@ -7,6 +7,7 @@ mod devices;
 pub mod documents;
 mod draft;
 mod existing;
+pub mod merge;
 mod raw;
 pub mod references;
 pub mod reindex;

@@ -28,6 +28,7 @@ pub mod document_search;
 pub mod documents;
 pub mod keys;
 pub mod listing;
+pub mod merges;
 pub mod observations;
 pub mod resources;
 pub mod uploads;

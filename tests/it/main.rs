@@ -17,6 +17,7 @@ mod house_rules;
 mod identity;
 mod leak;
 mod mappings;
+mod merge;
 mod migrations;
 mod negotiation;
 mod refusals;

@@ -1,6 +1,7 @@
 //! capabilities (https://hl7.org/fhir/R4/http.html#capabilities): open, and from the tables that serve.
 
 use super::base;
+use super::merge::OPERATIONS;
 use crate::access::Caller;
 use crate::api::negotiate;
 use crate::api::request::{Reply, Request};
@@ -49,6 +50,7 @@ pub fn statement(base: &str, date: i64) -> Result<String> {
                 documentation: documented(param),
             })
             .collect(),
+        operations: if searchable.resource == Type::Patient { OPERATIONS.to_vec() } else { Vec::new() },
         includes: searchable.includes.iter().map(|include| include.text.to_owned()).collect(),
         documentation: Some(format!("Sorted by {}.", searchable.sorts.join(", "))),
     });

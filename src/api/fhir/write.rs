@@ -17,6 +17,7 @@ use crate::ledger::submitted::{self, Submitted};
 use crate::search::Type;
 use crate::store::Tx;
 use crate::store::blocks::Templates;
+use crate::store::keys::Whose;
 use crate::vault::Vault;
 
 /// What a write takes to the thread of the transaction.
@@ -67,7 +68,7 @@ pub fn commit(
 }
 
 fn noted(tx: &mut Tx<'_>, entry: &Entry, written: &Written) -> Result<()> {
-    let patients = written.patient.iter().map(ToString::to_string).collect();
+    let patients = written.patient.map(Whose::named).unwrap_or_default();
     let resource = format!("{}/{}", written.of.name(), written.id);
     entry.commit(tx, Did { patients, ..Did::new(status(written.effect), resource) })
 }
