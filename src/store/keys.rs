@@ -135,7 +135,7 @@ diesel::alias!(patient_shelf as named: Named);
 pub fn person(tx: &mut Tx<'_>, patient: PatientId) -> Result<Vec<(Shelf, Whose)>> {
     type Row = (i64, Vec<u8>, Vec<u8>);
     let now = named.filter(named.field(patient_shelf::born).eq(patient.0.as_slice())).select(named.field(patient_shelf::patient));
-    let all = patient_shelf::table.filter(patient_shelf::patient.eq_any(now)).order(patient_shelf::shelf);
+    let all = patient_shelf::table.filter(patient_shelf::patient.eq_any(now));
     let rows: Vec<Row> = on!(tx, c => all.select((patient_shelf::shelf, patient_shelf::born, patient_shelf::patient)).load(*c))?;
     let one =
         |(shelf, born, now): Row| Ok((Shelf(shelf), Whose { born: PatientId::from_slice(&born)?, now: PatientId::from_slice(&now)? }));
