@@ -81,6 +81,8 @@ routes! {
     POST   "/fhir/{type}/$validate"                      "validate"        Token   Activity   fhir::validate::handler;
     POST   "/fhir/{type}/{id}/$validate"                 "validate"        Token   Activity   fhir::validate::handler;
     GET    "/fhir/{type}/{id}/$validate"                 "validate"        Token   Activity   fhir::validate::handler;
+    POST   "/fhir/Patient/$merge"                        "merge"           Token   Update     fhir::merge::handler;
+    POST   "/fhir/Patient/{id}/$unmerge"                 "unmerge"         Token   Update     fhir::merge::unmerge;
     PUT    "/fhir/{type}/{id}"                           "update"          Token   Update     fhir::update::handler;
     PATCH  "/fhir/{type}/{id}"                           "patch"           Token   Update     fhir::patch::handler;
     DELETE "/fhir/{type}/{id}"                           "delete"          Token   Delete     fhir::delete::handler;

@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
             committed_at: view.committed_at,
             deleted: false,
             shelf: view.shelf,
-            patient: keys::patient_of(tx, view.shelf)?,
+            patient: keys::whose(tx, view.shelf)?,
         };
         Ok(Some(Change { at: place, of: Type::Observation, id: view.id, version }))
     }
@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
         let Some(header) = self.headers.pop_front() else { return Ok(()) };
         let keys = keys::opened(tx, self.ask.reader.vault, header.shelf)?.ok_or_else(|| Error::bug("a block has no shelf"))?;
         let block = blocks::hot(tx, &keys, header.shelf, header.seq)?;
-        let patient = keys::patient_of(tx, header.shelf)?.map(|patient| patient.to_string()).unwrap_or_default();
+        let patient = keys::whose(tx, header.shelf)?.map(|whose| whose.born.to_string()).unwrap_or_default();
         let mut rows = u32::try_from(block.len()).map_err(Error::bug)?;
         if let Some(before) = self.ask.before.filter(|before| (before.committed_at, before.seq) == (header.committed_at, header.seq)) {
             rows = rows.min(before.row.saturating_sub(1));
@@ -218,7 +218,7 @@ impl<'a> Walk<'a> {
         let id: [u8; 16] = id.try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
         let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, version), &body)?).map_err(Error::bug)?;
         let id = object(&json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default();
-        let patient = keys::patient_of(tx, shelf)?;
+        let patient = keys::whose(tx, shelf)?;
         let version = Version { json, version, committed_at, deleted, shelf, patient };
         Ok(Change { at: Place { committed_at, seq, row: 1 }, of, id, version })
     }

@@ -22,6 +22,7 @@ mod house_rules;
 mod identity;
 mod leak;
 mod mappings;
+mod merge;
 mod migrations;
 mod model;
 mod negotiation;

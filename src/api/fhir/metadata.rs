@@ -1,6 +1,7 @@
 //! capabilities (https://hl7.org/fhir/R4/http.html#capabilities): open, and from the tables that serve.
 
 use super::base;
+use super::merge;
 use crate::access::Caller;
 use crate::api::request::{Reply, Request};
 use crate::api::{ROUTES, negotiate};
@@ -82,6 +83,12 @@ fn interactions(table: &'static [(&str, &str, &str)]) -> impl Iterator<Item = &'
     table.iter().filter(|(_, verb, path)| routed(verb, path)).map(|(code, ..)| *code)
 }
 
+fn operations(of: Type) -> Vec<Operation<'static>> {
+    let of_all = OPERATIONS.iter().filter(|(_, path)| of.is_document() && routed("POST", path)).map(|(operation, _)| *operation);
+    let of_patients = merge::OPERATIONS.iter().filter(|_| of == Type::Patient);
+    of_all.chain(of_patients.map(|(name, definition)| Operation { name, definition })).collect()
+}
+
 fn served(of: &'static Searchable, strict: bool) -> Served<'static> {
     let written = of.resource.is_document();
     let offered = |param: &'static Param| Offered {
@@ -98,7 +105,7 @@ fn served(of: &'static Searchable, strict: bool) -> Served<'static> {
         written,
         enforced: written && strict,
         profiles: if of.resource == Type::Observation { profiles() } else { &[] },
-        operations: OPERATIONS.iter().filter(|(_, path)| written && routed("POST", path)).map(|(operation, _)| *operation).collect(),
+        operations: operations(of.resource),
         params: of.params.iter().map(offered).collect(),
         includes: of.includes.iter().map(|include| include.text.to_owned()).collect(),
         documentation: Some(remarks(of)),

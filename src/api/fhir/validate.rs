@@ -15,12 +15,12 @@ use crate::app::App;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::outcome;
 use crate::fhir::validate::{Options, object};
-use crate::id::PatientId;
 use crate::ledger::resources::{self, Effect, IfMatch, Writer, Written, not_found};
 use crate::ledger::{references, submitted};
 use crate::search::Type;
 use crate::search::reference::is_id;
 use crate::store::Tx;
+use crate::store::keys::Whose;
 use crate::store::resources::{Reader, version};
 
 /// http://hl7.org/fhir/R4/valueset-resource-validation-mode.html
@@ -92,7 +92,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         None => outcome::done(&asked.fine(of)),
     };
     let name = id.map_or_else(|| of.name().to_owned(), |id| format!("{}/{id}", of.name()));
-    Ok(Reply::fhir(200, told).about(name, whose.iter().map(PatientId::to_string).collect()))
+    Ok(Reply::fhir(200, told).about(name, whose.map(Whose::named).unwrap_or_default()))
 }
 
 /// Who may do it may ask whether it could be done; without a mode, who may write the type at all.
@@ -180,7 +180,7 @@ impl Asked {
 }
 
 /// The current version and whose it is, for who may read it.
-fn stored(app: &App, who: &Caller, what: (Type, &str)) -> Result<(String, Option<PatientId>)> {
+fn stored(app: &App, who: &Caller, what: (Type, &str)) -> Result<(String, Option<Whose>)> {
     who.may(what.0.name(), Interaction::Read)?;
     let visible = who.visible();
     let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
