@@ -30,6 +30,16 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// The access predicate alone.
+    pub fn of_visible(tx: &mut Tx<'_>, visible: &Visible) -> Result<Scope> {
+        let Visible::Patients(patients) = visible else { return Ok(Scope { shelves: None, owners: HashMap::new() }) };
+        let mut shelves = Vec::new();
+        for patient in patients {
+            shelves.extend(keys::shelves_of(tx, *patient)?);
+        }
+        Ok(Scope { shelves: Some(shelves), owners: HashMap::new() })
+    }
+
     /// The access predicate and the patient filters together.
     pub fn of(tx: &mut Tx<'_>, look: &Look<'_>) -> Result<Scope> {
         let mut patients: Option<HashSet<PatientId>> = match look.visible {
