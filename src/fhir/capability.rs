@@ -242,7 +242,6 @@ mod tests {
             json!([{"name": "date", "definition": "http://hl7.org/fhir/SearchParameter/clinical-date", "type": "date", "documentation": "What it does."}])
         );
         assert_eq!(rest["resource"][0]["searchInclude"], json!(["Observation:device"]));
-        assert_eq!(rest["resource"][0]["operation"][0]["name"], "merge");
         assert_eq!((&rest["resource"][1]["readHistory"], rest["resource"][1].get("searchParam")), (&json!(false), None));
         assert_eq!(rest["security"].get("service"), None);
         assert_eq!(rest["searchParam"][0]["name"], "_count");
