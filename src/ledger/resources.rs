@@ -204,12 +204,6 @@ pub fn delete(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match
     if !writer.visible.sees(false, now.patient) {
         return Err(shelves::hidden());
     }
-    if of == Type::Patient
-        && let Ok(patient) = PatientId::parse(id)
-        && shelves::has_data(tx, patient)?
-    {
-        return Err(Error::new(Kind::Referenced, format!("Patient/{id} has data or a user")));
-    }
     let (committed_at, version) = (tx.committed_at(), now.version + 1);
     if let Some(address) = sample(writer, of, id) {
         blocks::override_insert(tx, address, OverrideKind::Deleted)?;
