@@ -68,7 +68,9 @@ routes! {
     GET    "/readyz"                                     "readyz"          Nothing Activity   operations::readyz;
     GET    "/metrics"                                    "metrics"         Nothing Activity   operations::metrics;
     GET    "/fhir/metadata"                              "capabilities"    Nothing Read       fhir::metadata::handler;
+    GET    "/fhir/_history"                              "history-system"  Token   History    fhir::changes::of_system;
     GET    "/fhir/{type}"                                "search"          Token   Search     fhir::search::handler;
+    GET    "/fhir/{type}/_history"                       "history-type"    Token   History    fhir::changes::of_type;
     POST   "/fhir/{type}/_search"                        "search"          Token   Search     fhir::search::handler;
     POST   "/fhir"                                       "transaction"     Token   Update     fhir::transaction::handler;
     POST   "/fhir/{type}"                                "create"          Token   Create     fhir::create::handler;

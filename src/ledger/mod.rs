@@ -7,6 +7,7 @@ mod devices;
 pub mod documents;
 mod draft;
 mod existing;
+pub mod idempotency;
 pub mod patch;
 mod raw;
 pub mod references;

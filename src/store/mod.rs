@@ -23,9 +23,11 @@ mod sqlite;
 
 pub mod audit;
 pub mod blocks;
+pub mod changes;
 pub mod credentials;
 pub mod document_search;
 pub mod documents;
+pub mod idempotency;
 pub mod keys;
 pub mod listing;
 pub mod observations;

@@ -116,6 +116,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    idempotency (key) {
+        key -> Binary,
+        at -> BigInt,
+        request -> Binary,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
     series (shelf, series_no) {
         shelf -> BigInt,
         series_no -> Integer,

@@ -255,3 +255,21 @@ both! {
         assert!(events.iter().any(|event| event["entity"].to_string().contains("Patient/")), "{events:?}");
     }
 }
+
+both! {
+    fn a_post_that_is_sent_again_with_its_key_does_nothing(server) {
+        let ehr = server.ehr();
+        let once = ehr.with("idempotency-key", "k1");
+        let first = once.post("/fhir/Patient", &patient()).is(201);
+        let again = once.post("/fhir/Patient", &patient()).is(201);
+        assert_eq!((first.header("location"), first.text()), (again.header("location"), again.text()));
+        once.post("/fhir/Patient", &json!({"resourceType": "Patient"})).is(422);
+        assert_eq!(ehr.search("Patient?family=firth").ids().len(), 1);
+        server.ehr().with("idempotency-key", "k2").post("/fhir/Patient", &patient()).is(201);
+        assert_eq!(ehr.search("Patient?family=firth").ids().len(), 2);
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": patient(), "request": {"method": "POST", "url": "Patient"}}]});
+        let done = once.post("/fhir", &bundle).is(200);
+        assert_eq!(once.post("/fhir", &bundle).is(200).text(), done.text());
+        assert_eq!(ehr.search("Patient?family=firth").ids().len(), 3);
+    }
+}

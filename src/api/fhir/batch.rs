@@ -48,6 +48,7 @@ pub fn one(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) -> Res
         id: request.id.clone(),
         entry: crate::audit::Entry { action: route.action, route: route.name.to_owned(), ..request.entry.again(id) },
         body: Body::of(body(entry)?),
+        body_digest: [0; 32],
     };
     inner.entry.query = (route.action == crate::audit::Action::Search).then(|| url.clone());
     inner.entry.resource = None;

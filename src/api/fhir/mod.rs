@@ -1,6 +1,7 @@
 //! The FHIR API: one file an interaction.
 
 pub mod batch;
+pub mod changes;
 pub mod conditional;
 pub mod create;
 pub mod cursor;

@@ -16,6 +16,7 @@ use crate::fhir::outcome;
 use crate::fhir::validate::{self, Options};
 use crate::id::EntryId;
 use crate::ledger::conditional::Criteria;
+use crate::ledger::idempotency::once;
 use crate::ledger::patch::Patch;
 use crate::ledger::resources::{Effect, Written};
 use crate::ledger::submitted::{self, refused};
@@ -54,9 +55,10 @@ fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_
     });
     let steps: Vec<Step> = steps.collect::<Result<_>>()?;
     let entry_ids: Vec<EntryId> = steps.iter().map(|_| app.entry_id()).collect::<Result<_>>()?;
-    let (writing, entry) = (write::Writing::of(app, who), request.entry.clone());
+    let (writing, entry, key) = (write::Writing::of(app, who), request.entry.clone(), write::idempotency(app, request, who));
     let done = app.db.write("transaction", move |tx| {
-        let done = run(tx, &writing.writer(), &steps)?;
+        let writer = writing.writer();
+        let done = once(tx, &writer, key.as_ref(), |tx| run(tx, &writer, &steps))?;
         for ((step, written), id) in steps.iter().zip(&done).zip(&entry_ids) {
             let (Some(written), Some(action)) = (written, action(&step.act)) else { continue };
             let patients = written.patient.iter().map(ToString::to_string).collect();

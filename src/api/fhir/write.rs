@@ -12,12 +12,13 @@ use crate::audit::{Did, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::fhir::outcome;
 use crate::fhir::validate::Options;
+use crate::ledger::idempotency::{Key, once};
 use crate::ledger::resources::{Effect, IfMatch, Writer, Written};
 use crate::ledger::submitted::{self, Submitted};
 use crate::search::Type;
 use crate::store::Tx;
 use crate::store::blocks::Templates;
-use crate::vault::Vault;
+use crate::vault::{Vault, digest};
 
 /// What a write takes to the thread of the transaction.
 pub struct Writing {
@@ -64,12 +65,23 @@ pub fn commit(
     work: impl Fn(&mut Tx<'_>, &Writer<'_>) -> Result<Written> + Send + 'static,
 ) -> Result<Reply> {
     let (writing, entry) = (Writing::of(app, who), request.entry.clone());
+    let key = idempotency(app, request, who);
     let written = app.db.write("resource.write", move |tx| {
-        let written = work(tx, &writing.writer())?;
+        let writer = writing.writer();
+        let mut done = once(tx, &writer, key.as_ref(), |tx| Ok(vec![Some(work(tx, &writer)?)]))?;
+        let written = done.pop().flatten().ok_or_else(|| Error::bug("a write that wrote nothing"))?;
         noted(tx, &entry, &written)?;
         Ok(written)
     })?;
     Ok(answer(app, request, &written))
+}
+
+/// The key of a POST that may be sent again. Its body was read before.
+pub fn idempotency(app: &App, request: &Request, who: &Caller) -> Option<Key> {
+    let header = request.header("idempotency-key").filter(|_| request.verb == "POST")?;
+    let parts: [&[u8]; 3] = [&who.credential.0, request.uri.as_bytes(), header.as_bytes()];
+    let condition = request.header("if-none-exist").unwrap_or_default();
+    Some(Key { hash: app.vault.index().full("idempotency", &parts), request: digest(&[&request.body_digest, condition.as_bytes()]) })
 }
 
 fn noted(tx: &mut Tx<'_>, entry: &Entry, written: &Written) -> Result<()> {

@@ -14,9 +14,10 @@ use crate::audit::Did;
 use crate::error::{Error, Kind, Result};
 use crate::id::UploadId;
 use crate::ledger::documents::instant;
-use crate::ledger::uploads::{self as ledger, Owner};
-use crate::store::uploads::{self, Stage};
-use crate::store::{keys, users};
+use crate::ledger::uploads::{self as ledger, Owner, Told};
+use crate::store::uploads::{self, Stage, Upload};
+use crate::store::{Db, keys, users};
+use crate::vault::ShelfKeys;
 
 /// Receives, maps what is small, and acknowledges in one transaction with its audit entry.
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
@@ -86,10 +87,10 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
-/// More refusals than this are not held in memory.
+/// What is told of an upload of more records than this is not held in memory.
 const AT_ONCE: u32 = 2_000;
 
-/// `GET .../uploads/{upload}`: counts, and a reason for each record that was refused.
+/// `GET .../uploads/{upload}`: counts, and a reason for each record that was refused or whose Observation is left alone.
 pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let id = user(request, who)?;
     let not_found = || Error::new(Kind::NotFound, "there is no such upload");
@@ -118,25 +119,38 @@ pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Re
     });
     let tail = json!({"started_at": upload.started_at.map(instant), "ended_at": upload.ended_at.map(instant)});
     let mut reply = Reply::json(200, &head).about("upload", patient.map(|patient| patient.to_string()).into_iter().collect());
-    // The list of refusals goes between the two, which lose the brace that stands there.
+    // The lists go between the two, which lose the brace that stands there.
     reply.body.pop();
     reply.body.extend_from_slice(b",\"refused\":[");
-    let (db, mut after) = (app.db.clone(), Some(0));
-    let mut rest: Rest = Box::new(move || {
-        let Some(from) = after else { return Ok(None) };
-        let next = ledger::refusals(&db, &keys, &upload, from)?;
-        after = next.as_ref().map(|(done, _)| *done);
-        Ok(Some(match next {
-            Some((_, list)) if from == 0 => list,
-            Some((_, list)) => [b",", list.as_slice()].concat(),
-            None => [b"],", &tail.to_string().as_bytes()[1..]].concat(),
-        }))
-    });
-    if counts.refused > AT_ONCE {
+    let mut rest = notices(app.db.clone(), keys, upload, [b"],", &tail.to_string().as_bytes()[1..]].concat());
+    if counts.done > AT_ONCE {
         return Ok(Reply { rest: Some(rest), ..reply });
     }
     while let Some(piece) = rest()? {
         reply.body.extend(piece);
     }
     Ok(reply)
+}
+
+/// The lists of an upload from within the first one on, piece by piece, and `tail` behind the last.
+fn notices(db: Db, keys: Arc<ShelfKeys>, upload: Upload, tail: Vec<u8>) -> Rest {
+    let (mut at, mut tail) = (Some((Told::Refused, 0)), tail);
+    Box::new(move || {
+        let Some((told, from)) = at else { return Ok(None) };
+        let next = ledger::notices(&db, &keys, &upload, (told, from))?;
+        Ok(Some(match (next, told) {
+            (Some((done, list)), _) => {
+                at = Some((told, done));
+                if from == 0 { list } else { [b",", list.as_slice()].concat() }
+            }
+            (None, Told::Refused) => {
+                at = Some((Told::Kept, 0));
+                b"],\"kept\":[".to_vec()
+            }
+            (None, Told::Kept) => {
+                at = None;
+                std::mem::take(&mut tail)
+            }
+        }))
+    })
 }

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::id::{Address, PatientId, Shelf};
 use crate::search::{Criterion, SortKey};
 use crate::series::{Block, RecordId};
-use crate::store::blocks::{self, BlockIds, HEADER, Header, HeaderRow, Templates};
+use crate::store::blocks::{self, BlockIds, HEADER, Header, HeaderRow, Overrides, Templates};
 use crate::store::listing::{Look, Position};
 use crate::store::schema::block;
 use crate::store::{Tx, keys};
@@ -64,7 +64,7 @@ impl Scope {
 }
 
 /// A block that is being read.
-pub(super) struct Open {
+pub(in crate::store) struct Open {
     pub header: Header,
     pub keys: Arc<ShelfKeys>,
     pub block: Block,
@@ -122,7 +122,7 @@ pub(super) struct Samples<'a> {
     no_more_headers: bool,
     pub open: Vec<Open>,
     heap: BinaryHeap<Head>,
-    overrides: HashMap<Shelf, HashSet<(u32, i64, u32)>>,
+    overrides: HashMap<Shelf, Overrides>,
     before: Option<u128>,
     named: Option<VecDeque<(Position, View)>>,
 }
@@ -156,7 +156,7 @@ impl<'a> Samples<'a> {
         while let Some(head) = self.pop(tx)? {
             let (shelf, start) = (self.open[head.open].header.shelf, self.open[head.open].block.start_ms(head.row));
             let (series, disc, _) = self.open[head.open].block.key(head.row);
-            if self.overridden(tx, shelf)?.contains(&(series, start, disc)) || self.superseded(tx, &head)? {
+            if self.overridden(tx, shelf)?.contains_key(&(series, start, disc)) || self.superseded(tx, &head)? {
                 continue;
             }
             if self.judge.answers(tx, &mut self.open[head.open], head.row)? {
@@ -295,7 +295,7 @@ impl<'a> Samples<'a> {
         }
     }
 
-    fn overridden(&mut self, tx: &mut Tx<'_>, shelf: Shelf) -> Result<&HashSet<(u32, i64, u32)>> {
+    fn overridden(&mut self, tx: &mut Tx<'_>, shelf: Shelf) -> Result<&Overrides> {
         match self.overrides.entry(shelf) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(place) => Ok(place.insert(blocks::overrides(tx, shelf)?)),

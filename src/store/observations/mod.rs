@@ -6,7 +6,9 @@
 mod blocks;
 mod rows;
 
+pub(super) use blocks::Open;
 pub use blocks::Scope;
+pub(super) use rows::row_view;
 pub use rows::{Found, read};
 
 use super::blocks::Templates;

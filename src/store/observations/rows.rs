@@ -240,16 +240,20 @@ fn versions(tx: &mut Tx<'_>, vault: &Vault, address: Address, which: Option<u32>
 pub fn read(tx: &mut Tx<'_>, with: (&Vault, &Templates), patient: PatientId, at: (Address, Option<u32>)) -> Result<Option<View>> {
     let ((vault, templates), (address, version)) = (with, at);
     let Some((mut open, row)) = versions(tx, vault, address, version)? else { return Ok(None) };
-    let patient = patient.to_string();
-    let sample = open.block.sample(row);
-    let template = templates.get(tx, &open.keys, (address.shelf, sample.series, sample.template))?;
-    let committed_at = open.header.committed_at;
+    row_view(tx, (vault, templates), &patient.to_string(), (&mut open, row)).map(Some)
+}
+
+/// The Observation of `patient` that a row is.
+pub(in crate::store) fn row_view(tx: &mut Tx<'_>, with: (&Vault, &Templates), patient: &str, at: (&mut Open, usize)) -> Result<View> {
+    let ((vault, templates), (open, row)) = (with, at);
+    let (sample, shelf, committed_at) = (open.block.sample(row), open.header.shelf, open.header.committed_at);
+    let template = templates.get(tx, &open.keys, (shelf, sample.series, sample.template))?;
     let ids = open.record_ids(tx, row)?;
     let mut json = String::new();
-    let rendering = Rendering { vault, template: &template, shelf: address.shelf, patient: &patient, last_updated: &instant(committed_at) };
+    let rendering = Rendering { vault, template: &template, shelf, patient, last_updated: &instant(committed_at) };
     let id = rendering.id(&sample);
     rendering.write(&sample, (&id, &ids), &mut json);
-    Ok(Some(View { id, json, shelf: address.shelf, version: sample.version, committed_at }))
+    Ok(View { id, json, shelf, version: sample.version, committed_at })
 }
 
 /// What a template says holds for every sample of it.
