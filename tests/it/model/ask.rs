@@ -54,6 +54,12 @@ pub enum Ask {
         id: String,
         count: Option<usize>,
     },
+    /// The history of a type or of everything; of the newest pages only, unless `whole`.
+    Changes {
+        kind: Option<&'static str>,
+        count: usize,
+        whole: bool,
+    },
     Patch {
         kind: &'static str,
         to: To,
@@ -169,6 +175,10 @@ impl Ask {
                 let count = count.map(|count| format!("?_count={count}")).unwrap_or_default();
                 Wire::new("GET", format!("{kind}/{id}/_history{count}"))
             }
+            Ask::Changes { kind, count, .. } => {
+                let place = kind.map(|kind| format!("{kind}/")).unwrap_or_default();
+                Wire::new("GET", format!("{place}_history?_count={count}"))
+            }
             Ask::Patch { kind, to, patch, only } => {
                 let mut wire = Wire::new("PATCH", place(kind, to)).with("if-match", only);
                 wire.headers.push(("content-type", patch.content_type().to_owned()));
@@ -203,6 +213,8 @@ impl Ask {
             Ask::Search { form: true, .. } => "search by form",
             Ask::Search { .. } => "search",
             Ask::History { .. } => "history",
+            Ask::Changes { kind: Some(_), .. } => "history of a type",
+            Ask::Changes { .. } => "history of all",
             Ask::Patch { to: To::Where(_), .. } => "patch where",
             Ask::Patch { patch: Patch { json: true, .. }, .. } => "json patch",
             Ask::Patch { .. } => "fhirpath patch",

@@ -35,9 +35,9 @@ fn entry(dice: &mut Dice, world: &World, whole: bool) -> Option<Entry> {
         Ask::Create { unless: Some(filters), .. } if filters.is_empty() => false,
         Ask::Update { to, .. } | Ask::Delete { to, .. } | Ask::Patch { to, .. } if empty(to) => false,
         Ask::Search { form, count, .. } => !form && count.is_none(),
-        // Wrong ones make the whole Bundle wrong: seldom is often enough.
+        // Wrong ones make a whole Bundle wrong: seldom is often enough.
         _ if ask.is_flawed() => whole && dice.percent(10),
-        Ask::History { .. } | Ask::Read { .. } if whole => false,
+        Ask::History { .. } | Ask::Changes { .. } | Ask::Read { .. } if whole => false,
         Ask::Bundle { .. } => false,
         _ => true,
     };

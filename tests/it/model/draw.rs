@@ -50,7 +50,8 @@ pub fn ask(dice: &mut Dice, world: &World) -> Ask {
             let id = some_id(dice, world, kind);
             Ask::Patch { kind, only: only(dice, world, Some((kind, &id))), to: To::Id(id), patch: patch::draw(dice, world, kind) }
         }
-        94..118 => bundles::draw(dice, world),
+        94..98 => Ask::Changes { kind: dice.percent(70).then_some(kind), count: 1 + dice.below(12), whole: false },
+        98..120 => bundles::draw(dice, world),
         _ => search(dice, world, kind),
     }
 }

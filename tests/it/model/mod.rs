@@ -2,6 +2,8 @@
 //!
 //! `FIRTH_MODEL_SEED` repeats a run; `FIRTH_LONG=1` makes it ten times as long.
 
+#![expect(clippy::result_large_err, reason = "a model is plain, not fast")]
+
 mod ask;
 mod bodies;
 mod bundles;
@@ -63,6 +65,8 @@ const MET: &[&str] = &[
     "vread 410 resource.deleted",
     "history 200",
     "history 404 resource.not-found",
+    "history of a type 200",
+    "history of all 200",
     "json patch 200",
     "json patch 400 request.invalid",
     "json patch 404 resource.not-found",

@@ -16,12 +16,16 @@ use crate::support::{Bundle, Client, TestServer};
 /// So many of the last interactions a failure tells.
 const TOLD: usize = 15;
 
+/// More than any search or history here has.
+const PAGES: usize = 500;
+
 pub struct Run<'s> {
     client: Client<'s>,
     seed: u64,
     dice: Dice,
     pub world: World,
     step: usize,
+    entries: usize,
     last: VecDeque<String>,
     met: BTreeMap<String, u32>,
     began: Instant,
@@ -44,7 +48,7 @@ impl<'s> Run<'s> {
         println!("{:?}: FIRTH_MODEL_SEED={seed}", server.backend);
         let world = World::new(format!("{}/fhir", server.url()));
         let (last, met) = (VecDeque::new(), BTreeMap::new());
-        Run { client: server.ehr(), seed, dice: Dice::new(seed), world, step: 0, last, met, began: Instant::now() }
+        Run { client: server.ehr(), seed, dice: Dice::new(seed), world, step: 0, entries: 0, last, met, began: Instant::now() }
     }
 
     pub fn step(&mut self) {
@@ -76,6 +80,7 @@ impl<'s> Run<'s> {
         let both: Vec<(&Ask, Got, Answer)> = match ask {
             Ask::Bundle { entries, .. } if reply.status == 200 => {
                 agree!("entries", got.len(), answer.parts.len());
+                self.entries += entries.len();
                 entries.iter().map(|entry| &entry.ask).zip(got).zip(answer.parts).map(|((ask, got), answer)| (ask, got, answer)).collect()
             }
             _ => got.into_iter().map(|got| (ask, got, answer.clone())).collect(),
@@ -102,7 +107,7 @@ impl<'s> Run<'s> {
     fn one(&self, ask: &Ask, got: &Got, answer: &Answer) -> Result<(), Fault> {
         match (ask, &answer.list) {
             (Ask::Search { kind, .. }, Some(_)) => return self.searched(kind, got, answer),
-            (Ask::History { .. }, Some(want)) => return self.told_history(got, want),
+            (Ask::History { .. } | Ask::Changes { .. }, Some(want)) => return self.told_history(ask, got, want),
             _ => {}
         }
         // A Bundle tells no version of what it refuses.
@@ -123,7 +128,7 @@ impl<'s> Run<'s> {
     }
 
     fn searched(&self, kind: &str, got: &Got, answer: &Answer) -> Result<(), Fault> {
-        let pages = self.pages(got);
+        let pages = self.pages(got, PAGES);
         let got: Vec<Value> = pages.iter().flat_map(Bundle::matches).collect();
         let want: BTreeMap<&str, &Version> = answer.list.iter().flatten().map(|(key, version)| (key.1.as_str(), version)).collect();
         let mut ids: Vec<&str> = got.iter().filter_map(|found| found["id"].as_str()).collect();
@@ -143,20 +148,24 @@ impl<'s> Run<'s> {
     }
 
     /// This page and those that follow it.
-    fn pages(&self, got: &Got) -> Vec<Bundle> {
+    fn pages(&self, got: &Got, most: usize) -> Vec<Bundle> {
         let mut pages = vec![Bundle(got.body.clone().unwrap_or_default())];
-        while let Some(next) = pages.last().and_then(Bundle::next) {
+        while let Some(next) = pages.last().filter(|_| pages.len() < most).and_then(Bundle::next) {
             pages.push(Bundle(self.client.get(&next).is(200).json()));
-            assert!(pages.len() < 500, "next links without end");
+            assert!(pages.len() < PAGES, "next links without end");
         }
         pages
     }
 
-    fn told_history(&self, got: &Got, want: &[(Key, Version)]) -> Result<(), Fault> {
-        let pages = self.pages(got);
-        agree!("total", pages[0].total(), Some(want.len() as i64));
+    fn told_history(&self, ask: &Ask, got: &Got, want: &[(Key, Version)]) -> Result<(), Fault> {
+        let most = if matches!(ask, Ask::Changes { whole: false, .. }) { 3 } else { PAGES };
+        let pages = self.pages(got, most);
+        if let Ask::History { .. } = ask {
+            agree!("total", pages[0].total(), Some(want.len() as i64));
+        }
         let got: Vec<Value> = pages.iter().flat_map(|page| page.0["entry"].as_array().cloned().unwrap_or_default()).collect();
-        agree!("entries", got.len(), want.len());
+        let ended = pages.last().and_then(Bundle::next).is_none();
+        agree!("entries", got.len(), if ended { want.len() } else { got.len().min(want.len()) });
         for (got, (key, version)) in got.iter().zip(want) {
             self.revision(got, key, version)?;
         }
@@ -180,16 +189,20 @@ impl<'s> Run<'s> {
 
     /// Everything there is, compared once more, and what must have occurred.
     pub fn ends(mut self, must: &[&str]) {
-        let keys: Vec<Key> = self.world.all.keys().cloned().collect();
-        let cases = self.step;
-        for (kind, id) in keys {
+        let (cases, keys) = (self.step, self.world.all.keys().cloned().collect::<Vec<Key>>());
+        let each = keys.into_iter().map(|(kind, id)| Ask::History { kind, id, count: None });
+        for ask in each.chain([Ask::Changes { kind: None, count: 250, whole: true }]) {
             self.last.clear();
-            let ask = Ask::History { kind, id, count: None };
             if let Err(fault) = self.does(&ask) {
                 panic!("FIRTH_MODEL_SEED={} at the end on {:?}: {}\n{fault}", self.seed, self.client.server.backend, ask.wire().said());
             }
         }
-        println!("{:?}: {cases} interactions in {:.1} s", self.client.server.backend, self.began.elapsed().as_secs_f64());
+        println!(
+            "{:?}: {cases} interactions, {} entries of Bundles in {:.1} s",
+            self.client.server.backend,
+            self.entries,
+            self.began.elapsed().as_secs_f64()
+        );
         println!("{:#?}", self.met);
         let met: HashSet<&str> = self.met.keys().map(String::as_str).collect();
         let missed: Vec<&&str> = must.iter().filter(|name| !met.contains(**name)).collect();

@@ -113,6 +113,7 @@ impl World {
                 let note = if list.is_empty() { "none" } else { "some" };
                 Answer { status: 200, list: Some(list), note, ..Answer::default() }
             }
+            Ask::Changes { kind, .. } => Answer { status: 200, list: Some(self.changes(*kind)), ..Answer::default() },
             Ask::Patch { kind, to: To::Id(id), patch, only } => self.patch((kind, id.clone()), patch, only.as_deref()),
             Ask::Patch { kind, to: To::Where(filters), patch, only } => match self.one(kind, filters) {
                 Err(answer) => answer,
@@ -128,6 +129,15 @@ impl World {
                 Answer { status: 200, list: Some(list), of: Some(key), ..Answer::default() }
             }
         }
+    }
+
+    /// Every version, newest first.
+    fn changes(&self, kind: Option<&str>) -> Vec<(Key, Version)> {
+        let all = self.all.iter().filter(|(key, _)| kind.is_none_or(|kind| kind == key.0));
+        let mut all: Vec<(Key, Version)> =
+            all.flat_map(|(key, versions)| versions.iter().map(|version| (key.clone(), version.clone()))).collect();
+        all.sort_by_key(|(_, version)| std::cmp::Reverse(version.turn));
+        all
     }
 
     pub fn found(&self, kind: &str, filters: &[Filter]) -> Vec<(&Key, &Version)> {
@@ -198,7 +208,7 @@ impl World {
         if !self.is_at(&key, only) {
             return refused(412, "resource.precondition");
         }
-        if key.0 == "Patient" && !self.all.contains_key(&key) && key.1.len() != 36 {
+        if key.0 == "Patient" && !self.all.contains_key(&key) && key.1.len() != 36 && !key.1.starts_with('~') {
             return refused(422, "request.unprocessable");
         }
         let (now, bare) = (self.now(&key), self.kept(&sent.json));
