@@ -2,10 +2,11 @@
 //! stays. Both are judged by what the caller may see: a hidden resource is as good as none.
 
 use super::resources::Writer;
+use super::shelves;
 use super::submitted::Target;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::validate::object;
-use crate::id::Shelf;
+use crate::id::{PatientId, Shelf};
 use crate::search::Type;
 use crate::store::documents::{self, Key, id_bytes};
 use crate::store::keys::Whose;
@@ -50,7 +51,7 @@ fn exists(tx: &mut Tx<'_>, reader: Reader<'_>, target: &Target) -> Result<bool> 
 /// How many of those that point to a resource are named.
 const NAMED: usize = 10;
 
-/// Refuses to delete what a resource that the caller sees points to.
+/// Refuses that a resource was deleted which one that the caller sees points to, and a Patient that has data.
 pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patient: Option<Whose>) -> Result<()> {
     let (of, id) = what;
     let mut named = Vec::new();
@@ -67,6 +68,12 @@ pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patien
     }
     if named.is_empty() && of == Type::Device && measured(tx, writer, id, patient)? {
         named.push("Observations of samples".to_owned());
+    }
+    if named.is_empty()
+        && of == Type::Patient
+        && let Ok(patient) = PatientId::parse(id)
+    {
+        return shelves::deserted(tx, patient);
     }
     if named.is_empty() {
         return Ok(());

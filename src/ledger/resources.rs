@@ -208,11 +208,6 @@ pub fn delete(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match
     if !writer.visible.sees(false, now.patient.map(|whose| whose.now)) {
         return Err(shelves::hidden());
     }
-    if of == Type::Patient
-        && let Ok(patient) = PatientId::parse(id)
-    {
-        shelves::deserted(tx, patient)?;
-    }
     let (committed_at, version) = (tx.committed_at(), now.version + 1);
     if let Some(address) = sample(writer, of, id) {
         blocks::override_insert(tx, address, OverrideKind::Deleted)?;

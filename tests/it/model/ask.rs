@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::find::{Filter, encoded};
+use super::patch::Patch;
 
 /// One resource, by its id or by what is true of it.
 #[derive(Clone, Debug)]
@@ -20,12 +21,82 @@ pub struct Sent {
 
 #[derive(Clone, Debug)]
 pub enum Ask {
-    Create { kind: &'static str, sent: Sent, unless: Option<Vec<Filter>> },
-    Update { kind: &'static str, to: To, sent: Sent, only: Option<String> },
-    Delete { kind: &'static str, to: To, only: Option<String> },
-    Read { kind: &'static str, id: String, version: Option<u32>, have: Option<u32> },
-    Search { kind: &'static str, filters: Vec<Filter>, form: bool, count: Option<usize> },
-    History { kind: &'static str, id: String, count: Option<usize> },
+    Create {
+        kind: &'static str,
+        sent: Sent,
+        unless: Option<Vec<Filter>>,
+    },
+    Update {
+        kind: &'static str,
+        to: To,
+        sent: Sent,
+        only: Option<String>,
+    },
+    Delete {
+        kind: &'static str,
+        to: To,
+        only: Option<String>,
+    },
+    Read {
+        kind: &'static str,
+        id: String,
+        version: Option<u32>,
+        have: Option<u32>,
+    },
+    Search {
+        kind: &'static str,
+        filters: Vec<Filter>,
+        form: bool,
+        count: Option<usize>,
+    },
+    History {
+        kind: &'static str,
+        id: String,
+        count: Option<usize>,
+    },
+    /// The history of a type or of everything; of the newest pages only, unless `whole`.
+    Changes {
+        kind: Option<&'static str>,
+        count: usize,
+        whole: bool,
+    },
+    Patch {
+        kind: &'static str,
+        to: To,
+        patch: Patch,
+        only: Option<String>,
+    },
+    /// A transaction, or a batch.
+    Bundle {
+        whole: bool,
+        entries: Vec<Entry>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub ask: Ask,
+    pub full_url: Option<String>,
+}
+
+impl Entry {
+    fn json(&self) -> Value {
+        let wire = self.ask.wire();
+        let mut entry = json!({"request": {"method": wire.verb, "url": wire.path}});
+        for (header, member) in [("if-match", "ifMatch"), ("if-none-match", "ifNoneMatch"), ("if-none-exist", "ifNoneExist")] {
+            if let Some((_, value)) = wire.headers.iter().find(|(name, _)| *name == header) {
+                entry["request"][member] = json!(value);
+            }
+        }
+        match &self.ask {
+            Ask::Patch { kind, patch, .. } => entry["resource"] = patch.resource(kind),
+            ask => entry.as_object_mut().expect("an object").extend(ask.sent().map(|sent| ("resource".to_owned(), sent.json.clone()))),
+        }
+        if let Some(full_url) = &self.full_url {
+            entry["fullUrl"] = json!(full_url);
+        }
+        entry
+    }
 }
 
 /// An ask as HTTP has it; the path is that below `/fhir/`.
@@ -104,6 +175,25 @@ impl Ask {
                 let count = count.map(|count| format!("?_count={count}")).unwrap_or_default();
                 Wire::new("GET", format!("{kind}/{id}/_history{count}"))
             }
+            Ask::Changes { kind, count, .. } => {
+                let place = kind.map(|kind| format!("{kind}/")).unwrap_or_default();
+                Wire::new("GET", format!("{place}_history?_count={count}"))
+            }
+            Ask::Patch { kind, to, patch, only } => {
+                let mut wire = Wire::new("PATCH", place(kind, to)).with("if-match", only);
+                wire.headers.push(("content-type", patch.content_type().to_owned()));
+                wire.body = Some(patch.body(kind).to_string().into_bytes());
+                wire
+            }
+            Ask::Bundle { whole, entries } => {
+                let kind = if *whole { "transaction" } else { "batch" };
+                let entries: Vec<Value> = entries.iter().map(Entry::json).collect();
+                let mut bundle = json!({"resourceType": "Bundle", "type": kind});
+                if !entries.is_empty() {
+                    bundle["entry"] = json!(entries);
+                }
+                Wire::new("POST", String::new()).resource(&bundle)
+            }
         }
     }
 
@@ -123,6 +213,49 @@ impl Ask {
             Ask::Search { form: true, .. } => "search by form",
             Ask::Search { .. } => "search",
             Ask::History { .. } => "history",
+            Ask::Changes { kind: Some(_), .. } => "history of a type",
+            Ask::Changes { .. } => "history of all",
+            Ask::Patch { to: To::Where(_), .. } => "patch where",
+            Ask::Patch { patch: Patch { json: true, .. }, .. } => "json patch",
+            Ask::Patch { .. } => "fhirpath patch",
+            Ask::Bundle { whole: true, .. } => "transaction",
+            Ask::Bundle { .. } => "batch",
+        }
+    }
+
+    pub fn sent(&self) -> Option<&Sent> {
+        match self {
+            Ask::Create { sent, .. } | Ask::Update { sent, .. } => Some(sent),
+            _ => None,
+        }
+    }
+
+    /// Is it wrong by itself, whatever there is?
+    pub fn is_flawed(&self) -> bool {
+        let other_id = match self {
+            Ask::Update { to: To::Id(id), sent, .. } => sent.json["id"].as_str() != Some(id),
+            _ => false,
+        };
+        other_id || self.sent().is_some_and(|sent| sent.flawed)
+    }
+
+    /// In which turn a transaction does it.
+    pub fn step(&self) -> u8 {
+        match self {
+            Ask::Delete { .. } => 0,
+            Ask::Create { .. } => 1,
+            Ask::Update { .. } | Ask::Patch { .. } => 2,
+            _ => 3,
+        }
+    }
+
+    /// The resource that it names and changes.
+    pub fn changed(&self) -> Option<String> {
+        match self {
+            Ask::Delete { kind, to: To::Id(id), .. }
+            | Ask::Update { kind, to: To::Id(id), .. }
+            | Ask::Patch { kind, to: To::Id(id), .. } => Some(format!("{kind}/{id}")),
+            _ => None,
         }
     }
 }

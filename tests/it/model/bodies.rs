@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::ask::To;
 use super::dice::Dice;
+use super::find::Filter;
+use super::params::IDENTIFIER;
 use super::world::{KINDS, World};
 
 pub const FAMILIES: [&str; 7] = ["Müller", "Mullins", "Muldoon", "Groß", "de la Cruz", "Ñandú", "Ada"];
@@ -21,6 +24,11 @@ pub const PATIENT_IDS: [&str; 4] = [
 ];
 pub const SYSTEMS: [&str; 2] = ["urn:a", "urn:b"];
 pub const VALUES: [&str; 6] = ["1", "2", "3", "4", "5", "C0FFEE00-0000-4000-8000-00000000000A"];
+
+/// Whatever has this identifier.
+pub fn identified(value: String) -> To {
+    To::Where(vec![Filter { param: IDENTIFIER, modifier: None, values: vec![value] }])
+}
 
 /// The values of `status`, the first of which nothing forbids.
 pub fn statuses(kind: &str) -> &'static [&'static str] {

@@ -5,11 +5,13 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::ask::{Ask, Sent, To, with_id};
-use super::bodies::{self, BIRTHS, CODES, DATES, FAMILIES, GIVEN, SYSTEMS, TITLES, VALUES};
+use super::bodies::{self, BIRTHS, CODES, DATES, FAMILIES, GIVEN, SYSTEMS, TITLES, VALUES, identified};
+use super::bundles;
 use super::dates::PREFIXES;
 use super::dice::Dice;
 use super::find::{self, Filter, Way};
 use super::params::{IDENTIFIER, Param, params};
+use super::patch;
 use super::world::{KINDS, Version, World};
 
 /// More of a type than this, and it is rather deleted than made.
@@ -18,7 +20,7 @@ const ENOUGH: usize = 14;
 pub fn ask(dice: &mut Dice, world: &World) -> Ask {
     let kind = dice.of(&KINDS);
     let many = world.live(kind).len() >= ENOUGH;
-    match dice.below(100) {
+    match dice.below(140) {
         0..16 if !many => create(dice, world, kind),
         0..36 => update(dice, world, kind),
         36..40 => {
@@ -42,7 +44,14 @@ pub fn ask(dice: &mut Dice, world: &World) -> Ask {
         54..60 => Ask::Delete { kind, to: condition(dice, world, kind), only: None },
         60..70 => read(dice, world, kind),
         70..76 => Ask::History { kind, id: some_id(dice, world, kind), count: dice.percent(30).then(|| 1 + dice.below(3)) },
-        76..84 => seldom(dice, world, kind),
+        76..82 => seldom(dice, world, kind),
+        82..86 => Ask::Patch { kind, to: condition(dice, world, kind), patch: patch::draw(dice, world, kind), only: None },
+        86..94 => {
+            let id = some_id(dice, world, kind);
+            Ask::Patch { kind, only: only(dice, world, Some((kind, &id))), to: To::Id(id), patch: patch::draw(dice, world, kind) }
+        }
+        94..98 => Ask::Changes { kind: dice.percent(70).then_some(kind), count: 1 + dice.below(12), whole: false },
+        98..120 => bundles::draw(dice, world),
         _ => search(dice, world, kind),
     }
 }
@@ -55,7 +64,9 @@ fn seldom(dice: &mut Dice, world: &World, kind: &'static str) -> Ask {
     let dead = (!dead.is_empty()).then(|| dead[dice.below(dead.len())].clone());
     match (dice.below(10), dead) {
         (0..2, Some((id, _))) => Ask::Read { kind, id, version: None, have: None },
-        (2..4, Some((id, now))) => Ask::Read { kind, id, version: Some(now.number), have: None },
+        (2, Some((id, _))) => Ask::Patch { kind, to: To::Id(id), patch: patch::draw(dice, world, kind), only: None },
+        (9, _) if dice.percent(50) => Ask::Delete { kind, to: To::Where(Vec::new()), only: None },
+        (3, Some((id, now))) => Ask::Read { kind, id, version: Some(now.number), have: None },
         (4..6, Some((id, _))) => Ask::Delete { kind, to: To::Id(id), only: None },
         (6, _) => {
             let sent = Sent { json: with_id(&bodies::body(dice, world, "Patient"), "nobody"), flawed: false };
@@ -180,11 +191,6 @@ pub fn condition(dice: &mut Dice, world: &World, kind: &'static str) -> To {
         60..80 => identified(format!("{}|{}", dice.of(&SYSTEMS), dice.of(&VALUES))),
         _ => To::Where(vec![filter(dice, world, kind)]),
     }
-}
-
-/// Whatever has this identifier.
-pub fn identified(value: String) -> To {
-    To::Where(vec![Filter { param: IDENTIFIER, modifier: None, values: vec![value] }])
 }
 
 fn filter(dice: &mut Dice, world: &World, kind: &'static str) -> Filter {

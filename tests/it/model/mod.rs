@@ -2,14 +2,20 @@
 //!
 //! `FIRTH_MODEL_SEED` repeats a run; `FIRTH_LONG=1` makes it ten times as long.
 
+#![expect(clippy::result_large_err, reason = "a model is plain, not fast")]
+
 mod ask;
 mod bodies;
+mod bundles;
 mod dates;
 mod dice;
 mod draw;
 mod find;
+mod got;
 mod params;
+mod patch;
 mod run;
+mod transact;
 mod world;
 
 use std::env;
@@ -26,7 +32,7 @@ const MET: &[&str] = &[
     "create 422 reference.not-found",
     "create if none 201 none",
     "create if none 200 one",
-    "create if none 412 resource.many-match",
+    "create if none 412 resource.many-match many",
     "create if none 412 resource.precondition",
     "update 200",
     "update 200 unchanged",
@@ -39,7 +45,7 @@ const MET: &[&str] = &[
     "update where 200 one",
     "update where 201 none",
     "update where 201 none, with id",
-    "update where 412 resource.many-match",
+    "update where 412 resource.many-match many",
     "delete 204",
     "delete 204 again",
     "delete 204 never was",
@@ -48,7 +54,7 @@ const MET: &[&str] = &[
     "delete if match 412 resource.precondition",
     "delete where 204 none",
     "delete where 204 one",
-    "delete where 412 resource.many-match",
+    "delete where 412 resource.many-match many",
     "delete where 412 resource.precondition",
     "read 200",
     "read 304",
@@ -59,6 +65,25 @@ const MET: &[&str] = &[
     "vread 410 resource.deleted",
     "history 200",
     "history 404 resource.not-found",
+    "history of a type 200",
+    "history of all 200",
+    "json patch 200",
+    "json patch 400 request.invalid",
+    "json patch 404 resource.not-found",
+    "fhirpath patch 200",
+    "fhirpath patch 400 request.invalid",
+    "json patch 200 unchanged",
+    "patch where 200 one",
+    "patch where 404 resource.not-found none",
+    "patch where 412 resource.many-match many",
+    "transaction 200",
+    "transaction 400 request.invalid rolled back",
+    "transaction 404 resource.not-found rolled back by the last entry",
+    "transaction 409 resource.referenced rolled back by the last entry",
+    "transaction 412 resource.many-match rolled back",
+    "transaction 412 resource.precondition rolled back by the last entry",
+    "transaction 422 reference.not-found rolled back by the last entry",
+    "batch 200",
     "search 200 none",
     "search 200 some",
     "search by form 200 none",

@@ -9,11 +9,15 @@ use serde_json::{Value, json};
 use super::ask::{Ask, bare};
 use super::dice::Dice;
 use super::draw;
+use super::got::{Got, parts};
 use super::world::{Answer, Key, Version, World};
-use crate::support::{Bundle, Client, Reply, TestServer};
+use crate::support::{Bundle, Client, TestServer};
 
 /// So many of the last interactions a failure tells.
 const TOLD: usize = 15;
+
+/// More than any search or history here has.
+const PAGES: usize = 500;
 
 pub struct Run<'s> {
     client: Client<'s>,
@@ -21,6 +25,7 @@ pub struct Run<'s> {
     dice: Dice,
     pub world: World,
     step: usize,
+    entries: usize,
     last: VecDeque<String>,
     met: BTreeMap<String, u32>,
     began: Instant,
@@ -43,7 +48,7 @@ impl<'s> Run<'s> {
         println!("{:?}: FIRTH_MODEL_SEED={seed}", server.backend);
         let world = World::new(format!("{}/fhir", server.url()));
         let (last, met) = (VecDeque::new(), BTreeMap::new());
-        Run { client: server.ehr(), seed, dice: Dice::new(seed), world, step: 0, last, met, began: Instant::now() }
+        Run { client: server.ehr(), seed, dice: Dice::new(seed), world, step: 0, entries: 0, last, met, began: Instant::now() }
     }
 
     pub fn step(&mut self) {
@@ -59,59 +64,71 @@ impl<'s> Run<'s> {
     fn does(&mut self, ask: &Ask) -> Result<(), Fault> {
         let wire = ask.wire();
         let client = wire.headers.iter().fold(self.client.clone(), |client, (name, value)| client.with(name, value));
-        let mut answer = self.world.answer(ask);
+        let answer = self.world.answer(ask);
         if self.last.len() == TOLD {
             self.last.pop_front();
         }
         self.last.push_back(format!("{} -> {} {}", wire.said(), answer.status, answer.note));
-        let reply = client.send(wire.verb, &format!("/fhir/{}", wire.path), wire.body.as_deref());
+        let reply = client.send(wire.verb, format!("/fhir/{}", wire.path).trim_end_matches('/'), wire.body.as_deref());
         agree!(
             "status",
             (reply.status, reply.text()),
             (answer.status, if reply.status == answer.status { reply.text() } else { String::new() })
         );
-        self.named(&mut answer, &reply)?;
-        let what = answer.code.unwrap_or(answer.note);
-        *self.met.entry(format!("{} {} {what}", ask.name(), answer.status).trim_end().to_owned()).or_default() += 1;
-        match ask {
-            Ask::Search { kind, .. } => self.searched(kind, &reply, &answer),
-            Ask::History { .. } => self.told_history(&reply, &answer),
-            _ => self.one(ask, &reply, &answer),
+        self.counts(ask, &answer);
+        let got = parts(ask, &reply, &self.world.base);
+        let both: Vec<(&Ask, Got, Answer)> = match ask {
+            Ask::Bundle { entries, .. } if reply.status == 200 => {
+                agree!("entries", got.len(), answer.parts.len());
+                self.entries += entries.len();
+                entries.iter().map(|entry| &entry.ask).zip(got).zip(answer.parts).map(|((ask, got), answer)| (ask, got, answer)).collect()
+            }
+            _ => got.into_iter().map(|got| (ask, got, answer.clone())).collect(),
+        };
+        let mut names = Vec::new();
+        for (_, got, answer) in &both {
+            agree!("status of an entry", (got.status, &got.code), (answer.status, &answer.code.map(str::to_owned)));
+            names.extend(got.names(answer)?);
         }
-    }
-
-    /// Learns the id of what was created.
-    fn named(&mut self, answer: &mut Answer, reply: &Reply) -> Result<(), Fault> {
-        let Some(key) = answer.of.clone().filter(|key| key.1.starts_with('~')) else { return Ok(()) };
-        let location = reply.header("location").unwrap_or_default().to_owned();
-        let id = location.strip_prefix(&format!("{}/{}/", self.world.base, key.0)).and_then(|rest| rest.strip_suffix("/_history/1"));
-        let Some(id) = id else { return Err(format!("no location of a new {}: {location}", key.0)) };
-        self.world.named(&key, id);
-        answer.of = Some((key.0, id.to_owned()));
+        self.world.named(&names);
+        for (ask, got, answer) in &both {
+            self.one(ask, got, &answer.named(&names))?;
+        }
         Ok(())
     }
 
-    /// An answer about one resource.
-    fn one(&self, ask: &Ask, reply: &Reply, answer: &Answer) -> Result<(), Fault> {
-        let etag = answer.version.map(|version| format!("W/\"{version}\""));
-        agree!("ETag", reply.header("etag").map(str::to_owned), etag);
-        if let Some(code) = answer.code {
-            agree!("code", reply.code(), code);
-            return Ok(());
+    fn counts(&mut self, ask: &Ask, answer: &Answer) {
+        let what = [answer.code.unwrap_or_default(), answer.note].join(" ");
+        let name = format!("{} {} {}", ask.name(), answer.status, what.trim());
+        *self.met.entry(name.trim_end().to_owned()).or_default() += 1;
+    }
+
+    /// One answer.
+    fn one(&self, ask: &Ask, got: &Got, answer: &Answer) -> Result<(), Fault> {
+        match (ask, &answer.list) {
+            (Ask::Search { kind, .. }, Some(_)) => return self.searched(kind, got, answer),
+            (Ask::History { .. } | Ask::Changes { .. }, Some(want)) => return self.told_history(ask, got, want),
+            _ => {}
+        }
+        // A Bundle tells no version of what it refuses.
+        if !(got.short && answer.code.is_some()) {
+            agree!("ETag", got.etag, answer.version.map(|version| format!("W/\"{version}\"")));
         }
         let (Some(body), Some(key), Some(version)) = (&answer.body, &answer.of, answer.version) else {
-            agree!("text", reply.text(), "");
+            agree!("body", got.body, None);
             return Ok(());
         };
         if !matches!(ask, Ask::Read { .. }) {
-            let place = format!("{}/{}/{}/_history/{version}", self.world.base, key.0, key.1);
-            agree!("Location", reply.header("location"), Some(place.as_str()));
+            agree!("Location", got.location, Some(format!("{}/{}/_history/{version}", key.0, key.1)));
         }
-        same(&reply.json(), key, version, body)
+        match &got.body {
+            None if got.short => Ok(()),
+            got => same(got.as_ref().unwrap_or(&Value::Null), key, version, body),
+        }
     }
 
-    fn searched(&self, kind: &str, reply: &Reply, answer: &Answer) -> Result<(), Fault> {
-        let pages = self.pages(reply);
+    fn searched(&self, kind: &str, got: &Got, answer: &Answer) -> Result<(), Fault> {
+        let pages = self.pages(got, PAGES);
         let got: Vec<Value> = pages.iter().flat_map(Bundle::matches).collect();
         let want: BTreeMap<&str, &Version> = answer.list.iter().flatten().map(|(key, version)| (key.1.as_str(), version)).collect();
         let mut ids: Vec<&str> = got.iter().filter_map(|found| found["id"].as_str()).collect();
@@ -131,24 +148,24 @@ impl<'s> Run<'s> {
     }
 
     /// This page and those that follow it.
-    fn pages(&self, reply: &Reply) -> Vec<Bundle> {
-        let mut pages = vec![Bundle(reply.json())];
-        while let Some(next) = pages.last().and_then(Bundle::next) {
+    fn pages(&self, got: &Got, most: usize) -> Vec<Bundle> {
+        let mut pages = vec![Bundle(got.body.clone().unwrap_or_default())];
+        while let Some(next) = pages.last().filter(|_| pages.len() < most).and_then(Bundle::next) {
             pages.push(Bundle(self.client.get(&next).is(200).json()));
-            assert!(pages.len() < 500, "next links without end");
+            assert!(pages.len() < PAGES, "next links without end");
         }
         pages
     }
 
-    fn told_history(&self, reply: &Reply, answer: &Answer) -> Result<(), Fault> {
-        let Some(want) = &answer.list else {
-            agree!("code", Some(reply.code().as_str()), answer.code);
-            return Ok(());
-        };
-        let pages = self.pages(reply);
-        agree!("total", pages[0].total(), Some(want.len() as i64));
+    fn told_history(&self, ask: &Ask, got: &Got, want: &[(Key, Version)]) -> Result<(), Fault> {
+        let most = if matches!(ask, Ask::Changes { whole: false, .. }) { 3 } else { PAGES };
+        let pages = self.pages(got, most);
+        if let Ask::History { .. } = ask {
+            agree!("total", pages[0].total(), Some(want.len() as i64));
+        }
         let got: Vec<Value> = pages.iter().flat_map(|page| page.0["entry"].as_array().cloned().unwrap_or_default()).collect();
-        agree!("entries", got.len(), want.len());
+        let ended = pages.last().and_then(Bundle::next).is_none();
+        agree!("entries", got.len(), if ended { want.len() } else { got.len().min(want.len()) });
         for (got, (key, version)) in got.iter().zip(want) {
             self.revision(got, key, version)?;
         }
@@ -172,16 +189,20 @@ impl<'s> Run<'s> {
 
     /// Everything there is, compared once more, and what must have occurred.
     pub fn ends(mut self, must: &[&str]) {
-        let keys: Vec<Key> = self.world.all.keys().cloned().collect();
-        let cases = self.step;
-        for (kind, id) in keys {
+        let (cases, keys) = (self.step, self.world.all.keys().cloned().collect::<Vec<Key>>());
+        let each = keys.into_iter().map(|(kind, id)| Ask::History { kind, id, count: None });
+        for ask in each.chain([Ask::Changes { kind: None, count: 250, whole: true }]) {
             self.last.clear();
-            let ask = Ask::History { kind, id, count: None };
             if let Err(fault) = self.does(&ask) {
                 panic!("FIRTH_MODEL_SEED={} at the end on {:?}: {}\n{fault}", self.seed, self.client.server.backend, ask.wire().said());
             }
         }
-        println!("{:?}: {cases} interactions in {:.1} s", self.client.server.backend, self.began.elapsed().as_secs_f64());
+        println!(
+            "{:?}: {cases} interactions, {} entries of Bundles in {:.1} s",
+            self.client.server.backend,
+            self.entries,
+            self.began.elapsed().as_secs_f64()
+        );
         println!("{:#?}", self.met);
         let met: HashSet<&str> = self.met.keys().map(String::as_str).collect();
         let missed: Vec<&&str> = must.iter().filter(|name| !met.contains(**name)).collect();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, Sent, To, bare};
 use super::find::{Filter, here};
+use super::patch::Patch;
 
 pub const KINDS: [&str; 10] =
     ["Patient", "Practitioner", "Organization", "PractitionerRole", "Observation", "Goal", "Basic", "List", "Encounter", "Flag"];
@@ -39,6 +40,23 @@ pub struct Answer {
     pub list: Option<Vec<(Key, Version)>>,
     /// Conditions: none, one or many answered.
     pub note: &'static str,
+    /// Of a Bundle: each entry's.
+    pub parts: Vec<Answer>,
+}
+
+impl Answer {
+    pub fn or_refused(self, at: usize) -> Result<Answer, (usize, Answer)> {
+        if self.code.is_some() { Err((at, self)) } else { Ok(self) }
+    }
+
+    /// With the ids that the server has told.
+    pub fn named(&self, names: &[(Key, String)]) -> Answer {
+        let key = |key: &Key| names.iter().find(|(known, _)| known == key).map_or_else(|| key.clone(), |(_, id)| (key.0, id.clone()));
+        let body = |body: &Option<Rc<Value>>| body.as_ref().map(|body| renamed(body, names));
+        let version = |version: &Version| Version { body: body(&version.body), ..version.clone() };
+        let list = self.list.as_ref().map(|list| list.iter().map(|(of, one)| (key(of), version(one))).collect());
+        Answer { of: self.of.as_ref().map(key), body: body(&self.body), list, ..self.clone() }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -50,7 +68,7 @@ pub struct World {
     fresh: u32,
 }
 
-fn refused(status: u16, code: &'static str) -> Answer {
+pub fn refused(status: u16, code: &'static str) -> Answer {
     Answer { status, code: Some(code), ..Answer::default() }
 }
 
@@ -95,6 +113,15 @@ impl World {
                 let note = if list.is_empty() { "none" } else { "some" };
                 Answer { status: 200, list: Some(list), note, ..Answer::default() }
             }
+            Ask::Changes { kind, .. } => Answer { status: 200, list: Some(self.changes(*kind)), ..Answer::default() },
+            Ask::Patch { kind, to: To::Id(id), patch, only } => self.patch((kind, id.clone()), patch, only.as_deref()),
+            Ask::Patch { kind, to: To::Where(filters), patch, only } => match self.one(kind, filters) {
+                Err(answer) => answer,
+                Ok(None) => Answer { note: "none", ..refused(404, "resource.not-found") },
+                Ok(Some(id)) => Answer { note: "one", ..self.patch((kind, id), patch, only.as_deref()) },
+            },
+            Ask::Bundle { whole: true, entries } => self.transact(entries),
+            Ask::Bundle { entries, .. } => self.batch(entries),
             Ask::History { kind, id, .. } => {
                 let key = (*kind, id.clone());
                 let Some(versions) = self.all.get(&key) else { return refused(404, "resource.not-found") };
@@ -102,6 +129,15 @@ impl World {
                 Answer { status: 200, list: Some(list), of: Some(key), ..Answer::default() }
             }
         }
+    }
+
+    /// Every version, newest first.
+    fn changes(&self, kind: Option<&str>) -> Vec<(Key, Version)> {
+        let all = self.all.iter().filter(|(key, _)| kind.is_none_or(|kind| kind == key.0));
+        let mut all: Vec<(Key, Version)> =
+            all.flat_map(|(key, versions)| versions.iter().map(|version| (key.clone(), version.clone()))).collect();
+        all.sort_by_key(|(_, version)| std::cmp::Reverse(version.turn));
+        all
     }
 
     pub fn found(&self, kind: &str, filters: &[Filter]) -> Vec<(&Key, &Version)> {
@@ -112,7 +148,7 @@ impl World {
     }
 
     /// The one that answers, if any.
-    fn one(&self, kind: &str, filters: &[Filter]) -> Result<Option<String>, Answer> {
+    pub fn one(&self, kind: &str, filters: &[Filter]) -> Result<Option<String>, Answer> {
         if filters.is_empty() {
             return Err(refused(412, "resource.precondition"));
         }
@@ -138,10 +174,14 @@ impl World {
         }
     }
 
-    /// Under a name of our own until the server has told its id.
-    fn born(&mut self, kind: &'static str, sent: &Sent) -> Answer {
+    /// A name of our own until the server has told its id.
+    pub fn fresh(&mut self, kind: &'static str) -> Key {
         self.fresh += 1;
-        let key = (kind, format!("~{}", self.fresh));
+        (kind, format!("~{}", self.fresh))
+    }
+
+    fn born(&mut self, kind: &'static str, sent: &Sent) -> Answer {
+        let key = self.fresh(kind);
         if self.dangles(&key, &sent.json) {
             return refused(422, "reference.not-found");
         }
@@ -160,15 +200,21 @@ impl World {
         if self.dangles(&key, &sent.json) {
             return refused(422, "reference.not-found");
         }
+        self.settle(key, sent, only)
+    }
+
+    /// The same, whatever it points to.
+    pub fn settle(&mut self, key: Key, sent: &Sent, only: Option<&str>) -> Answer {
         if !self.is_at(&key, only) {
             return refused(412, "resource.precondition");
         }
-        if key.0 == "Patient" && !self.all.contains_key(&key) && key.1.len() != 36 {
+        if key.0 == "Patient" && !self.all.contains_key(&key) && key.1.len() != 36 && !key.1.starts_with('~') {
             return refused(422, "request.unprocessable");
         }
         let (now, bare) = (self.now(&key), self.kept(&sent.json));
         let was = now.and_then(|now| now.body.clone());
-        if was.as_deref() == Some(&bare) {
+        // Members in another order are another text.
+        if was.as_ref().map(|was| was.to_string()) == Some(bare.to_string()) {
             return Answer { note: "unchanged", ..self.told(key, 200) };
         }
         self.write(key.clone(), Some(bare), "PUT");
@@ -194,7 +240,29 @@ impl World {
         }
     }
 
+    pub fn patched(&self, key: &Key, patch: &Patch) -> Result<Value, Answer> {
+        let Some(now) = self.now(key) else { return Err(refused(404, "resource.not-found")) };
+        let Some(body) = &now.body else { return Err(refused(410, "resource.deleted")) };
+        patch.applied(body).ok_or_else(|| refused(400, "request.invalid"))
+    }
+
+    fn patch(&mut self, key: Key, patch: &Patch, only: Option<&str>) -> Answer {
+        match self.patched(&key, patch) {
+            Err(answer) => answer,
+            Ok(json) => self.put(key, &Sent { json, flawed: false }, only),
+        }
+    }
+
     fn delete(&mut self, key: Key, only: Option<&str>) -> Answer {
+        let is_there = self.now(&key).is_some_and(|now| now.body.is_some());
+        if is_there && self.is_at(&key, only) && self.is_pointed_to(&key) {
+            return refused(409, "resource.referenced");
+        }
+        self.bury(key, only)
+    }
+
+    /// The same, whatever points to it.
+    pub fn bury(&mut self, key: Key, only: Option<&str>) -> Answer {
         if !self.is_at(&key, only) {
             return refused(412, "resource.precondition");
         }
@@ -204,9 +272,6 @@ impl World {
                 return Answer { status: 204, version: Some(*number), note: "again", ..Answer::default() };
             }
             Some(_) => {}
-        }
-        if self.is_pointed_to(&key) {
-            return refused(409, "resource.referenced");
         }
         self.write(key.clone(), None, "DELETE");
         Answer { status: 204, version: self.now(&key).map(|now| now.number), ..Answer::default() }
@@ -225,7 +290,7 @@ impl World {
     }
 
     /// As it is stored: references to this server are relative.
-    fn kept(&self, sent: &Value) -> Value {
+    pub fn kept(&self, sent: &Value) -> Value {
         relative(&bare(sent), &self.base)
     }
 
@@ -235,7 +300,7 @@ impl World {
         only.is_none_or(|only| now.is_some_and(|now| only == "*" || only == format!("W/\"{}\"", now.number)))
     }
 
-    fn told(&self, key: Key, status: u16) -> Answer {
+    pub fn told(&self, key: Key, status: u16) -> Answer {
         let now = self.now(&key);
         Answer {
             status,
@@ -246,7 +311,7 @@ impl World {
         }
     }
 
-    fn write(&mut self, key: Key, body: Option<Value>, method: &'static str) {
+    pub fn write(&mut self, key: Key, body: Option<Value>, method: &'static str) {
         self.turn += 1;
         let versions = self.all.entry(key).or_default();
         versions.push(Version { number: versions.len() as u32 + 1, body: body.map(Rc::new), method, turn: self.turn });
@@ -266,17 +331,36 @@ impl World {
         })
     }
 
-    fn is_pointed_to(&self, key: &Key) -> bool {
+    pub fn is_pointed_to(&self, key: &Key) -> bool {
         let live = self.all.iter().filter(|(other, _)| *other != key).filter_map(|(_, versions)| versions.last()?.body.as_ref());
         live.into_iter().any(|body| pointers(body, &self.base).iter().any(|(kind, id, _)| kind == key.0 && *id == key.1))
     }
 
-    /// The server has told the id of what had a name of our own.
-    pub fn named(&mut self, key: &Key, id: &str) {
-        if let Some(versions) = self.all.remove(key) {
-            assert!(self.all.insert((key.0, id.to_owned()), versions).is_none(), "{}/{id} is given twice", key.0);
+    /// The server has told the ids of what had names of our own.
+    pub fn named(&mut self, names: &[(Key, String)]) {
+        for ((kind, name), id) in names {
+            let Some(versions) = self.all.remove(&(*kind, name.clone())) else { continue };
+            assert!(self.all.insert((kind, id.clone()), versions).is_none(), "{kind}/{id} is given twice");
+        }
+        if names.is_empty() {
+            return;
+        }
+        for version in self.all.values_mut().filter_map(|versions| versions.last_mut()) {
+            version.body = version.body.as_ref().map(|body| renamed(body, names));
         }
     }
+}
+
+/// With references to what now has an id.
+fn renamed(body: &Rc<Value>, names: &[(Key, String)]) -> Rc<Value> {
+    let mut text = body.to_string();
+    if !text.contains("/~") {
+        return Rc::clone(body);
+    }
+    for ((kind, name), id) in names {
+        text = text.replace(&format!("\"{kind}/{name}\""), &format!("\"{kind}/{id}\""));
+    }
+    Rc::new(serde_json::from_str(&text).expect("it was JSON"))
 }
 
 fn relative(value: &Value, base: &str) -> Value {
