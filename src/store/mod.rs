@@ -24,6 +24,7 @@ mod sqlite;
 pub mod audit;
 pub mod blocks;
 pub mod credentials;
+mod document_rows;
 pub mod document_search;
 pub mod documents;
 pub mod keys;
