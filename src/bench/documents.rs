@@ -1,5 +1,5 @@
 //! `firth bench documents`: create, read, update and delete of nine types in turns with the group-commit base; then
-//! creates with `If-None-Exist` beside plain ones.
+//! creates with `If-None-Exist` beside plain ones, and transactions.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use super::dice::Dice;
 use super::load::{Lap, Round, drive, refused};
 use super::reads::{TURNS, WARM, quiet, token};
 use super::report::Bar;
-use super::resources::{KINDS, Resources, SYSTEM, loaded_number, new_number};
-use super::{Run, machine, upload};
+use super::resources::{ENCOUNTER, KINDS, OBSERVATION, PATIENT, Resources, SYSTEM, loaded_number, new_number, uuid};
+use super::{Run, UPLOADERS, machine, upload};
 use crate::error::Result;
 
 const BAR: f64 = 35.0;
@@ -18,6 +18,9 @@ const BAR: f64 = 35.0;
 const HELIOS: f64 = 6_391.0;
 /// A create with `If-None-Exist` may take so many times a create.
 const TWICE: f64 = 2.0;
+/// Resources of a transaction, and how many a second are to be made by them.
+const ENTRIES: usize = 200;
+const TRANSACTIONS: f64 = 5_000.0;
 /// Loading ends by itself.
 const LOADING: Duration = Duration::from_secs(3_600);
 /// What is asked of the base, which gives no ids.
@@ -78,6 +81,52 @@ impl Asking<'_> {
     }
 }
 
+/// A Bundle that makes a Patient and what is about them.
+fn bundle(resources: &Resources, dice: &mut Dice) -> String {
+    let person = uuid(new_number(dice));
+    let mut text = String::from("{\"resourceType\":\"Bundle\",\"type\":\"transaction\",\"entry\":[");
+    for n in 0..ENTRIES {
+        // Most are Observations, as in what is loaded.
+        let of = if n == 0 {
+            PATIENT
+        } else {
+            *[OBSERVATION, ENCOUNTER, OBSERVATION + 1, KINDS - 2, KINDS - 1].get(dice.below(20)).unwrap_or(&OBSERVATION)
+        };
+        let number = new_number(dice);
+        let (name, own) = (resources.name(of), if n == 0 { person.clone() } else { uuid(number) });
+        let one = resources.text(of, number, None, n);
+        let one = match one.split_once("\"Patient/") {
+            Some((before, after)) => format!("{before}\"urn:uuid:{person}{}", after.get(person.len()..).unwrap_or_default()),
+            None => one,
+        };
+        let comma = if n == 0 { "" } else { "," };
+        text.push_str(&format!(
+            "{comma}{{\"fullUrl\":\"urn:uuid:{own}\",\"resource\":{one},\"request\":{{\"method\":\"POST\",\"url\":\"{name}\"}}}}"
+        ));
+    }
+    text.push_str("]}");
+    text
+}
+
+/// Transactions of many resources that point to one of them.
+fn transactions(run: &mut Run<'_>, asking: &Asking<'_>) -> Result<()> {
+    let step = |client: &mut Client, dice: &mut Dice, lap: &mut Lap| {
+        let text = bundle(asking.resources, dice);
+        asking.send(client, &asking.sent("POST", "/fhir", &text), (lap, CREATE))?;
+        Ok(true)
+    };
+    // Numbers of their own again, behind those of the conditions.
+    let round = Round { clients: UPLOADERS, lasting: run.options.lasting() / TURNS as u32, number: 4 * TURNS };
+    let mut lap = drive(&run.server, round, &step)?;
+    let made = (lap.requests * ENTRIES as u64) as f64;
+    let rate = made / lap.wall.as_secs_f64().max(1e-9);
+    run.report.figure(("in transactions of 200", "resources/s"), Some(rate), Bar::AtLeast(TRANSACTIONS));
+    run.report.figure(("transaction, p50", "ms"), lap.quantile_ms(0.5), Bar::None);
+    run.report.figure(("transaction, p99", "ms"), lap.quantile_ms(0.99), Bar::None);
+    run.report.figure(("server CPU a resource in one", "us"), lap.cpu.map(|cpu| cpu.0 * 1e6 / made.max(1.0)), Bar::None);
+    Ok(())
+}
+
 /// The id of a resource as the server writes it: behind its type.
 fn id_of(body: &[u8]) -> Option<String> {
     let head = std::str::from_utf8(body.get(..120)?).ok()?;
@@ -94,6 +143,7 @@ pub fn measure(run: &mut Run<'_>) -> Result<()> {
     let asking = Asking { resources: &resources, token: &issued };
     turns(run, &asking)?;
     conditions(run, &asking)?;
+    transactions(run, &asking)?;
     run.report.figure(("peak memory", "MB"), machine::peak_mb(run.server.pid()), Bar::None);
     Ok(())
 }

@@ -6,9 +6,9 @@ use super::dice::Dice;
 /// The place of each type in `TEXTS`, in an order in which nothing is pointed to before it is there.
 const ORGANIZATION: usize = 0;
 const PRACTITIONER: usize = 1;
-const PATIENT: usize = 2;
-const ENCOUNTER: usize = 4;
-const OBSERVATION: usize = 5;
+pub const PATIENT: usize = 2;
+pub const ENCOUNTER: usize = 4;
+pub const OBSERVATION: usize = 5;
 pub const KINDS: usize = 9;
 
 /// Type, how many of a thousand resources are of it, and its text. `%` and a letter stand for a value.
@@ -88,11 +88,16 @@ impl Resources {
 
     /// The id of the `n`th resource of a type that is loaded.
     pub fn loaded(&self, of: usize, n: usize) -> String {
-        let mut dice = Dice::of(loaded_number(of, n));
-        let (high, low) = (dice.roll(), dice.roll());
-        let (node, variant) = (low & 0xffff_ffff_ffff, 0x8000 | (low >> 50));
-        format!("{:08x}-{:04x}-4{:03x}-{variant:04x}-{node:012x}", high >> 32, (high >> 16) & 0xffff, high & 0xfff)
+        uuid(loaded_number(of, n))
     }
+}
+
+/// The UUID that belongs to a number.
+pub fn uuid(number: u64) -> String {
+    let mut dice = Dice::of(number);
+    let (high, low) = (dice.roll(), dice.roll());
+    let (node, variant) = (low & 0xffff_ffff_ffff, 0x8000 | (low >> 50));
+    format!("{:08x}-{:04x}-4{:03x}-{variant:04x}-{node:012x}", high >> 32, (high >> 16) & 0xffff, high & 0xfff)
 }
 
 /// The number of the `n`th resource of a type that is loaded; what is made later has the highest bit.
