@@ -28,6 +28,7 @@ pub struct Config {
     pub references_strict: bool,
     pub max_request_bytes: usize,
     pub max_depth: usize,
+    pub max_bundle_entries: usize,
     pub log: String,
 }
 
@@ -66,6 +67,7 @@ settings! {
     "FIRTH_REFERENCES" "strict" "strict: what a resource points to must exist; types: only its type is judged." |c, v| c.references_strict = one_of(v, ["types", "strict"])? == 1;
     "FIRTH_MAX_REQUEST_BYTES" "67108864" "The largest body of a request under /fhir, after decompression." |c, v| c.max_request_bytes = number(v, 1024, 1 << 30)? as usize;
     "FIRTH_MAX_DEPTH" "64" "How deep the JSON of a resource may nest." |c, v| c.max_depth = number(v, 8, 64)? as usize;
+    "FIRTH_MAX_BUNDLE_ENTRIES" "5000" "How many entries a batch or transaction may have." |c, v| c.max_bundle_entries = number(v, 1, 100_000)? as usize;
     "FIRTH_TLS_CERT" "" "PEM file with the certificate chain; with FIRTH_TLS_KEY the server speaks HTTPS." |c, v| c.tls_cert = Some(PathBuf::from(v));
     "FIRTH_TLS_KEY" "" "PEM file with the private key." |c, v| c.tls_key = Some(PathBuf::from(v));
     "FIRTH_LOG" "info" "The log's level: error, warn, info, debug or a tracing filter." |c, v| c.log = telemetry::filter(v)?;
@@ -139,6 +141,7 @@ impl Config {
             references_strict: true,
             max_request_bytes: 0,
             max_depth: 0,
+            max_bundle_entries: 0,
             log: String::new(),
         };
         let mut faults = Vec::new();

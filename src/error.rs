@@ -84,6 +84,9 @@ kinds! {
     ValueNotANumber "value.not-a-number"    422 "value"        true  "Send a JSON number with a finite value.";
     ValueUnknown    "value.unknown"         422 "code-invalid" true  "Send one of the values that the mapping names.";
     TextNul         "text.nul"              422 "value"        true  "Remove the NUL character.";
+    // One record of an upload whose Observation was written through FHIR.
+    SampleEdited    "sample.edited"         409 "conflict"     true  "Nothing to do: the Observation stays as it was edited; whoever wants the record's value puts it there through FHIR.";
+    SampleDeleted   "sample.deleted"        409 "deleted"      true  "Nothing to do: the Observation stays deleted; whoever wants it back puts it there through FHIR.";
     // This server.
     MappingInvalid  "mapping.invalid"       500 "exception"    true  "Correct the mapping file at the named line.";
     Busy            "server.busy"           503 "transient"    true  "Send the request again after Retry-After seconds.";

@@ -10,7 +10,9 @@ use crate::app::App;
 use crate::audit::{Action, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::id::UploadId;
+use crate::ledger::idempotency;
 use crate::ledger::uploads as ledger;
+use crate::store::idempotency as answers;
 use crate::store::uploads::{self, JobRow, Stage};
 use crate::telemetry;
 
@@ -95,6 +97,8 @@ fn keep(app: &App, stop: &AtomicBool) {
 
 fn expire(app: &App) -> Result<()> {
     let before = app.clock.now() - app.config.raw_retention_days * DAY_MS;
+    let day = app.clock.now() - idempotency::KEPT_MS;
+    app.db.write("idempotency.expire", move |tx| answers::expire(tx, day))?;
     while app.db.write("raw.expire", move |tx| uploads::raw_expire(tx, before, 100))? == 100 {}
     Ok(())
 }

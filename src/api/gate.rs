@@ -77,6 +77,7 @@ fn plain(app: &App, route: &Route, http: &HttpRequest, body: Body) -> Result<Req
         id,
         entry,
         body,
+        body_digest: [0; 32],
     })
 }
 

@@ -47,12 +47,18 @@ pub enum Return {
     Outcome,
 }
 
-pub fn returned(request: &Request) -> Return {
-    match preferred(request).find_map(|part| part.strip_prefix("return=")) {
-        Some("minimal") => Return::Minimal,
-        Some("OperationOutcome") => Return::Outcome,
-        _ => Return::Representation,
+/// What is preferred, when something is.
+pub fn preferred_return(request: &Request) -> Option<Return> {
+    match preferred(request).find_map(|part| part.strip_prefix("return="))? {
+        "minimal" => Some(Return::Minimal),
+        "OperationOutcome" => Some(Return::Outcome),
+        "representation" => Some(Return::Representation),
+        _ => None,
     }
+}
+
+pub fn returned(request: &Request) -> Return {
+    preferred_return(request).unwrap_or(Return::Representation)
 }
 
 /// The parts of all `Prefer` headers.

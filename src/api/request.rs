@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Receiver;
 use super::members;
 use crate::audit::Entry;
 use crate::error::{Error, Kind, Result};
+use crate::vault::digest;
 
 /// The pieces of a body as they arrive, or why they stopped.
 pub type Pieces = Receiver<std::result::Result<Bytes, Error>>;
@@ -24,6 +25,8 @@ pub struct Request {
     /// What the audit log will say; a write commits it with its effect.
     pub entry: Entry,
     pub body: Body,
+    /// SHA-256 of the body under `/fhir`, once it was read.
+    pub body_digest: [u8; 32],
 }
 
 impl Request {
@@ -75,6 +78,9 @@ impl Request {
         read.map_err(from_io)?;
         if bytes.len() > most {
             return Err(Error::new(Kind::TooLarge, format!("the body has more than {most} bytes")));
+        }
+        if self.header("idempotency-key").is_some() {
+            self.body_digest = digest(&[&bytes]);
         }
         Ok(bytes)
     }
@@ -148,6 +154,11 @@ pub struct Body {
 impl Body {
     pub fn new(pieces: Pieces) -> Body {
         Body { pieces: Some(pieces), piece: Bytes::new() }
+    }
+
+    /// A body that is here already.
+    pub fn of(bytes: Vec<u8>) -> Body {
+        Body { pieces: None, piece: bytes.into() }
     }
 
     pub fn empty() -> Body {

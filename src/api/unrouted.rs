@@ -21,6 +21,15 @@ fn handler(_: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> 
     Ok(error::reply(&refusal, path.starts_with("/fhir"), &request.id).with("allow", allow))
 }
 
+/// The route of a path that no connection brought, with what stands in its `{parts}`.
+pub fn routed(verb: &str, path: &str) -> Option<(&'static Route, Vec<(String, String)>)> {
+    let pattern = ROUTES.iter().map(|route| route.path).find(|pattern| fits(pattern, path))?;
+    let route = ROUTES.iter().find(|route| route.path == pattern && route.verb == verb)?;
+    let parts = pattern.split('/').zip(path.split('/'));
+    let named = parts.filter_map(|(part, value)| Some((part.strip_prefix('{')?.strip_suffix('}')?.to_owned(), value.to_owned())));
+    Some((route, named.collect()))
+}
+
 /// Does a path fit a pattern whose `{parts}` stand for anything?
 fn fits(pattern: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));

@@ -113,39 +113,55 @@ fn is(key: &str, name: &str) -> bool {
 
 /// The members of an object: key with its quotes, and the text of the value.
 fn members(text: &str) -> Vec<(&str, &str)> {
+    items(text).into_iter().filter_map(member).collect()
+}
+
+/// A key ends at the first quote that is not escaped.
+fn member(text: &str) -> Option<(&str, &str)> {
+    let mut escaped = false;
+    let end = text.bytes().enumerate().skip(1).find(|(_, byte)| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    let (key, rest) = text.split_at_checked(end?.0 + 1)?;
+    Some((key, rest.trim_start().strip_prefix(':')?.trim_start()))
+}
+
+/// What stands between the commas of an object or array.
+fn items(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    let (mut from, mut key) = (0usize, None);
+    let (mut depth, mut in_string, mut escaped, mut from) = (0usize, false, false, 0usize);
     for (at, byte) in text.bytes().enumerate() {
         if in_string {
             in_string = byte != b'"' || escaped;
             escaped = byte == b'\\' && !escaped;
             continue;
         }
+        let closes = matches!(byte, b'}' | b']');
         match byte {
             b'"' => in_string = true,
-            b'{' | b'[' => {
-                depth += 1;
-                if depth == 1 {
-                    from = at + 1;
-                }
-            }
-            b':' if depth == 1 && key.is_none() => {
-                key = text.get(from..at).map(str::trim);
+            b'{' | b'[' if depth == 0 => (depth, from) = (1, at + 1),
+            b'{' | b'[' => depth += 1,
+            _ if depth == 1 && (closes || byte == b',') => {
+                found.extend(text.get(from..at).map(str::trim).filter(|item| !item.is_empty()));
                 from = at + 1;
+                depth -= usize::from(closes);
             }
-            b',' | b'}' if depth == 1 => {
-                if let (Some(key), Some(value)) = (key.take(), text.get(from..at)) {
-                    found.push((key, value.trim()));
-                }
-                from = at + 1;
-                depth -= usize::from(byte == b'}');
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ if closes => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
     found
+}
+
+/// The texts of the resources of a Bundle, entry by entry.
+pub fn resources(bundle: &str) -> Vec<Option<&str>> {
+    let entries = members(bundle).into_iter().find(|(key, _)| is(key, "entry")).map_or("", |(_, value)| value);
+    items(entries)
+        .into_iter()
+        .map(|entry| members(entry).into_iter().find(|(key, _)| is(key, "resource")).map(|(_, value)| value))
+        .collect()
 }
 
 /// Without the white space between tokens.

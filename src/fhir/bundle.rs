@@ -95,9 +95,11 @@ pub fn searchset(total: Option<i64>, links: &[(&str, String)], entries: Entries)
     out
 }
 
-/// One version of a resource; all of a page are of the same one.
+/// One version of a resource.
 #[derive(Clone, Debug)]
 pub struct Revision<'a> {
+    /// Type and id.
+    pub name: (&'a str, &'a str),
     pub json: &'a str,
     pub version: u32,
     pub last_updated: Millis,
@@ -105,16 +107,16 @@ pub struct Revision<'a> {
     pub deleted: bool,
 }
 
-/// One page of an instance's history, newest first. The first version was created, the others were updates.
-pub fn history(of: (&str, &str, &str), total: i64, links: &[(&str, String)], revisions: &[Revision<'_>]) -> String {
-    let (base, resource, id) = of;
+/// One page of a history, newest first. The first version was created, the others were updates or deletions.
+pub fn history(base: &str, total: Option<i64>, links: &[(&str, String)], revisions: &[Revision<'_>]) -> String {
     let mut out = String::with_capacity(512 + revisions.iter().map(|revision| revision.json.len() + 512).sum::<usize>());
-    let mut url = String::new();
-    escape(&mut url, &format!("{resource}/{id}"));
     let mut escaped = String::new();
     escape(&mut escaped, base);
-    head(&mut out, "history", Some(total), links);
+    head(&mut out, "history", total, links);
     for (at, revision) in revisions.iter().enumerate() {
+        let (resource, id) = revision.name;
+        let mut url = String::new();
+        escape(&mut url, &format!("{resource}/{id}"));
         out.push_str(if at == 0 { r#","entry":[{"# } else { ",{" });
         let _ = write!(out, r#""fullUrl":"{escaped}/{url}""#);
         if !revision.deleted {

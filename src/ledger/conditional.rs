@@ -15,6 +15,8 @@ pub struct Criteria {
     pub query: Query,
     /// May the caller look for a record id across patients?
     pub system: bool,
+    /// The text that it was read from, when it is a reference: `Patient?identifier=x`.
+    pub said: String,
 }
 
 /// The id of the one resource that answers; several are `Kind::ManyMatch`. Who asks the same at the same time waits.

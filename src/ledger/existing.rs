@@ -1,6 +1,6 @@
 //! What a shelf already holds of the samples that are about to be stored.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::id::Shelf;
 use crate::series::{Block, Sample};
-use crate::store::blocks::BlockIds;
+use crate::store::blocks::{BlockIds, OverrideKind, Overrides};
 use crate::store::{Tx, blocks};
-use crate::vault::{Place, ShelfKeys, Vault};
+use crate::vault::{Place, ShelfKeys};
 
 /// A stored sample and the block that has its newest version.
 #[derive(Clone, Debug)]
@@ -21,24 +21,23 @@ pub struct Stored {
 }
 
 /// The parts of a shelf that one slice of an upload touches, opened as they are needed.
-pub struct Existing<'a> {
+pub struct Existing {
     shelf: Shelf,
     keys: Arc<ShelfKeys>,
-    vault: &'a Vault,
     /// Newest first.
     headers: Vec<blocks::Prints>,
     hot: HashMap<i64, Rc<Block>>,
     ids: HashMap<i64, BlockIds>,
     /// Series number -> metric key.
     metrics: HashMap<u32, String>,
-    pub overrides: HashSet<(u32, i64, u32)>,
+    pub overrides: Overrides,
 }
 
-impl<'a> Existing<'a> {
-    pub fn of(tx: &mut Tx<'_>, vault: &'a Vault, shelf: Shelf, keys: Arc<ShelfKeys>) -> Result<Existing<'a>> {
+impl Existing {
+    pub fn of(tx: &mut Tx<'_>, shelf: Shelf, keys: Arc<ShelfKeys>) -> Result<Existing> {
         let headers = blocks::filters(tx, shelf)?;
         let overrides = blocks::overrides(tx, shelf)?;
-        Ok(Existing { shelf, keys, vault, headers, hot: HashMap::new(), ids: HashMap::new(), metrics: HashMap::new(), overrides })
+        Ok(Existing { shelf, keys, headers, hot: HashMap::new(), ids: HashMap::new(), metrics: HashMap::new(), overrides })
     }
 
     /// For each source record that is stored under the same metric: the newest version of the row that has its id.
@@ -58,13 +57,17 @@ impl<'a> Existing<'a> {
             }
             let hot = self.hot(tx, seq)?;
             for row in 0..hot.len() {
+                let (series, disc, _) = hot.key(row);
+                if self.withdrawn((series, hot.start_ms(row), disc)) {
+                    continue;
+                }
                 let ids = self.record_ids(tx, seq, row)?;
                 for record in &ids {
                     let Some(candidates) = wanted.get(&blocks::fingerprint(&self.keys, record)) else { continue };
                     if !candidates.iter().any(|(_, wanted)| wanted == record) {
                         continue;
                     }
-                    let metric = self.metric(tx, hot.key(row).0)?;
+                    let metric = self.metric(tx, series)?;
                     let key = (metric.clone(), record.clone());
                     // Blocks come newest first, so the first version met is the newest.
                     if candidates.contains(&(metric.as_str(), record.as_str())) && !found.contains_key(&key) {
@@ -103,6 +106,11 @@ impl<'a> Existing<'a> {
         Ok(found)
     }
 
+    /// Does the half that this row had stand in another panel now?
+    pub fn withdrawn(&self, place: (u32, i64, u32)) -> bool {
+        self.overrides.get(&place) == Some(&OverrideKind::Withdrawn)
+    }
+
     /// The metric key of a series.
     fn metric(&mut self, tx: &mut Tx<'_>, series: u32) -> Result<String> {
         if let Some(metric) = self.metrics.get(&series) {
@@ -128,10 +136,6 @@ impl<'a> Existing<'a> {
     fn record_ids(&mut self, tx: &mut Tx<'_>, seq: i64, row: usize) -> Result<Vec<String>> {
         let ids = self.ids.entry(seq).or_default().of(tx, &self.keys, (self.shelf, seq), row)?;
         Ok(ids.iter().map(|id| id.read(str::to_owned)).collect())
-    }
-
-    pub fn vault(&self) -> &'a Vault {
-        self.vault
     }
 }
 

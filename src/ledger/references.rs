@@ -5,9 +5,10 @@ use super::resources::Writer;
 use super::submitted::Target;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::validate::object;
-use crate::id::{PatientId, Shelf};
+use crate::id::Shelf;
 use crate::search::Type;
 use crate::store::documents::{self, Key, id_bytes};
+use crate::store::keys::Whose;
 use crate::store::resources::{self, Reader};
 use crate::store::{Tx, blocks, keys};
 
@@ -49,7 +50,7 @@ fn exists(tx: &mut Tx<'_>, reader: Reader<'_>, target: &Target) -> Result<bool> 
 const NAMED: usize = 10;
 
 /// Refuses to delete what a resource that the caller sees points to.
-pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patient: Option<PatientId>) -> Result<()> {
+pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patient: Option<Whose>) -> Result<()> {
     let (of, id) = what;
     let mut named = Vec::new();
     for key in documents::referrers(tx, writer.vault, of, id)? {
@@ -78,10 +79,10 @@ fn text_id(tx: &mut Tx<'_>, writer: &Writer<'_>, key: &Key) -> Result<String> {
 }
 
 /// Do samples of the patient name the Device?
-fn measured(tx: &mut Tx<'_>, writer: &Writer<'_>, id: &str, patient: Option<PatientId>) -> Result<bool> {
+fn measured(tx: &mut Tx<'_>, writer: &Writer<'_>, id: &str, patient: Option<Whose>) -> Result<bool> {
     let reference = format!("Device/{id}");
-    let shelves: Vec<Shelf> = patient.map(|patient| keys::shelves_of(tx, patient)).transpose()?.unwrap_or_default();
-    for shelf in shelves {
+    let shelves: Vec<(Shelf, Whose)> = patient.map(|whose| keys::person(tx, whose.now)).transpose()?.unwrap_or_default();
+    for (shelf, _) in shelves {
         let Some(keys) = keys::opened(tx, writer.vault, shelf)? else { continue };
         for (series, template, _) in blocks::templates_all(tx, shelf)? {
             let template = writer.templates.get(tx, &keys, (shelf, series, template))?;

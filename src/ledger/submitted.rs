@@ -30,6 +30,8 @@ pub struct Target {
 
 /// Judges the text of a resource. `base` is what our own absolute references begin with.
 pub fn read(of: Type, text: &[u8], base: &str, options: Options<'_>) -> Result<Submitted> {
+    let local = str::from_utf8(text).map(|text| local(text, base)).unwrap_or_default();
+    let text = if local.is_empty() { text } else { local.as_bytes() };
     let checked = validate::validate(text, &Options { expected: Some(of.name()), ..options }).map_err(refused)?;
     let text = str::from_utf8(text).map_err(Error::bug)?;
     let mut targets = Vec::new();
@@ -45,6 +47,17 @@ pub fn read(of: Type, text: &[u8], base: &str, options: Options<'_>) -> Result<S
         }
     }
     Ok(Submitted { of, id: checked.tree.text("id").map(str::to_owned), body: Body::of(text), rows: rows(of, &checked.tree, base), targets })
+}
+
+/// With our own absolute references made relative: as such they are searched for, find their Patient's shelf, and stay
+/// true when the server moves. In JSON no string can hold what looks like a member's quoted name.
+fn local(text: &str, base: &str) -> String {
+    let relative = |part: &str| {
+        let to = part.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.strip_prefix(base)?.strip_prefix('/')?;
+        reference::stored(to.split('"').next()?).map(|_| format!(":\"{to}"))
+    };
+    let parts = text.split("\"reference\"").map(|part| relative(part).unwrap_or_else(|| part.to_owned()));
+    parts.collect::<Vec<_>>().join("\"reference\"")
 }
 
 /// The search rows of a stored document, with one for each reference that stands anywhere in it.

@@ -13,9 +13,10 @@ use super::samples::{self, Fate};
 use crate::audit::{Did, Entry};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
-use crate::id::{EntryId, PatientId, Shelf, UploadId, UserId};
+use crate::id::{EntryId, Shelf, UploadId, UserId};
 use crate::ingest::{self, Envelope, Provider};
 use crate::mapping::{Mappings, Measured, Refusal};
+use crate::store::keys::Whose;
 use crate::store::uploads::{self, Counts, New, Stage, Upload};
 use crate::store::{Db, Tx, keys};
 use crate::vault::{Place, ShelfKeys, Vault};
@@ -24,14 +25,14 @@ use crate::vault::{Place, ShelfKeys, Vault};
 pub const AT_ONCE: usize = 64 * 1024;
 /// Records a write transaction takes at most, so that no other write waits long.
 const SLICE: usize = 4_096;
-/// Refusals are kept in lists of at most this many bytes (or one refusal): who reads them holds one list.
+/// Notices are kept in lists of at most this many bytes (or one notice): who reads them holds one list.
 const LIST: usize = 64 * 1024;
 
 /// Whose upload it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner {
     pub user: UserId,
-    pub patient: PatientId,
+    pub whose: Whose,
     pub shelf: Shelf,
 }
 
@@ -75,16 +76,35 @@ struct Item {
     outcome: std::result::Result<Vec<Measured>, Refusal>,
 }
 
-/// A refusal as its uploader reads it.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Refused {
-    pub list: String,
-    pub index: usize,
+/// What an uploader is told of one record.
+#[derive(Serialize)]
+struct Notice<'a> {
+    list: &'a str,
+    index: usize,
     #[serde(rename = "type")]
-    pub kind: String,
-    pub code: String,
-    pub reason: String,
-    pub remedy: String,
+    kind: &'a str,
+    code: &'static str,
+    reason: String,
+    remedy: &'static str,
+}
+
+/// Of which records an uploader is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Those that were refused.
+    Refused,
+    /// Those whose Observation was written through FHIR and is left as it is.
+    Kept,
+}
+
+impl Told {
+    /// What stands around the notices of a list, and so tells one kind of list from the other.
+    const fn marks(self) -> (&'static [u8], &'static [u8]) {
+        match self {
+            Told::Refused => (b"[", b"]"),
+            Told::Kept => (b"{\"kept\":[", b"]}"),
+        }
+    }
 }
 
 /// What acknowledging came to.
@@ -178,12 +198,12 @@ struct Work {
     as_of: Option<Millis>,
 }
 
-/// Stores the samples of some records, notes their refusals and how far the upload is.
+/// Stores the samples of some records, notes what their uploader is told of them and how far the upload is.
 fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<Counts> {
     let measured: Vec<Measured> = items.iter().filter_map(|item| item.outcome.as_ref().ok()).flatten().cloned().collect();
-    let fates = samples::store(tx, vault, (work.owner.shelf, work.owner.patient), &measured, work.as_of)?;
+    let fates = samples::store(tx, vault, (work.owner.shelf, work.owner.whose.born), &measured, work.as_of)?;
     let mut fates = fates.into_iter();
-    let (mut counts, mut lists) = (work.counts, Vec::new());
+    let (mut counts, mut refused, mut kept) = (work.counts, Vec::new(), Vec::new());
     for item in items {
         counts.done += 1;
         match &item.outcome {
@@ -197,14 +217,19 @@ fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<
                     &mut counts.unchanged
                 };
                 *count += 1;
+                if let Some((kind, says)) = of_item.iter().find_map(|fate| left_alone(vault, *fate)) {
+                    append(&mut kept, counts.done, &told(item, kind, says))?;
+                }
             }
             Err(refusal) => {
                 counts.refused += 1;
-                append(&mut lists, counts.done, &told(item, refusal))?;
+                let reason = refusal.at.as_ref().map_or_else(|| refusal.reason.clone(), |at| format!("{at}: {}", refusal.reason));
+                append(&mut refused, counts.done, &told(item, refusal.kind, reason))?;
             }
         }
     }
-    keep_refusals(tx, vault, work, &lists)?;
+    keep(tx, vault, work, (Told::Refused, &refused))?;
+    keep(tx, vault, work, (Told::Kept, &kept))?;
     let before = work.counts;
     for (outcome, n) in [
         ("stored", counts.stored - before.stored),
@@ -218,21 +243,23 @@ fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<
     Ok(counts)
 }
 
-/// Adds a refusal to the last list, or to a new one when that is full. A list goes by how far the upload was.
-fn append(lists: &mut Vec<(u32, Vec<u8>)>, done: u32, refused: &Refused) -> Result<()> {
-    let text = serde_json::to_vec(refused).map_err(Error::bug)?;
+/// Adds a notice to the last list, or to a new one when that is full. A list goes by how far the upload was, which is
+/// the record of its last notice: no two lists share that.
+fn append(lists: &mut Vec<(u32, Vec<u8>)>, done: u32, notice: &Notice<'_>) -> Result<()> {
+    let text = serde_json::to_vec(notice).map_err(Error::bug)?;
     match lists.last_mut().filter(|(_, list)| list.len() + text.len() + 2 <= LIST) {
         Some((until, list)) => {
             list.push(b',');
             list.extend(text);
             *until = done;
         }
-        None => lists.push((done, [b"[", text.as_slice()].concat())),
+        None => lists.push((done, text)),
     }
     Ok(())
 }
 
-fn keep_refusals(tx: &mut Tx<'_>, vault: &Vault, work: &Work, lists: &[(u32, Vec<u8>)]) -> Result<()> {
+fn keep(tx: &mut Tx<'_>, vault: &Vault, work: &Work, what: (Told, &[(u32, Vec<u8>)])) -> Result<()> {
+    let ((open, close), lists) = (what.0.marks(), what.1);
     if lists.is_empty() {
         return Ok(());
     }
@@ -241,26 +268,21 @@ fn keep_refusals(tx: &mut Tx<'_>, vault: &Vault, work: &Work, lists: &[(u32, Vec
     for (done, list) in lists {
         let id = segment_id(work.id, *done, false);
         let place = Place { kind: "refusals", shelf: work.owner.shelf, id: &id, version: 1 };
-        let sealed = keys.body.seal_packed(vault.chance, place, &[list.as_slice(), b"]"].concat())?;
+        let sealed = keys.body.seal_packed(vault.chance, place, &[open, list.as_slice(), close].concat())?;
         uploads::refusals_insert(tx, work.id, *done, &sealed)?;
     }
     Ok(())
 }
 
-fn told(item: &Item, refusal: &Refusal) -> Refused {
-    let wire = refusal.kind.wire();
-    let reason = match &refusal.at {
-        Some(at) => format!("{at}: {}", refusal.reason),
-        None => refusal.reason.clone(),
-    };
-    Refused {
-        list: item.list.clone(),
-        index: item.index,
-        kind: item.kind.clone(),
-        code: wire.code.into(),
-        reason,
-        remedy: wire.remedy.into(),
-    }
+fn told(item: &Item, kind: Kind, reason: String) -> Notice<'_> {
+    let wire = kind.wire();
+    Notice { list: &item.list, index: item.index, kind: &item.kind, code: wire.code, reason, remedy: wire.remedy }
+}
+
+fn left_alone(vault: &Vault, fate: Fate) -> Option<(Kind, String)> {
+    let Fate::Kept(kind, address) = fate else { return None };
+    let what = if kind == Kind::SampleDeleted { "deleted" } else { "edited" };
+    Some((kind, format!("Observation/{} was {what} through FHIR", vault.sample_text(address))))
 }
 
 /// Processes an upload that waits, from where it was left; also a replay of a kept body.
@@ -269,9 +291,8 @@ pub fn process(db: &Db, vault: &Arc<Vault>, mappings: &Mappings, of: (UploadId, 
     let (id, entry) = of;
     let (upload, owner, keys) = db.read("upload.open", |tx| {
         let upload = uploads::get(tx, id)?.ok_or_else(|| Error::new(Kind::NotFound, "no such upload"))?;
-        let patient = keys::patient_of(tx, upload.shelf)?.ok_or_else(|| Error::bug("an upload's shelf has no patient"))?;
-        let wrapped = keys::shelf_key(tx, upload.shelf)?.ok_or_else(|| Error::bug("an upload has no shelf"))?;
-        let owner = Owner { user: upload.user, patient, shelf: upload.shelf };
+        let (wrapped, whose) = keys::owned(tx, upload.shelf)?.ok_or_else(|| Error::bug("an upload's shelf has no patient"))?;
+        let owner = Owner { user: upload.user, whose, shelf: upload.shelf };
         Ok((upload.clone(), owner, vault.shelf(upload.shelf, &wrapped)?))
     })?;
     let provider = detail(&keys, &upload)?.provider;
@@ -284,7 +305,7 @@ pub fn process(db: &Db, vault: &Arc<Vault>, mappings: &Mappings, of: (UploadId, 
         db.write("upload.slice", move |tx| {
             let counts = slice(tx, &vault, &Work { id, owner, counts, last, as_of }, &items)?;
             let entry = entry.again(EntryId::at(tx.committed_at(), vault.chance.bytes()?));
-            entry.commit(tx, Did { patients: vec![owner.patient.to_string()], ..Did::new(200, format!("upload/{id}")) })?;
+            entry.commit(tx, Did { patients: owner.whose.named(), ..Did::new(200, format!("upload/{id}")) })?;
             Ok(counts)
         })
     };
@@ -307,18 +328,19 @@ pub fn detail(keys: &ShelfKeys, upload: &Upload) -> Result<Detail> {
     serde_json::from_slice(&keys.body.open(detail_place(upload.shelf, &upload.id), &upload.detail)?).map_err(Error::bug)
 }
 
-/// The next list of an upload's refusals after so many of its records, as JSON objects with commas between them, and
-/// how far it goes. `None` past the last one.
-pub fn refusals(db: &Db, keys: &ShelfKeys, upload: &Upload, after: u32) -> Result<Option<(u32, Vec<u8>)>> {
-    let next = db.read("upload.refusals", |tx| uploads::refusals_next(tx, upload.id, after))?;
-    // The counts that were told belong to what was done then.
-    let Some((done, sealed)) = next.filter(|(done, _)| *done <= upload.counts.done) else { return Ok(None) };
-    let id = segment_id(upload.id, done, false);
-    let mut list = keys.body.open_packed(Place { kind: "refusals", shelf: upload.shelf, id: &id, version: 1 }, &sealed)?;
-    if !(list.starts_with(b"[") && list.ends_with(b"]")) {
-        return Err(Error::bug("refusals are no list"));
+/// The next list of what an upload's owner is told, after so many of its records: JSON objects with commas between them,
+/// and how far it goes. `None` past the last one.
+pub fn notices(db: &Db, keys: &ShelfKeys, upload: &Upload, which: (Told, u32)) -> Result<Option<(u32, Vec<u8>)>> {
+    let ((open, close), mut after) = (which.0.marks(), which.1);
+    loop {
+        let next = db.read("upload.notices", |tx| uploads::refusals_next(tx, upload.id, after))?;
+        // The counts that were told belong to what was done then.
+        let Some((done, sealed)) = next.filter(|(done, _)| *done <= upload.counts.done) else { return Ok(None) };
+        let id = segment_id(upload.id, done, false);
+        let list = keys.body.open_packed(Place { kind: "refusals", shelf: upload.shelf, id: &id, version: 1 }, &sealed)?;
+        if let Some(list) = list.strip_prefix(open).and_then(|list| list.strip_suffix(close)) {
+            return Ok(Some((done, list.to_vec())));
+        }
+        after = done;
     }
-    list.pop();
-    list.remove(0);
-    Ok(Some((done, list)))
 }

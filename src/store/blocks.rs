@@ -1,7 +1,7 @@
 //! Samples: series, templates, the feed, blocks and overrides (docs/architecture.md, "Samples").
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -129,6 +129,13 @@ pub fn feed_insert(tx: &mut Tx<'_>, shelf: Shelf, kind: FeedKind, bloom: u64) ->
         feed::extent.eq(Vec::<u8>::new()),
     );
     on!(tx, c => diesel::insert_into(feed::table).values(row).returning(feed::seq).get_result(*c))
+}
+
+/// When the newest change was committed.
+pub fn feed_newest(tx: &mut Tx<'_>) -> Result<Millis> {
+    let newest = feed::table.select(feed::committed_at).order((feed::committed_at.desc(), feed::seq.desc()));
+    let newest: Option<Millis> = on!(tx, c => newest.first(*c).optional())?;
+    Ok(newest.unwrap_or(Millis::MIN))
 }
 
 /// The clear header of a block.
@@ -298,7 +305,16 @@ pub enum OverrideKind {
     Edited = 2,
     /// Somebody deleted it through FHIR.
     Deleted = 3,
+    /// Half a panel that stood alone and stands in its parent's panel now: nothing finds the row any more.
+    Withdrawn = 4,
 }
+
+impl OverrideKind {
+    const ALL: [OverrideKind; 4] = [OverrideKind::Correction, OverrideKind::Edited, OverrideKind::Deleted, OverrideKind::Withdrawn];
+}
+
+/// Places of a shelf, as (series, start, discriminator), and what became of them.
+pub type Overrides = HashMap<(u32, i64, u32), OverrideKind>;
 
 /// The last one counts: an edit replaces a correction.
 pub fn override_insert(tx: &mut Tx<'_>, at: Address, kind: OverrideKind) -> Result<()> {
@@ -322,12 +338,16 @@ pub fn overridden(tx: &mut Tx<'_>, at: Address) -> Result<Option<i16>> {
 }
 
 /// The places of a shelf whose samples are hidden behind a document.
-pub fn overrides(tx: &mut Tx<'_>, shelf: Shelf) -> Result<HashSet<(u32, i64, u32)>> {
-    let rows: Vec<(i32, i64, i32)> = on!(tx, c => sample_override::table
+pub fn overrides(tx: &mut Tx<'_>, shelf: Shelf) -> Result<Overrides> {
+    let rows: Vec<(i32, i64, i32, i16)> = on!(tx, c => sample_override::table
         .filter(sample_override::shelf.eq(shelf.0))
-        .select((sample_override::series_no, sample_override::start, sample_override::disc))
+        .select((sample_override::series_no, sample_override::start, sample_override::disc, sample_override::kind))
         .load(*c))?;
-    Ok(rows.into_iter().map(|(series, start, disc)| (series as u32, start, disc as u32)).collect())
+    let one = |(series, start, disc, kind): (i32, i64, i32, i16)| {
+        let kind = OverrideKind::ALL.into_iter().find(|known| *known as i16 == kind);
+        Ok(((series as u32, start, disc as u32), kind.ok_or_else(|| Error::bug("an override has an unknown kind"))?))
+    };
+    rows.into_iter().map(one).collect()
 }
 
 /// The two bits of a coding in a bloom: with its system, and by its code alone.

@@ -240,6 +240,21 @@ impl Db {
     }
 
     /// The newest commit stamp that a feed may show: nothing older can still appear.
+    /// The horizon, once it has passed the newest commit there is: what a client wrote before is in every feed it walks.
+    /// `Kind::Busy` when a transaction holds it back for six seconds.
+    pub fn settled(&self) -> Result<Millis> {
+        const STEPS: u32 = 300;
+        let newest = self.read("feed.newest", super::blocks::feed_newest)?;
+        for _ in 0..STEPS {
+            let horizon = self.horizon()?;
+            if horizon >= newest {
+                return Ok(horizon);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Err(Error::new(Kind::Busy, "a transaction holds back what was committed last"))
+    }
+
     pub fn horizon(&self) -> Result<Millis> {
         match self {
             Db::Sqlite(_) => Ok(Millis::MAX),

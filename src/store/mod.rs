@@ -23,12 +23,15 @@ mod sqlite;
 
 pub mod audit;
 pub mod blocks;
+pub mod changes;
 pub mod credentials;
 mod document_rows;
 pub mod document_search;
 pub mod documents;
+pub mod idempotency;
 pub mod keys;
 pub mod listing;
+pub mod merges;
 pub mod observations;
 pub mod resources;
 pub mod uploads;

@@ -173,14 +173,14 @@ pub fn progress(tx: &mut Tx<'_>, id: UploadId, stage: Stage, counts: Counts) -> 
     Ok(())
 }
 
-/// Refusals of one slice, sealed; `done` is where the slice ended and so names it.
+/// What an uploader is told of some records, sealed; `done` is the last of them and so names the list.
 pub fn refusals_insert(tx: &mut Tx<'_>, id: UploadId, done: u32, sealed: &[u8]) -> Result<()> {
     let row = (upload_refusal::upload.eq(id.0.as_slice()), upload_refusal::done.eq(done as i32), upload_refusal::sealed.eq(sealed));
     on!(tx, c => diesel::insert_into(upload_refusal::table).values(row).execute(*c))?;
     Ok(())
 }
 
-/// The refusals of the next slice that ended after `after` records.
+/// The next list that ends after `after` records.
 pub fn refusals_next(tx: &mut Tx<'_>, id: UploadId, after: u32) -> Result<Option<(u32, Vec<u8>)>> {
     let row: Option<(i32, Vec<u8>)> = on!(tx, c => upload_refusal::table
         .filter(upload_refusal::upload.eq(id.0.as_slice()).and(upload_refusal::done.gt(after as i32)))

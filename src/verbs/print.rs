@@ -31,7 +31,7 @@ pub fn text(table: Table) -> Result<String> {
             }
         }
         Table::Errors => {
-            out.push_str("# Errors\n\nOne closed table, printed by `firth print errors`. `start.*` are exit codes; the rest are HTTP statuses or,\nfor a record of an upload, the code in its `refused` list.\nAn answer that refuses has its code in the header `X-Firth-Error`, too.\n\n| code | status | FHIR issue | what to do |\n|---|---|---|---|\n");
+            out.push_str("# Errors\n\nOne closed table, printed by `firth print errors`. `start.*` are exit codes; the rest are HTTP statuses or,\nfor a record of an upload, the code in its list `refused` or `kept`.\nAn answer that refuses has its code in the header `X-Firth-Error`, too.\n\n| code | status | FHIR issue | what to do |\n|---|---|---|---|\n");
             for kind in Kind::ALL {
                 let wire = kind.wire();
                 out.push_str(&format!("| `{}` | {} | `{}` | {} |\n", wire.code, wire.status, wire.issue, wire.remedy));

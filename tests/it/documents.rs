@@ -9,7 +9,7 @@ pub fn patient() -> Value {
     json!({"resourceType": "Patient", "active": true, "name": [{"family": "Firth", "given": ["Ada"]}], "birthDate": "1980-05-11"})
 }
 
-fn weight(patient: &str, value: &str) -> Value {
+pub fn weight(patient: &str, value: &str) -> Value {
     json!({
         "resourceType": "Observation", "status": "final",
         "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]}],
@@ -19,11 +19,11 @@ fn weight(patient: &str, value: &str) -> Value {
     })
 }
 
-fn put(client: &Client<'_>, path: &str, body: &Value) -> Reply {
+pub fn put(client: &Client<'_>, path: &str, body: &Value) -> Reply {
     client.with("content-type", "application/fhir+json").send("PUT", path, Some(body.to_string().as_bytes()))
 }
 
-fn created(client: &Client<'_>, body: &Value) -> String {
+pub fn created(client: &Client<'_>, body: &Value) -> String {
     let kind = body["resourceType"].as_str().unwrap();
     client.post(&format!("/fhir/{kind}"), body).is(201).text_at("/id")
 }
@@ -253,5 +253,23 @@ both! {
         assert_eq!(outcome.at("/resourceType"), json!("OperationOutcome"));
         let events = server.auditor().search("AuditEvent?action=C&_count=10").matches();
         assert!(events.iter().any(|event| event["entity"].to_string().contains("Patient/")), "{events:?}");
+    }
+}
+
+both! {
+    fn a_post_that_is_sent_again_with_its_key_does_nothing(server) {
+        let ehr = server.ehr();
+        let once = ehr.with("idempotency-key", "k1");
+        let first = once.post("/fhir/Patient", &patient()).is(201);
+        let again = once.post("/fhir/Patient", &patient()).is(201);
+        assert_eq!((first.header("location"), first.text()), (again.header("location"), again.text()));
+        once.post("/fhir/Patient", &json!({"resourceType": "Patient"})).is(422);
+        assert_eq!(ehr.search("Patient?family=firth").ids().len(), 1);
+        server.ehr().with("idempotency-key", "k2").post("/fhir/Patient", &patient()).is(201);
+        assert_eq!(ehr.search("Patient?family=firth").ids().len(), 2);
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": patient(), "request": {"method": "POST", "url": "Patient"}}]});
+        let done = once.post("/fhir", &bundle).is(200);
+        assert_eq!(once.post("/fhir", &bundle).is(200).text(), done.text());
+        assert_eq!(ehr.search("Patient?family=firth").ids().len(), 3);
     }
 }

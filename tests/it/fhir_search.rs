@@ -361,7 +361,7 @@ both! {
         ehr.get(&format!("{path}&_format=xml")).is(406);
         ehr.get(&format!("{path}&_format=json")).is(200);
         ehr.with("accept", "application/fhir+xml").get(&format!("{path}&_format=application/fhir%2Bjson")).is(200);
-        for (verb, path, allow) in [("PATCH", "/fhir/Observation", "GET"), ("POST", "/fhir/Patient/x", "GET"), ("POST", "/fhir/metadata", "GET"), ("PUT", "/api/v1/users", "POST")] {
+        for (verb, path, allow) in [("PATCH", "/fhir/metadata", "GET"), ("POST", "/fhir/Patient/x", "GET"), ("POST", "/fhir/metadata", "GET"), ("PUT", "/api/v1/users", "POST")] {
             let refused = ehr.send(verb, path, if verb == "DELETE" { None } else { Some(b"{}") }).is(405);
             assert!(refused.header("allow").is_some_and(|header| header.contains(allow)), "{verb} {path}: {:?}", refused.header("allow"));
             assert_eq!(refused.code(), "request.method");

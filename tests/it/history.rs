@@ -77,3 +77,38 @@ both! {
         server.ehr().with("prefer", "handling=lenient").get(&format!("{path}?_sort=date")).is(200);
     }
 }
+
+both! {
+    fn the_history_of_a_type_and_of_all_is_complete(server) {
+        let (ehr, alice) = (server.ehr(), server.person("alice"));
+        alice.stores(&apple(hearts("h", 5)));
+        let put = |path: &str, body: &Value| ehr.with("content-type", "application/fhir+json").send("PUT", path, Some(body.to_string().as_bytes()));
+        let organization = |name: &str| json!({"resourceType": "Organization", "id": "o", "name": name});
+        put("/fhir/Organization/o", &organization("One")).is(201);
+        let second = put("/fhir/Organization/o", &organization("Two")).is(200);
+        ehr.delete("/fhir/Organization/o").is(204);
+        let methods = |bundle: &Bundle| -> Vec<String> {
+            let entries = bundle.0["entry"].as_array().cloned().unwrap_or_default();
+            entries.iter().map(|entry| format!("{} {}", entry["request"]["method"].as_str().unwrap(), entry["request"]["url"].as_str().unwrap())).collect()
+        };
+        let all = Bundle(ehr.get("/fhir/Organization/_history").is(200).json());
+        assert_eq!(methods(&all), ["DELETE Organization/o", "PUT Organization/o", "POST Organization"]);
+        let since = second.at("/meta/lastUpdated").as_str().unwrap().to_owned();
+        assert_eq!(methods(&Bundle(ehr.get(&format!("/fhir/Organization/_history?_since={since}")).is(200).json())).len(), 2);
+        assert_eq!(methods(&Bundle(ehr.get(&format!("/fhir/Organization/_history?_at={since}")).is(200).json())), ["PUT Organization/o"]);
+        assert_eq!(methods(&Bundle(ehr.get("/fhir/Observation/_history").is(200).json())), vec!["POST Observation"; 5]);
+        let whole = methods(&Bundle(ehr.get("/fhir/_history").is(200).json()));
+        let (mut pages, mut next) = (Vec::new(), Some("/fhir/_history?_count=2".to_owned()));
+        while let Some(path) = next {
+            let page = Bundle(ehr.get(&path).is(200).json());
+            pages.extend(methods(&page));
+            next = page.next();
+        }
+        assert_eq!(pages, whole);
+        assert!(whole.len() >= 10, "{whole:?}");
+        let of_bob = server.clinician(&[&server.person("bob")]);
+        assert_eq!(methods(&Bundle(of_bob.get("/fhir/Observation/_history").is(200).json())), Vec::<String>::new());
+        server.auditor().get("/fhir/_history").is(403);
+        ehr.get("/fhir/Organization/_history?_colour=1").is(400);
+    }
+}

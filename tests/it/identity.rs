@@ -320,3 +320,76 @@ both! {
         }
     }
 }
+
+both! {
+    fn a_half_that_stood_alone_goes_into_its_parents_panel(server) {
+        let (s, d) = (record(SYSTOLIC, "s1", &minute(0), "124"), record(DIASTOLIC, "d1", &minute(0), "80"));
+        let (sp, dp) = (with_parent(&s, "p"), with_parent(&d, "p"));
+        let (alice, bob) = (server.person("alice"), server.person("bob"));
+        alice.stores(&apple(vec![s.clone()]));
+        let alone = alice.finds("").ids().remove(0);
+        alice.stores(&apple(vec![dp.clone()]));
+        let panel = alice.finds("&identifier=p").ids();
+        assert_eq!(counts(&alice.uploads(&apple(vec![sp.clone()]))), [0, 0, 1, 0]);
+        assert_eq!(counts(&bob.uploads(&apple(vec![dp.clone(), s.clone(), sp.clone()]))), [2, 0, 1, 0]);
+        assert_eq!((panels(&alice), panels(&bob)), (vec!["124/80 v2".to_owned()], vec!["124/80 v1".to_owned()]));
+        assert_eq!((alice.finds("").ids(), alice.finds("&identifier=s1").ids()), (panel.clone(), panel));
+        server.ehr().get(&format!("/fhir/Observation/{alone}")).is(410);
+        let history = server.ehr().search(&format!("Observation/{alone}/_history"));
+        let methods: Vec<&Value> = history.0["entry"].as_array().unwrap().iter().map(|entry| &entry["request"]["method"]).collect();
+        assert_eq!(methods, ["DELETE", "POST"]);
+        for person in [&alice, &bob] {
+            let before = panels(person);
+            assert_eq!(counts(&person.uploads(&apple(vec![sp.clone(), d.clone(), s.clone(), dp.clone()]))), [0, 4, 0, 0]);
+            server.place.tells(&["ingest", "--replay"]);
+            assert_eq!(panels(person), before);
+            assert_eq!(counts(&person.uploads(&apple(vec![but(s.clone(), "value", json!(126))]))), [0, 0, 1, 0]);
+            let found = panels(person);
+            assert!(found.len() == 1 && found[0].starts_with("126/80 "), "{found:?}");
+        }
+    }
+}
+
+both! {
+    fn a_half_or_panel_that_had_moved_becomes_one_panel_too(server) {
+        let half = |kind: &str, id: &str, at: i64, value: &str| record(kind, id, &minute(at), value);
+        let (s, d) = (half(SYSTOLIC, "s1", 5, "124"), half(DIASTOLIC, "d1", 5, "80"));
+        let (sp, dp) = (with_parent(&s, "p"), with_parent(&d, "p"));
+        let (alice, bob) = (server.person("alice"), server.person("bob"));
+        alice.stores(&apple(vec![half(SYSTOLIC, "s1", 0, "124")]));
+        alice.stores(&apple(vec![s.clone()]));
+        let alone = alice.finds("").ids().remove(0);
+        alice.stores(&apple(vec![dp.clone()]));
+        bob.stores(&apple(vec![with_parent(&half(DIASTOLIC, "d1", 0, "80"), "p")]));
+        bob.stores(&apple(vec![dp.clone()]));
+        bob.stores(&apple(vec![s.clone()]));
+        for person in [&alice, &bob] {
+            assert_eq!(person.finds("").ids().len(), 2);
+            assert_eq!(counts(&person.uploads(&apple(vec![sp.clone(), s.clone()]))), [0, 1, 1, 0]);
+            let found = panels(person);
+            assert!(found.len() == 1 && found[0].starts_with("124/80 "), "{found:?}");
+            assert_eq!(counts(&person.uploads(&apple([vec![s.clone(), sp.clone(), dp.clone()], hearts("r", 1)].concat()))), [1, 3, 0, 0]);
+            assert_eq!(panels(person), found);
+        }
+        assert_eq!(server.ehr().get(&format!("/fhir/Observation/{alone}")).is(410).header("etag"), Some("W/\"3\""));
+    }
+}
+
+both! {
+    fn what_holds_more_than_the_half_or_is_pointed_to_stays(server) {
+        let (s, d) = (record(SYSTOLIC, "s1", &minute(0), "124"), record(DIASTOLIC, "d1", &minute(0), "80"));
+        let dp = with_parent(&record(DIASTOLIC, "d2", &minute(0), "81"), "p");
+        let (alice, bob) = (server.person("alice"), server.person("bob"));
+        alice.stores(&apple(vec![s.clone(), d]));
+        bob.stores(&apple(vec![s.clone()]));
+        let id = bob.finds("").ids().remove(0);
+        let subject = json!({"resourceType": "Basic", "code": {"text": "note"}, "subject": {"reference": format!("Observation/{id}")}});
+        server.ehr().post("/fhir/Basic", &subject).is(201);
+        for person in [&alice, &bob] {
+            person.stores(&apple(vec![dp.clone()]));
+            assert_eq!(counts(&person.uploads(&apple(vec![with_parent(&s, "p")]))), [1, 0, 0, 0]);
+        }
+        assert_eq!((panels(&alice), panels(&bob)), (vec!["124/80 v1".into(), "124/81 v2".into()], vec!["124/81 v2".to_owned(), "124/null v1".into()]));
+        server.ehr().get(&format!("/fhir/Observation/{id}")).is(200);
+    }
+}

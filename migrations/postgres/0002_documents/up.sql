@@ -28,3 +28,12 @@ CREATE INDEX doc_date_range ON doc_date (type, param_hash, lo);
 -- The history of a type in the order of time.
 CREATE INDEX document_committed ON document (type, committed_at, seq);
 ALTER INDEX directory_since_pkey RENAME TO directory_pkey;
+
+-- What was answered to a request that may be sent again (Idempotency-Key), for a day.
+CREATE TABLE idempotency (
+    key BYTEA PRIMARY KEY,
+    at BIGINT NOT NULL,
+    request BYTEA NOT NULL,
+    sealed BYTEA NOT NULL
+);
+CREATE INDEX idempotency_at ON idempotency (at);

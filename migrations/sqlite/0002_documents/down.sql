@@ -1,3 +1,4 @@
+DROP TABLE idempotency;
 DROP INDEX document_committed;
 DROP TABLE doc_date;
 ALTER TABLE doc_key DROP COLUMN present;

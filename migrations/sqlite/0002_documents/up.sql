@@ -27,3 +27,12 @@ CREATE INDEX doc_date_range ON doc_date (type, param_hash, lo);
 
 -- The history of a type in the order of time.
 CREATE INDEX document_committed ON document (type, committed_at, seq);
+
+-- What was answered to a request that may be sent again (Idempotency-Key), for a day.
+CREATE TABLE idempotency (
+    key BLOB PRIMARY KEY,
+    at BIGINT NOT NULL,
+    request BLOB NOT NULL,
+    sealed BLOB NOT NULL
+);
+CREATE INDEX idempotency_at ON idempotency (at);

@@ -1,4 +1,4 @@
-//! history of one resource (https://hl7.org/fhir/R4/http.html#history): its versions, newest first.
+//! history-instance (https://hl7.org/fhir/R4/http.html#history): its versions, newest first.
 
 use super::cursor::CursorSeal;
 use super::{base, caller, resource};
@@ -15,25 +15,26 @@ use crate::ledger::resources::not_found;
 use crate::search::params::CURSOR;
 use crate::search::{DateRange, Query, Type};
 use crate::store::Tx;
+use crate::store::keys::Whose;
 use crate::store::listing::Position;
 use crate::store::resources::{Reader, Version, version};
 
-const PARAMS: [&str; 5] = ["_count", "_since", "_at", "_format", CURSOR];
+pub(super) const PARAMS: [&str; 5] = ["_count", "_since", "_at", "_format", CURSOR];
 
 /// What was asked.
-struct Asked {
-    count: u32,
+pub(super) struct Asked {
+    pub count: u32,
     /// Only versions of this instant or later.
-    since: Option<Millis>,
+    pub since: Option<Millis>,
     /// Only versions that were the current one at some time in this range.
-    at: Option<DateRange>,
-    cursor: Option<String>,
+    pub at: Option<DateRange>,
+    pub cursor: Option<String>,
     /// The parameters but the cursor: the self link, and what the cursor is bound to.
-    said: String,
+    pub said: String,
 }
 
 impl Asked {
-    fn of(pairs: &[(String, String)]) -> Result<Asked> {
+    pub fn of(pairs: &[(String, String)]) -> Result<Asked> {
         let mut asked = Asked { count: Query::COUNT, since: None, at: None, cursor: None, said: String::new() };
         let (mut since, mut at) = (String::new(), String::new());
         for (place, (name, value)) in pairs.iter().enumerate() {
@@ -64,7 +65,7 @@ impl Asked {
     }
 
     /// Is a version wanted that was current from `from` until the next one was committed?
-    fn wants(&self, from: Millis, until: Millis) -> bool {
+    pub fn wants(&self, from: Millis, until: Millis) -> bool {
         self.since.is_none_or(|since| from >= since) && self.at.is_none_or(|at| from < at.hi.max(at.lo + 1) && until > at.lo)
     }
 }
@@ -101,10 +102,16 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let revisions: Vec<Revision<'_>> = found
         .page
         .iter()
-        .map(|one| Revision { json: &one.json, version: revision(one).0, last_updated: revision(one).1, deleted: one.deleted })
+        .map(|one| Revision {
+            name: (name, &id),
+            json: &one.json,
+            version: revision(one).0,
+            last_updated: revision(one).1,
+            deleted: one.deleted,
+        })
         .collect();
-    let body = bundle::history((&base, name, &id), found.total, &links, &revisions);
-    Ok(Reply::fhir(200, body).about(format!("{name}/{id}"), found.patient.iter().map(PatientId::to_string).collect()))
+    let body = bundle::history(&base, Some(found.total), &links, &revisions);
+    Ok(Reply::fhir(200, body).about(format!("{name}/{id}"), found.patient.map(Whose::named).unwrap_or_default()))
 }
 
 /// A page of versions. `more` have come after it in the order.
@@ -112,7 +119,7 @@ struct Found {
     page: Vec<Version>,
     total: i64,
     more: bool,
-    patient: Option<PatientId>,
+    patient: Option<Whose>,
 }
 
 /// Walks from the newest version back. `read` answers the newest one or the one that is named.
@@ -153,7 +160,7 @@ fn versions(
 fn audit_event(app: &App, asked: &Asked, id: &str) -> Result<Option<Found>> {
     let Some(one) = events::read(&app.index, &app.public_url, id)? else { return Ok(None) };
     let wanted = asked.wants(one.recorded, Millis::MAX);
-    let patient = one.patient.as_deref().map(PatientId::parse).transpose()?;
+    let patient = one.patient.as_deref().map(PatientId::parse).transpose()?.map(Whose::alone);
     let shelf = crate::id::Shelf(0);
     let version = Version { json: one.json, version: 1, committed_at: one.recorded, deleted: false, shelf, patient };
     let page = if wanted && asked.count > 0 && asked.cursor.is_none() { vec![version] } else { Vec::new() };

@@ -29,7 +29,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let seal = CursorSeal::of(app, who, of, &asked);
     let after = query.cursor.as_deref().map(|text| seal.open(text)).transpose()?;
     // Only a walk of the feed must not pass what is still being committed; the rest reads the latest commit.
-    let horizon = if walks_feed(&query) { app.db.horizon()? } else { i64::MAX };
+    let horizon = if walks_feed(&query) { app.db.settled()? } else { i64::MAX };
     let (page, includes, whose) = if of == Type::AuditEvent {
         let page = events::search(&app.index, &app.public_url, app.clock.now(), (&query, after))?;
         let whose = page.patients;

@@ -12,12 +12,14 @@ use crate::audit::{Did, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::fhir::outcome;
 use crate::fhir::validate::Options;
+use crate::ledger::idempotency::{Key, once};
 use crate::ledger::resources::{Effect, IfMatch, Writer, Written};
 use crate::ledger::submitted::{self, Submitted};
 use crate::search::Type;
 use crate::store::Tx;
 use crate::store::blocks::Templates;
-use crate::vault::Vault;
+use crate::store::keys::Whose;
+use crate::vault::{Vault, digest};
 
 /// What a write takes to the thread of the transaction.
 pub struct Writing {
@@ -26,6 +28,8 @@ pub struct Writing {
     visible: Visible,
     strict: bool,
     external_system: String,
+    base: String,
+    options: Options<'static>,
 }
 
 impl Writing {
@@ -36,6 +40,8 @@ impl Writing {
             visible: who.visible(),
             strict: app.config.references_strict,
             external_system: app.config.external_id_system.clone(),
+            base: base(app),
+            options: options(app),
         }
     }
 
@@ -46,6 +52,8 @@ impl Writing {
             visible: &self.visible,
             strict: self.strict,
             external_system: &self.external_system,
+            base: &self.base,
+            options: self.options,
         }
     }
 }
@@ -58,16 +66,27 @@ pub fn commit(
     work: impl Fn(&mut Tx<'_>, &Writer<'_>) -> Result<Written> + Send + 'static,
 ) -> Result<Reply> {
     let (writing, entry) = (Writing::of(app, who), request.entry.clone());
+    let key = idempotency(app, request, who);
     let written = app.db.write("resource.write", move |tx| {
-        let written = work(tx, &writing.writer())?;
+        let writer = writing.writer();
+        let mut done = once(tx, &writer, key.as_ref(), |tx| Ok(vec![Some(work(tx, &writer)?)]))?;
+        let written = done.pop().flatten().ok_or_else(|| Error::bug("a write that wrote nothing"))?;
         noted(tx, &entry, &written)?;
         Ok(written)
     })?;
     Ok(answer(app, request, &written))
 }
 
+/// The key of a POST that may be sent again. Its body was read before.
+pub fn idempotency(app: &App, request: &Request, who: &Caller) -> Option<Key> {
+    let header = request.header("idempotency-key").filter(|_| request.verb == "POST")?;
+    let parts: [&[u8]; 3] = [&who.credential.0, request.uri.as_bytes(), header.as_bytes()];
+    let condition = request.header("if-none-exist").unwrap_or_default();
+    Some(Key { hash: app.vault.index().full("idempotency", &parts), request: digest(&[&request.body_digest, condition.as_bytes()]) })
+}
+
 fn noted(tx: &mut Tx<'_>, entry: &Entry, written: &Written) -> Result<()> {
-    let patients = written.patient.iter().map(ToString::to_string).collect();
+    let patients = written.patient.map(Whose::named).unwrap_or_default();
     let resource = format!("{}/{}", written.of.name(), written.id);
     entry.commit(tx, Did { patients, ..Did::new(status(written.effect), resource) })
 }
@@ -109,18 +128,26 @@ pub fn submitted(app: &App, request: &mut Request, of: Type) -> Result<Submitted
         return Err(Error::new(Kind::MediaType, "a resource is sent as application/fhir+json"));
     }
     let text = request.body(app.config.max_request_bytes)?;
-    let options = Options { bytes: app.config.max_request_bytes, depth: app.config.max_depth, ..Options::default() };
-    submitted::read(of, &text, &base(app), options)
+    submitted::read(of, &text, &base(app), options(app))
 }
 
-/// `If-Match`: `*`, or versions as `W/"2"`, `"2"` or bare.
+/// The limits of a resource.
+pub fn options(app: &App) -> Options<'static> {
+    Options { bytes: app.config.max_request_bytes, depth: app.config.max_depth, ..Options::default() }
+}
+
+/// `If-Match`.
 pub fn if_match(request: &Request) -> Result<Option<IfMatch>> {
-    let Some(text) = request.header("if-match") else { return Ok(None) };
+    request.header("if-match").map(versions).transpose()
+}
+
+/// `*`, or versions as `W/"2"`, `"2"` or bare.
+pub fn versions(text: &str) -> Result<IfMatch> {
     if text.trim() == "*" {
-        return Ok(Some(IfMatch::Any));
+        return Ok(IfMatch::Any);
     }
     let version = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').parse::<u32>().ok();
     let versions: Option<Vec<u32>> = text.split(',').map(version).collect();
     let refused = || Error::new(Kind::Precondition, "If-Match names no version; send an ETag as it was given: W/\"2\"");
-    versions.map(|versions| Some(IfMatch::Versions(versions))).ok_or_else(refused)
+    versions.map(IfMatch::Versions).ok_or_else(refused)
 }

@@ -14,17 +14,19 @@ use crate::audit::Did;
 use crate::error::{Error, Kind, Result};
 use crate::id::UploadId;
 use crate::ledger::documents::instant;
-use crate::ledger::uploads::{self as ledger, Owner};
-use crate::store::uploads::{self, Stage};
-use crate::store::{keys, users};
+use crate::ledger::uploads::{self as ledger, Owner, Told};
+use crate::store::keys::Whose;
+use crate::store::uploads::{self, Stage, Upload};
+use crate::store::{Db, keys, users};
+use crate::vault::ShelfKeys;
 
 /// Receives, maps what is small, and acknowledges in one transaction with its audit entry.
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let id = user(request, who)?;
     let (owner, wrapped) = app.db.read("user", |tx| {
         let user = users::get(tx, id)?.ok_or_else(|| Error::new(Kind::NotFound, "there is no such user"))?;
-        let wrapped = keys::shelf_key(tx, user.shelf)?.ok_or_else(|| Error::bug("a user has no shelf"))?;
-        Ok((Owner { user: id, patient: user.patient, shelf: user.shelf }, wrapped))
+        let (wrapped, whose) = keys::owned(tx, user.shelf)?.ok_or_else(|| Error::bug("a user has no shelf"))?;
+        Ok((Owner { user: id, whose, shelf: user.shelf }, wrapped))
     })?;
     let keys = app.vault.shelf(owner.shelf, &wrapped)?;
     let gzip = request.header("content-encoding").is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"));
@@ -50,7 +52,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let (entry, vault) = (request.entry.clone(), Arc::clone(&app.vault));
     let accepted = app.db.write("upload.accept", move |tx| {
         let accepted = ledger::accept(tx, &vault, &prepared, "sdk")?;
-        let did = Did { patients: vec![owner.patient.to_string()], ..Did::new(202, format!("upload/{}", accepted.upload)) };
+        let did = Did { patients: owner.whose.named(), ..Did::new(202, format!("upload/{}", accepted.upload)) };
         entry.commit(tx, did)?;
         Ok(accepted)
     });
@@ -86,10 +88,10 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
-/// More refusals than this are not held in memory.
+/// What is told of an upload of more records than this is not held in memory.
 const AT_ONCE: u32 = 2_000;
 
-/// `GET .../uploads/{upload}`: counts, and a reason for each record that was refused.
+/// `GET .../uploads/{upload}`: counts, and a reason for each record that was refused or whose Observation is left alone.
 pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let id = user(request, who)?;
     let not_found = || Error::new(Kind::NotFound, "there is no such upload");
@@ -98,7 +100,7 @@ pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Re
         let upload = uploads::get(tx, upload)?.filter(|upload| upload.user == id).ok_or_else(not_found)?;
         let wrapped = keys::shelf_key(tx, upload.shelf)?.ok_or_else(not_found)?;
         let keys = app.vault.shelf(upload.shelf, &wrapped)?;
-        let patient = keys::patient_of(tx, upload.shelf)?;
+        let patient = keys::whose(tx, upload.shelf)?;
         let detail = ledger::detail(&keys, &upload)?;
         Ok((upload, keys, detail, patient))
     })?;
@@ -117,26 +119,39 @@ pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Re
         "stored": counts.stored, "unchanged": counts.unchanged, "corrected": counts.corrected,
     });
     let tail = json!({"started_at": upload.started_at.map(instant), "ended_at": upload.ended_at.map(instant)});
-    let mut reply = Reply::json(200, &head).about("upload", patient.map(|patient| patient.to_string()).into_iter().collect());
-    // The list of refusals goes between the two, which lose the brace that stands there.
+    let mut reply = Reply::json(200, &head).about("upload", patient.map(Whose::named).unwrap_or_default());
+    // The lists go between the two, which lose the brace that stands there.
     reply.body.pop();
     reply.body.extend_from_slice(b",\"refused\":[");
-    let (db, mut after) = (app.db.clone(), Some(0));
-    let mut rest: Rest = Box::new(move || {
-        let Some(from) = after else { return Ok(None) };
-        let next = ledger::refusals(&db, &keys, &upload, from)?;
-        after = next.as_ref().map(|(done, _)| *done);
-        Ok(Some(match next {
-            Some((_, list)) if from == 0 => list,
-            Some((_, list)) => [b",", list.as_slice()].concat(),
-            None => [b"],", &tail.to_string().as_bytes()[1..]].concat(),
-        }))
-    });
-    if counts.refused > AT_ONCE {
+    let mut rest = notices(app.db.clone(), keys, upload, [b"],", &tail.to_string().as_bytes()[1..]].concat());
+    if counts.done > AT_ONCE {
         return Ok(Reply { rest: Some(rest), ..reply });
     }
     while let Some(piece) = rest()? {
         reply.body.extend(piece);
     }
     Ok(reply)
+}
+
+/// The lists of an upload from within the first one on, piece by piece, and `tail` behind the last.
+fn notices(db: Db, keys: Arc<ShelfKeys>, upload: Upload, tail: Vec<u8>) -> Rest {
+    let (mut at, mut tail) = (Some((Told::Refused, 0)), tail);
+    Box::new(move || {
+        let Some((told, from)) = at else { return Ok(None) };
+        let next = ledger::notices(&db, &keys, &upload, (told, from))?;
+        Ok(Some(match (next, told) {
+            (Some((done, list)), _) => {
+                at = Some((told, done));
+                if from == 0 { list } else { [b",", list.as_slice()].concat() }
+            }
+            (None, Told::Refused) => {
+                at = Some((Told::Kept, 0));
+                b"],\"kept\":[".to_vec()
+            }
+            (None, Told::Kept) => {
+                at = None;
+                std::mem::take(&mut tail)
+            }
+        }))
+    })
 }

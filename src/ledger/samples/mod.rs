@@ -4,30 +4,25 @@
 //! metric key + source key + aggregation level + effective period. A new mapping version, firmware
 //! or unit spelling never doubles anything.
 
+mod overridden;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::devices::Owner;
-use super::documents::{Put, current, instant, put_override};
 use super::draft::{Draft, Key as RecordKey, halves, id_of, own_id};
 use super::existing::{Existing, Stored, series_place};
-use super::same::{Fit, Held, fit, held_by, is_parentless, merge, same, same_offset, same_period};
+use super::same::{Fit, Held, fit, is_parentless, merge, same_offset, same_period};
 use super::templates::{self, Templates};
 use crate::clock::Millis;
-use crate::error::{Error, Result};
-use crate::fhir::number::Number;
-use crate::fhir::stamp::Stamp;
+use crate::error::{Error, Kind, Result};
 use crate::id::{Address, PatientId, Shelf};
 use crate::mapping::Measured;
-use crate::search::Type;
-use crate::series::template::Filling;
-use crate::series::{Block, RecordId, RecordIds, Sample, Template};
-use crate::store::blocks::{self, FeedKind, Header, NewBlock, OverrideKind};
-use crate::store::documents::Key;
+use crate::series::{Block, RecordIds, Sample, Template};
+use crate::store::blocks::{self, FeedKind, Header, NewBlock};
 use crate::store::{Tx, keys};
 use crate::vault::{Place, ShelfKeys, Vault};
+use overridden::numbers;
 
 /// What became of one measured sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +30,8 @@ pub enum Fate {
     Stored,
     Unchanged,
     Corrected,
+    /// Its Observation was edited or deleted through FHIR and is left as it is; the kind says which.
+    Kept(Kind, Address),
 }
 
 /// A series has at most this many samples at one millisecond, a shelf this many series (see `Address`).
@@ -80,7 +77,7 @@ struct Row {
 struct Slice<'a> {
     owner: Owner<'a>,
     keys: Arc<ShelfKeys>,
-    existing: Existing<'a>,
+    existing: Existing,
     as_of: Option<Millis>,
     series: HashMap<i64, u32>,
     templates: Templates<'a>,
@@ -102,7 +99,7 @@ impl<'a> Slice<'a> {
     fn open(tx: &mut Tx<'_>, owner: Owner<'a>, keys: Arc<ShelfKeys>, as_of: Option<Millis>) -> Result<Slice<'a>> {
         let series = blocks::series_all(tx, owner.shelf)?.into_iter().map(|(no, hash)| (hash, no)).collect();
         let templates = Templates::of(tx, owner, Arc::clone(&keys))?;
-        let existing = Existing::of(tx, owner.vault, owner.shelf, Arc::clone(&keys))?;
+        let existing = Existing::of(tx, owner.shelf, Arc::clone(&keys))?;
         Ok(Slice {
             owner,
             keys,
@@ -134,8 +131,8 @@ impl<'a> Slice<'a> {
 
     fn place(&mut self, tx: &mut Tx<'_>, of: &Measured, known: &HashMap<(String, String), Stored>) -> Result<Fate> {
         let draft = self.draft(tx, of)?;
-        let key = id_of(of).map(|id| (of.metric().to_owned(), id.to_owned()));
-        let by_id = key.and_then(|key| self.by_id(&key, known));
+        let key = |id: &str| (of.metric().to_owned(), id.to_owned());
+        let by_id = id_of(of).and_then(|id| self.by_id(&key(id), known));
         let found = match (&of.record, by_id) {
             (Some(_), by_id) => by_id,
             // Half a panel without a parent's id: itself first, then the panel that lacks it.
@@ -144,19 +141,47 @@ impl<'a> Slice<'a> {
                 other => by_id.or(other.map(|(_, found)| found)),
             },
         };
-        match found {
+        // Where half a panel is that comes with its parent now; mostly there, too.
+        let own = own_id(of).and_then(|id| self.find(&key(id), known));
+        if let Some(kept) = own.iter().chain(&found).find_map(|found| self.kept(found)) {
+            return Ok(kept);
+        }
+        let left = own.zip(found.as_ref()).filter(|(own, found)| place(self.sample(own)) != place(self.sample(found)));
+        let left = left.map(|(own, _)| own);
+        let fate = match found {
             None => self.new_row(tx, draft),
             Some(Found::InSlice(row)) => self.again(tx, draft, row),
             Some(Found::Stored(stored)) => self.known(tx, draft, stored),
+        }?;
+        match left {
+            Some(left) if fate != Fate::Unchanged && self.withdraw(tx, &left)? => Ok(Fate::Corrected),
+            _ => Ok(fate),
         }
+    }
+
+    fn sample<'f>(&'f self, found: &'f Found) -> &'f Sample {
+        match found {
+            Found::InSlice(row) => &self.rows[*row].sample,
+            Found::Stored(stored) => &stored.sample,
+        }
+    }
+
+    fn address(&self, of: &Sample) -> Address {
+        Address { shelf: self.owner.shelf, series: of.series, start: of.start.ms, disc: of.disc }
+    }
+
+    /// The row of a record.
+    fn find(&self, key: &RecordKey, known: &HashMap<RecordKey, Stored>) -> Option<Found> {
+        let found = match self.by_record.get(key) {
+            Some(row) => Some(Found::InSlice(*row)),
+            None => known.get(key).cloned().map(Found::Stored),
+        };
+        found.filter(|found| !self.existing.withdrawn(place(self.sample(found))))
     }
 
     /// The row of a record; of a parent that is not known, the row of a half that came before without it.
     fn by_id(&self, key: &RecordKey, known: &HashMap<RecordKey, Stored>) -> Option<Found> {
-        let find = |key: &RecordKey| match self.by_record.get(key) {
-            Some(row) => Some(Found::InSlice(*row)),
-            None => known.get(key).cloned().map(Found::Stored),
-        };
+        let find = |key: &RecordKey| self.find(key, known);
         let parentless = |found: &Found| match found {
             Found::InSlice(row) => is_parentless(&self.rows[*row].sample, &self.rows[*row].record_ids),
             Found::Stored(stored) => is_parentless(&stored.sample, &stored.record_ids),
@@ -184,22 +209,24 @@ impl<'a> Slice<'a> {
         Ok(Draft::of(of, series))
     }
 
-    /// The row of a draft that no record identifies. Of several that lack its half the first made is completed.
+    /// The row of a draft that no record identifies. Of several that lack its half the first made is completed, one that
+    /// was written through FHIR only when there is no other.
     fn by_moment(&mut self, tx: &mut Tx<'_>, draft: &Draft<'_>) -> Result<Option<(Fit, Found)>> {
-        let place = (draft.series, draft.of.start.ms);
-        let stored = self.existing.at(tx, place.0, place.1)?;
-        let rows = self.by_place.get(&place).map(Vec::as_slice).unwrap_or_default();
+        let moment = (draft.series, draft.of.start.ms);
+        let stored = self.existing.at(tx, moment.0, moment.1)?;
+        let rows = self.by_place.get(&moment).map(Vec::as_slice).unwrap_or_default();
         // What this slice has changed is no longer as it is stored.
         let as_stored = |stored: &Stored| rows.iter().all(|row| self.rows[*row].sample.disc != stored.sample.disc);
         let in_slice = rows.iter().filter_map(|row| {
             let Row { sample, record_ids, .. } = &self.rows[*row];
-            Some(((fit(sample, record_ids, draft)?, sample.disc), Found::InSlice(*row)))
+            Some((fit(sample, record_ids, draft)?, Found::InSlice(*row)))
         });
         let stored = stored.into_iter().filter(as_stored).filter_map(|stored| {
             let fit = fit(&stored.sample, &stored.record_ids, draft)?;
-            Some(((fit, stored.sample.disc), Found::Stored(stored)))
+            Some((fit, Found::Stored(stored)))
         });
-        Ok(in_slice.chain(stored).min_by_key(|(order, _)| *order).map(|((fit, _), found)| (fit, found)))
+        let all = in_slice.chain(stored).filter(|(_, found)| !self.existing.withdrawn(place(self.sample(found))));
+        Ok(all.min_by_key(|(fit, found)| (*fit, *fit == Fit::OtherHalf && self.kept(found).is_some(), self.sample(found).disc)))
     }
 
     /// The same record twice in one slice, or the other half of its panel.
@@ -252,8 +279,7 @@ impl<'a> Slice<'a> {
             slots: draft.slots.clone(),
         };
         if !draft.wide.is_empty() {
-            let address = Address { shelf: self.owner.shelf, series: draft.series, start, disc };
-            self.replace(tx, &mut draft, (address, 1), Held::default())?;
+            self.replace(tx, &mut draft, (self.address(&sample), 1), Held::default())?;
         }
         self.push(draft, sample, template);
         Ok(Fate::Stored)
@@ -270,23 +296,22 @@ impl<'a> Slice<'a> {
 
     /// The record is stored already: is it the same, a newer version, or has it moved?
     fn known(&mut self, tx: &mut Tx<'_>, mut draft: Draft<'_>, stored: Stored) -> Result<Fate> {
-        // What this very transaction has stored is no newer than what it stores now.
-        if self.as_of.is_some_and(|as_of| stored.committed_at > as_of && stored.committed_at != tx.committed_at()) {
+        if self.is_newer(tx, stored.committed_at) {
             return Ok(Fate::Unchanged);
         }
         let before = stored.sample;
-        let address = Address { shelf: self.owner.shelf, series: before.series, start: before.start.ms, disc: before.disc };
-        let hidden = self.existing.overrides.contains(&(before.series, before.start.ms, before.disc));
+        let address = self.address(&before);
+        let hidden = self.existing.overrides.contains_key(&place(&before));
         let template_before = self.templates.opened(tx, (before.series, before.template))?;
         draft.joins(&template_before);
         if hidden || before.series != draft.series || before.start.ms != draft.of.start.ms || !draft.wide.is_empty() {
-            let parent = draft.of.record.clone().filter(|_| draft.brings_parent(&stored.record_ids));
-            let held = (before.slots.iter().map(|slot| slot.map(Number::Fits)).collect(), stored.record_ids.clone());
+            let fresh: Vec<String> = draft.record_ids.iter().filter(|id| !stored.record_ids.contains(id)).cloned().collect();
+            let held = (numbers(&before), stored.record_ids.clone());
             let fate = self.replace(tx, &mut draft, (address, before.version + 1), held)?;
-            if let Some(parent) = parent.filter(|_| fate == Fate::Corrected) {
-                // Documents are not found by record: the row that stands behind this one must know the parent, too.
-                self.moved.insert((draft.of.metric().to_owned(), parent.clone()));
-                let record_ids = [vec![parent], stored.record_ids].concat();
+            if fate == Fate::Corrected && !fresh.is_empty() {
+                // Documents are not found by record: the row that stands behind this one must know a new parent or half, too.
+                self.moved.extend(draft.record_ids.iter().map(|id| (draft.of.metric().to_owned(), id.clone())));
+                let record_ids = [fresh, stored.record_ids].concat();
                 self.rows.push(Row { sample: Sample { version: before.version + 1, ..before }, record_ids, template: template_before });
             }
             return Ok(fate);
@@ -308,57 +333,6 @@ impl<'a> Slice<'a> {
         let half = filled && !changed && same_value;
         self.push(draft, sample, template);
         Ok(if half { Fate::Stored } else { Fate::Corrected })
-    }
-
-    /// The Observation keeps its id and becomes a document. `held`: what it has while there is no document.
-    fn replace(&mut self, tx: &mut Tx<'_>, draft: &mut Draft<'_>, at: (Address, u32), held: Held) -> Result<Fate> {
-        let (address, version) = at;
-        let vault = self.existing.vault();
-        let key = Key { shelf: address.shelf, resource: Type::Observation, id: vault.sample_id(address) };
-        let document = current(tx, vault, &key)?;
-        let document = document.map(|(version, json)| Ok((version, serde_json::from_str::<Value>(&json).map_err(Error::bug)?)));
-        let document = document.transpose()?;
-        draft.keeps(document.as_ref().map_or(held, |(_, document)| held_by(document)));
-        let draft = &*draft;
-        let (_, template) = self.templates.of_draft(tx, draft, &draft.slots)?;
-        let id = vault.sample_text(address);
-        let record_ids: Vec<RecordId<'_>> = draft.record_ids.iter().map(|id| RecordId::Text(id.into())).collect();
-        let render = |version: u32, last_updated: &str| {
-            let sample = Sample {
-                series: draft.series,
-                disc: 0,
-                version,
-                template: 0,
-                start: draft.of.start,
-                end: draft.of.end,
-                slots: draft.slots.clone(),
-            };
-            template.render(&Filling {
-                id: &id,
-                patient: &self.owner.patient.to_string(),
-                last_updated,
-                record_ids: &record_ids,
-                sample: &sample,
-                wide: &draft.wide,
-            })
-        };
-        let mut next = version;
-        if let Some((current, document)) = document {
-            if self.as_of.is_some_and(|as_of| last_updated(&document) > as_of && last_updated(&document) != tx.committed_at()) {
-                return Ok(Fate::Unchanged);
-            }
-            let again = render(current, document["meta"]["lastUpdated"].as_str().unwrap_or_default());
-            if same(&document, &serde_json::from_str(&again).map_err(Error::bug)?) {
-                return Ok(Fate::Unchanged);
-            }
-            next = current + 1;
-        } else {
-            blocks::override_insert(tx, address, OverrideKind::Correction)?;
-            self.existing.overrides.insert((address.series, address.start, address.disc));
-        }
-        let json = render(next, &instant(tx.committed_at()));
-        put_override(tx, vault, &Put { key, version: next, json: &json })?;
-        Ok(Fate::Corrected)
     }
 
     /// One feed row and one block for everything that is new.
@@ -393,7 +367,7 @@ impl<'a> Slice<'a> {
     }
 }
 
-fn last_updated(document: &Value) -> Millis {
-    let text = document["meta"]["lastUpdated"].as_str().unwrap_or_default();
-    Stamp::parse(text, None).map_or(Millis::MIN, |stamp| stamp.ms)
+/// The place of a sample in its shelf.
+fn place(of: &Sample) -> (u32, Millis, u32) {
+    (of.series, of.start.ms, of.disc)
 }

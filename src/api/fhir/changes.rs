@@ -1,0 +1,116 @@
+//! history-type and history-system (https://hl7.org/fhir/R4/http.html#history): every version, newest first.
+
+use super::cursor::CursorSeal;
+use super::history::{Asked, PARAMS};
+use super::{base, caller, resource};
+use crate::access::{Caller, Interaction};
+use crate::api::negotiate;
+use crate::api::request::{Reply, Request};
+use crate::app::App;
+use crate::clock::Millis;
+use crate::error::{Error, Kind, Result};
+use crate::fhir::bundle::{self, Revision};
+use crate::search::Type;
+use crate::search::params::CURSOR;
+use crate::store::Tx;
+use crate::store::changes::{Ask, Change, Place, Walk};
+use crate::store::keys::Whose;
+use crate::store::listing::Position;
+use crate::store::resources::{Reader, version};
+
+pub fn of_type(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let who = caller(who)?;
+    let of = resource(request.param("type"))?;
+    who.may(of.name(), Interaction::Read)?;
+    if of == Type::AuditEvent {
+        return Err(Error::new(Kind::NotFound, "an AuditEvent has one version for ever; search AuditEvent by date"));
+    }
+    answer(app, request, who, (&[of], of.name()))
+}
+
+/// Of the types that the caller may read.
+pub fn of_system(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let who = caller(who)?;
+    let may = |of: &Type| of.is_document() && who.may(of.name(), Interaction::Read).is_ok();
+    let types: Vec<Type> = Type::ALL.iter().copied().filter(may).collect();
+    if types.is_empty() {
+        return Err(Error::new(Kind::Forbidden, "the token's role and scopes allow to read no type"));
+    }
+    answer(app, request, who, (&types, ""))
+}
+
+fn answer(app: &App, request: &Request, who: &Caller, of: (&[Type], &str)) -> Result<Reply> {
+    let (types, name) = of;
+    let pairs = request.pairs()?;
+    negotiate::json_only(request, &pairs)?;
+    negotiate::only_these(request, &pairs, &PARAMS)?;
+    let asked = Asked::of(&pairs)?;
+    let path = if name.is_empty() { "_history".to_owned() } else { format!("{name}/_history") };
+    let first = types.first().copied().unwrap_or(Type::Patient);
+    let seal = CursorSeal::of(app, who, first, &format!("{path}?{}", asked.said));
+    let before = asked.cursor.as_deref().map(|cursor| seal.open(cursor)).transpose()?.map(place);
+    let visible = who.visible();
+    let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
+    let ask = Ask { reader, types, horizon: app.db.settled()?, since: asked.since, before };
+    let (page, more) = app.db.read("history", |tx| page(tx, &ask, &asked))?;
+    let base = base(app);
+    let own = format!("{base}/{path}?{}", asked.said);
+    let mut links = vec![("self", own.clone())];
+    if let Some(last) = page.last().filter(|_| more) {
+        links.push(("next", format!("{own}&{CURSOR}={}", seal.seal(position(last.at))?)));
+    }
+    let revisions: Vec<Revision<'_>> = page.iter().map(revision).collect();
+    let body = bundle::history(&base, None, &links, &revisions);
+    let mut patients: Vec<String> = page.iter().filter_map(|change| change.version.patient).flat_map(Whose::named).collect();
+    patients.sort_unstable();
+    patients.dedup();
+    Ok(Reply::fhir(200, body).about(path, patients))
+}
+
+fn revision(change: &Change) -> Revision<'_> {
+    let Change { of, id, version, .. } = change;
+    Revision {
+        name: (of.name(), id),
+        json: &version.json,
+        version: version.version,
+        last_updated: version.committed_at,
+        deleted: version.deleted,
+    }
+}
+
+/// How many versions are looked at for one page of `_at`.
+const LOOKED_AT: usize = 10_000;
+
+fn page(tx: &mut Tx<'_>, ask: &Ask<'_>, asked: &Asked) -> Result<(Vec<Change>, bool)> {
+    let mut walk = Walk::new(tx, ask)?;
+    let (mut page, mut looked) = (Vec::new(), 0);
+    while let Some(change) = walk.next(tx)? {
+        looked += 1;
+        if looked > LOOKED_AT {
+            return Err(Error::new(Kind::TooCostly, "more than 10,000 versions would have to be opened; add _since").at("_at"));
+        }
+        let until = if asked.at.is_some() { next_version(tx, ask, &change)? } else { Millis::MAX };
+        if !asked.wants(change.version.committed_at, until) {
+            continue;
+        }
+        if page.len() == asked.count as usize {
+            return Ok((page, asked.count > 0));
+        }
+        page.push(change);
+    }
+    Ok((page, false))
+}
+
+/// When the version after this one was committed.
+fn next_version(tx: &mut Tx<'_>, ask: &Ask<'_>, change: &Change) -> Result<Millis> {
+    let next = version(tx, ask.reader, (change.of, &change.id, Some(change.version.version + 1)))?;
+    Ok(next.map_or(Millis::MAX, |next| next.committed_at))
+}
+
+fn position(at: Place) -> Position {
+    Position { key: at.committed_at, tie: ((at.seq as u128) << 32) | u128::from(at.row), more: 0 }
+}
+
+fn place(at: Position) -> Place {
+    Place { committed_at: at.key, seq: (at.tie >> 32) as i64, row: at.tie as u32 }
+}

@@ -1,0 +1,199 @@
+//! transaction (https://hl7.org/fhir/R4/http.html#transaction): a Bundle that is done as a whole, or not at all.
+
+use std::collections::HashMap;
+
+use super::batch::{self, answered};
+use super::{base, caller, criteria, write};
+use crate::access::{Caller, Interaction};
+use crate::api::negotiate::{self, Return};
+use crate::api::request::{Reply, Request, decode_pairs};
+use crate::app::App;
+use crate::audit::{Action, Did};
+use crate::error::{Error, Kind as Wrong, Result};
+use crate::fhir::body::resources;
+use crate::fhir::interaction::{self, Answered, Entry, Incoming, Kind, Links, Method, conditional, order, references, response};
+use crate::fhir::outcome;
+use crate::fhir::validate::{self, Options};
+use crate::id::EntryId;
+use crate::ledger::conditional::Criteria;
+use crate::ledger::idempotency::once;
+use crate::ledger::patch::Patch;
+use crate::ledger::resources::{Effect, Written};
+use crate::ledger::submitted::{self, refused};
+use crate::ledger::transaction::{Act, Content, Step, run};
+use crate::search::Type;
+use crate::store::keys::Whose;
+
+pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let who = caller(who)?;
+    let pairs = request.pairs()?;
+    negotiate::json_only(request, &pairs)?;
+    negotiate::only_these(request, &pairs, &["_format"])?;
+    if !negotiate::is_json(request) {
+        return Err(Error::new(Wrong::MediaType, "a Bundle is sent as application/fhir+json"));
+    }
+    let body = request.body(app.config.max_request_bytes)?;
+    let options = Options { expected: Some("Bundle"), ..write::options(app) };
+    let checked = validate::validate(&body, &options).map_err(refused)?;
+    let text = str::from_utf8(&body).map_err(Error::bug)?;
+    let base = base(app);
+    let limits = interaction::Options { base: &base, entries: app.config.max_bundle_entries };
+    let incoming = interaction::read(&checked.tree, &limits).map_err(refused)?;
+    match incoming.kind {
+        Kind::Batch => batch::run(app, request, who, &incoming),
+        Kind::Transaction => transaction(app, request, who, (&incoming, &resources(text))),
+    }
+}
+
+fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_>, &[Option<&str>])) -> Result<Reply> {
+    let (incoming, texts) = bundle;
+    let links = own_links(incoming);
+    let order = order(incoming);
+    let entries: Vec<&Entry<'_>> = order.iter().filter_map(|at| incoming.entries.get(*at)).collect();
+    let steps = entries.iter().map(|entry| {
+        let text = texts.get(entry.index).copied().flatten();
+        step(app, who, (entry, text), &links).map_err(|e| batch::placed(e, entry.index))
+    });
+    let steps: Vec<Step> = steps.collect::<Result<_>>()?;
+    let entry_ids: Vec<EntryId> = steps.iter().map(|_| app.entry_id()).collect::<Result<_>>()?;
+    let (writing, entry, key) = (write::Writing::of(app, who), request.entry.clone(), write::idempotency(app, request, who));
+    let done = app.db.write("transaction", move |tx| {
+        let writer = writing.writer();
+        let done = once(tx, &writer, key.as_ref(), |tx| run(tx, &writer, &steps))?;
+        for ((step, written), id) in steps.iter().zip(&done).zip(&entry_ids) {
+            let (Some(written), Some(action)) = (written, action(&step.act)) else { continue };
+            let patients = written.patient.map(Whose::named).unwrap_or_default();
+            let resource = format!("{}/{}", written.of.name(), written.id);
+            let mut entry = entry.again(*id);
+            entry.action = action;
+            entry.commit(tx, Did { patients, ..Did::new(write::status(written.effect), resource) })?;
+        }
+        Ok(done)
+    })?;
+    let mut answers: Vec<(usize, Answered)> = Vec::with_capacity(entries.len());
+    for (entry, written) in entries.iter().zip(done) {
+        answers.push((
+            entry.index,
+            match written {
+                Some(written) => of_written(app, request, written),
+                None => batch::one(app, request, who, entry)?,
+            },
+        ));
+    }
+    answers.sort_by_key(|(index, _)| *index);
+    let answers: Vec<Answered> = answers.into_iter().map(|(_, answered)| answered).collect();
+    // The effects have their entries; this one says that they were asked for together.
+    Ok(Reply::fhir(200, response(Kind::Transaction, &answers)).about("Bundle", Vec::new()))
+}
+
+fn action(act: &Act) -> Option<Action> {
+    match act {
+        Act::Create(_) => Some(Action::Create),
+        Act::Update(_) | Act::Patch(_) => Some(Action::Update),
+        Act::Delete => Some(Action::Delete),
+        Act::Read(_) | Act::Other => None,
+    }
+}
+
+/// What the entries are called, to know which resources have links to others.
+fn own_links(incoming: &Incoming<'_>) -> Links {
+    let mut links = Links::default();
+    for full_url in incoming.entries.iter().filter_map(|entry| entry.full_url) {
+        links.put(full_url, "", 1);
+    }
+    links
+}
+
+fn step(app: &App, who: &Caller, of: (&Entry<'_>, Option<&str>), links: &Links) -> Result<Step> {
+    let (entry, text) = of;
+    let target = &entry.target;
+    let plain = target.operation.is_none() && !target.history;
+    let kind = target.resource_type.map(super::resource).transpose()?;
+    let read = matches!(entry.method, Method::Get | Method::Head);
+    let (Some(kind), true) = (kind, plain || read) else {
+        if read {
+            return Ok(reading(entry, Type::Patient, Act::Other));
+        }
+        return Err(Error::new(Wrong::Invalid, "this request is not part of a transaction; send it alone or in a batch"));
+    };
+    let search = |query: &str| -> Result<Criteria> { criteria(app, who, kind, &decode_pairs(query)?) };
+    let content = || -> Result<Content> { content(app, who, (kind, entry, text.unwrap_or_default()), links) };
+    let may = |interaction| who.may(kind.name(), interaction);
+    let act = match entry.method {
+        Method::Get | Method::Head => {
+            may(if target.id.is_some() { Interaction::Read } else { Interaction::Search })?;
+            match target.id {
+                Some(_) if plain => Act::Read(target.version.map(|version| version.parse().unwrap_or(u32::MAX))),
+                _ => Act::Other,
+            }
+        }
+        Method::Post => may(Interaction::Create).and_then(|()| Ok(Act::Create(content()?)))?,
+        Method::Put => may(Interaction::Update).and_then(|()| Ok(Act::Update(content()?)))?,
+        Method::Patch => may(Interaction::Update).and_then(|()| Ok(Act::Patch(patch(entry, text.unwrap_or_default())?)))?,
+        Method::Delete => may(Interaction::Delete).map(|()| Act::Delete)?,
+    };
+    let found_by = if read { None } else { entry.if_none_exist.or(target.query) };
+    let id = if matches!(act, Act::Create(_)) { None } else { target.id.map(str::to_owned) };
+    Ok(Step {
+        id,
+        criteria: found_by.map(search).transpose()?,
+        if_match: entry.if_match.map(write::versions).transpose()?,
+        ..reading(entry, kind, act)
+    })
+}
+
+fn reading(entry: &Entry<'_>, of: Type, act: Act) -> Step {
+    let full_url = entry.full_url.map(str::to_owned);
+    Step { index: entry.index, full_url, of, id: entry.target.id.map(str::to_owned), criteria: None, if_match: None, act }
+}
+
+fn content(app: &App, who: &Caller, of: (Type, &Entry<'_>, &str), links: &Links) -> Result<Content> {
+    let (kind, entry, text) = of;
+    let Some(tree) = entry.resource else { return Err(Error::new(Wrong::Invalid, "the entry has no resource")) };
+    let mut searches: HashMap<String, Criteria> = HashMap::new();
+    for pointer in references(tree) {
+        if let Some((name, query)) = conditional(&pointer.to) {
+            let found = criteria(app, who, super::resource(name)?, &decode_pairs(query)?).map_err(|e| e.at(pointer.at.clone()))?;
+            searches.insert(pointer.to.clone(), Criteria { said: pointer.to.clone(), ..found });
+        }
+    }
+    let linked = std::cell::Cell::new(!searches.is_empty());
+    interaction::rewrite(tree, &|link| {
+        linked.set(linked.get() || links.resolve(entry.full_url, link).is_some());
+        None
+    });
+    if linked.get() {
+        return Ok(Content::Linked(text.to_owned(), searches.into_values().collect()));
+    }
+    let submitted = submitted::read(kind, text.as_bytes(), &base(app), write::options(app))?;
+    Ok(Content::Ready(Box::new(submitted)))
+}
+
+/// A Parameters resource, or a Binary that holds a JSON Patch.
+fn patch(entry: &Entry<'_>, text: &str) -> Result<Patch> {
+    match batch::json_patch(entry)? {
+        Some(json) => Ok(Patch::Json(json)),
+        None => Ok(Patch::FhirPath(text.as_bytes().to_vec())),
+    }
+}
+
+fn of_written(app: &App, request: &Request, written: Written) -> Answered {
+    let name = format!("{}/{}", written.of.name(), written.id);
+    let status = write::status(written.effect);
+    let stands = !matches!(written.effect, Effect::Deleted | Effect::Nothing);
+    // A Bundle of many is answered shortly unless more is asked for.
+    let returned = negotiate::preferred_return(request).unwrap_or(Return::Minimal);
+    let resource = (stands && returned == Return::Representation).then_some(written.json);
+    let outcome = (stands && returned == Return::Outcome).then(|| outcome::done(&format!("{name} has version {}", written.version)));
+    let known = written.version > 0;
+    let answer = Answered {
+        full_url: stands.then(|| format!("{}/{name}", base(app))),
+        status,
+        location: stands.then(|| format!("{name}/_history/{}", written.version)),
+        version: known.then_some(written.version),
+        last_modified: known.then_some(written.committed_at),
+        resource,
+        outcome,
+    };
+    answered(answer)
+}

@@ -1,0 +1,36 @@
+//! patch (https://hl7.org/fhir/R4/http.html#patch): what the current version becomes, judged like any other.
+
+use super::resources::{Writer, not_found};
+use super::submitted::{Submitted, refused};
+use crate::error::{Error, Kind, Result};
+use crate::fhir::patch::{fhirpath_patch, json_patch};
+use crate::search::Type;
+use crate::store::Tx;
+use crate::store::resources::version;
+
+/// The changes, as they came.
+#[derive(Clone, Debug)]
+pub enum Patch {
+    /// RFC 6902.
+    Json(Vec<u8>),
+    /// A Parameters resource (https://hl7.org/fhir/R4/fhirpatch.html).
+    FhirPath(Vec<u8>),
+}
+
+/// The resource with the changes, to be written by `resources::update`.
+pub fn patched(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patch: &Patch) -> Result<Submitted> {
+    let (of, id) = what;
+    let now = version(tx, writer.reader(), (of, id, None))?.ok_or_else(not_found)?;
+    if now.deleted {
+        return Err(Error::new(Kind::Gone, "the resource was deleted"));
+    }
+    let text = match patch {
+        Patch::Json(patch) => json_patch(&now.json, patch),
+        Patch::FhirPath(patch) => fhirpath_patch(&now.json, patch),
+    };
+    let submitted = writer.judge(of, text.map_err(refused)?.as_bytes())?;
+    if submitted.id.as_deref() != Some(id) {
+        return Err(Error::new(Kind::Unprocessable, "a patch does not change the id").at(format!("{}.id", of.name())));
+    }
+    Ok(submitted)
+}

@@ -1,0 +1,242 @@
+//! transaction (https://hl7.org/fhir/R4/http.html#trules): every entry of a Bundle in one `Tx`, or none of them.
+//!
+//! What is deleted goes first. Then it is looked up which entries mean resources that are there, and the others get ids,
+//! so that every link can be written as it will be kept. What has conditional references is written last, for those may
+//! mean what the transaction itself has made. Whether all references hold is judged at the end.
+
+use super::conditional::{self, Criteria};
+use super::patch::{Patch, patched};
+use super::references;
+use super::resources::{self, Effect, IfMatch, Writer, Written};
+use super::submitted::{Submitted, Target, refused};
+use crate::error::{Error, Issue, Kind, Result};
+use crate::fhir::interaction::{self, Links, overlap};
+use crate::fhir::validate::object;
+use crate::search::Type;
+use crate::store::Tx;
+use crate::store::resources::version;
+
+/// One entry, and all that is known of it before the transaction begins.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Which of the Bundle's it is.
+    pub index: usize,
+    pub full_url: Option<String>,
+    pub of: Type,
+    /// The resource that is meant, when the URL names it.
+    pub id: Option<String>,
+    /// What it is found by, when the URL or `ifNoneExist` says so.
+    pub criteria: Option<Criteria>,
+    pub if_match: Option<IfMatch>,
+    pub act: Act,
+}
+
+#[derive(Clone, Debug)]
+pub enum Act {
+    Delete,
+    Create(Content),
+    Update(Content),
+    Patch(Patch),
+    /// Answered after the commit; what is not there makes all of it fail.
+    Read(Option<u32>),
+    /// Answered after the commit.
+    Other,
+}
+
+/// A resource of the Bundle.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// It has no link to another entry.
+    Ready(Box<Submitted>),
+    /// Its text, and the searches that its references name.
+    Linked(String, Vec<Criteria>),
+}
+
+/// Does every step. `steps` are in the order of R4; the answers are, too: nothing for what is read.
+pub fn run(tx: &mut Tx<'_>, writer: &Writer<'_>, steps: &[Step]) -> Result<Vec<Option<Written>>> {
+    let mut run = Run { writer, links: Links::default(), ids: vec![None; steps.len()], done: vec![None; steps.len()], targets: Vec::new() };
+    for (n, step) in steps.iter().enumerate().filter(|(_, step)| matches!(step.act, Act::Delete)) {
+        run.delete(tx, n, step).map_err(|e| placed(e, step))?;
+    }
+    for (n, step) in steps.iter().enumerate() {
+        run.identify(tx, n, step).map_err(|e| placed(e, step))?;
+    }
+    run.disjoint(steps)?;
+    for late in [false, true] {
+        for (n, step) in steps.iter().enumerate().filter(|(_, step)| step.is_late() == late) {
+            run.write(tx, n, step).map_err(|e| placed(e, step))?;
+        }
+    }
+    run.judge(tx, steps)?;
+    Ok(run.done)
+}
+
+impl Step {
+    /// Has it references that may mean what others make?
+    fn is_late(&self) -> bool {
+        matches!(&self.act, Act::Create(Content::Linked(_, criteria)) | Act::Update(Content::Linked(_, criteria)) if !criteria.is_empty())
+    }
+}
+
+struct Run<'a> {
+    writer: &'a Writer<'a>,
+    links: Links,
+    /// The id of each step's resource, and whether it is there already.
+    ids: Vec<Option<(String, bool)>>,
+    done: Vec<Option<Written>>,
+    targets: Vec<(usize, Vec<Target>)>,
+}
+
+impl Run<'_> {
+    fn delete(&mut self, tx: &mut Tx<'_>, n: usize, step: &Step) -> Result<()> {
+        let id = match (&step.id, &step.criteria) {
+            (Some(id), _) => Some(id.clone()),
+            (None, Some(criteria)) => conditional::one(tx, self.writer, criteria)?,
+            (None, None) => None,
+        };
+        self.done[n] = Some(match &id {
+            Some(id) => resources::delete(tx, self.writer, (step.of, id), step.if_match.as_ref())?,
+            None => resources::nothing(step.of, ""),
+        });
+        self.ids[n] = id.map(|id| (id, true));
+        Ok(())
+    }
+
+    /// Which resource is it, and what are links to the entry from now on?
+    fn identify(&mut self, tx: &mut Tx<'_>, n: usize, step: &Step) -> Result<()> {
+        if matches!(step.act, Act::Delete | Act::Read(_) | Act::Other) {
+            return Ok(());
+        }
+        let found = match (&step.id, &step.criteria) {
+            (Some(id), _) => Some(id.clone()),
+            (None, Some(criteria)) => conditional::one(tx, self.writer, criteria)?,
+            (None, None) => None,
+        };
+        let there = found.is_some();
+        let id = match (found, said(step)) {
+            (Some(found), _) => found,
+            (None, Some(said)) if matches!(step.act, Act::Update(_)) => said,
+            (None, _) if matches!(step.act, Act::Patch(_)) => return Err(resources::not_found()),
+            (None, _) => self.writer.new_id()?.to_string(),
+        };
+        let now = if there { version(tx, self.writer.reader(), (step.of, &id, None))? } else { None };
+        if let Some(full_url) = &step.full_url {
+            let kept = matches!(step.act, Act::Create(_)) && there;
+            let current = now.as_ref().map_or(0, |now| now.version);
+            self.links.put(full_url.clone(), format!("{}/{id}", step.of.name()), if kept { current } else { current + 1 });
+        }
+        self.ids[n] = Some((id, there));
+        Ok(())
+    }
+
+    /// After the lookup: no resource is changed twice, and no two creates mean the same.
+    fn disjoint(&self, steps: &[Step]) -> Result<()> {
+        let mut changes: Vec<(usize, String)> = Vec::new();
+        for (step, id) in steps.iter().zip(&self.ids) {
+            match (&step.act, id, &step.criteria) {
+                (Act::Create(_), Some((_, true)), _) | (Act::Read(_) | Act::Other, _, _) | (_, None, _) => {}
+                (Act::Create(_) | Act::Update(_), Some((_, false)), Some(criteria)) => {
+                    changes.push((step.index, format!("{}?{}", step.of.name(), crate::search::canonical(&criteria.query))));
+                }
+                (_, Some((id, _)), _) => changes.push((step.index, format!("{}/{id}", step.of.name()))),
+            }
+        }
+        let issues = overlap(&changes);
+        if issues.is_empty() { Ok(()) } else { Err(refused(issues)) }
+    }
+
+    fn write(&mut self, tx: &mut Tx<'_>, n: usize, step: &Step) -> Result<()> {
+        let Some((id, there)) = self.ids[n].clone() else { return Ok(()) };
+        let submitted = match &step.act {
+            Act::Create(_) if there => {
+                self.done[n] = Some(conditional::existing(tx, self.writer, step.of, &id)?);
+                return Ok(());
+            }
+            Act::Create(content) | Act::Update(content) => self.content(tx, step, content)?,
+            Act::Patch(patch) => patched(tx, self.writer, (step.of, &id), patch)?,
+            Act::Delete | Act::Read(_) | Act::Other => return Ok(()),
+        };
+        if let (Act::Update(_), Some(said)) = (&step.act, &submitted.id)
+            && *said != id
+        {
+            let says = "the resource has another id than the one that is meant";
+            return Err(Error::new(Kind::Invalid, says).at(format!("{}.id", step.of.name())));
+        }
+        self.targets.push((step.index, submitted.targets.clone()));
+        self.done[n] = Some(match step.act {
+            Act::Create(_) => resources::create(tx, self.writer, &submitted, crate::id::DocumentId::parse(&id)?)?,
+            _ => resources::update(tx, self.writer, &submitted, (&id, step.if_match.as_ref()))?,
+        });
+        Ok(())
+    }
+
+    /// The resource with its links as they will be kept.
+    fn content(&self, tx: &mut Tx<'_>, step: &Step, content: &Content) -> Result<Submitted> {
+        let (text, searches) = match content {
+            Content::Ready(submitted) => return Ok((**submitted).clone()),
+            Content::Linked(text, searches) => (text, searches),
+        };
+        let mut links = self.links.clone();
+        for criteria in searches {
+            let of = criteria.query.resource;
+            let found = conditional::one(tx, self.writer, criteria)?;
+            let says = format!("no {} answers the search that a reference names", of.name());
+            let id = found.ok_or_else(|| Error::new(Kind::ReferenceUnknown, says).at(step.of.name()))?;
+            links.put(criteria.said.clone(), format!("{}/{id}", of.name()), 1);
+        }
+        let tree = object(text).ok_or_else(|| Error::bug("a resource that was judged is not JSON"))?;
+        let text = interaction::rewrite(&tree, &|link| links.resolve(step.full_url.as_deref(), link));
+        self.writer.judge(step.of, text.as_bytes())
+    }
+
+    /// What is read must be there, as the other entries leave it.
+    fn read(&self, tx: &mut Tx<'_>, step: &Step) -> Result<()> {
+        let (Act::Read(which), Some(id)) = (&step.act, &step.id) else { return Ok(()) };
+        match version(tx, self.writer.reader(), (step.of, id, *which))? {
+            Some(read) if !read.deleted => Ok(()),
+            Some(_) => Err(Error::new(Kind::Gone, "the resource was deleted")),
+            None => Err(resources::not_found()),
+        }
+    }
+
+    /// With everything written: what is pointed to is there, what points is let go, and what is read is there.
+    fn judge(&self, tx: &mut Tx<'_>, steps: &[Step]) -> Result<()> {
+        for step in steps {
+            self.read(tx, step).map_err(|e| placed(e, step))?;
+        }
+        for (index, targets) in &self.targets {
+            let Some((n, step)) = steps.iter().enumerate().find(|(_, step)| step.index == *index) else { continue };
+            let own = self.ids[n].as_ref().map_or("", |(id, _)| id.as_str());
+            references::check(tx, self.writer, (step.of, own), targets).map_err(|e| placed(e, step))?;
+        }
+        for (step, done) in steps.iter().zip(&self.done) {
+            if let Some(done) = done.as_ref().filter(|done| done.effect == Effect::Deleted) {
+                references::released(tx, self.writer, (step.of, &done.id), done.patient).map_err(|e| placed(e, step))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The id that the resource of an update says.
+fn said(step: &Step) -> Option<String> {
+    match &step.act {
+        Act::Update(Content::Ready(submitted)) => submitted.id.clone(),
+        Act::Update(Content::Linked(text, _)) => object(text).and_then(|tree| tree.text("id").map(str::to_owned)),
+        _ => None,
+    }
+}
+
+/// The error with its element as the Bundle has it.
+fn placed(mut error: Error, step: &Step) -> Error {
+    error.issues = error.issues.into_iter().map(|issue| Issue { at: Some(place(issue.at.as_deref(), step)), ..issue }).collect();
+    error
+}
+
+fn place(at: Option<&str>, step: &Step) -> String {
+    let entry = format!("Bundle.entry[{}]", step.index);
+    match at.and_then(|at| at.strip_prefix(step.of.name())) {
+        Some(rest) => format!("{entry}.resource{rest}"),
+        None => at.filter(|at| at.starts_with("Bundle.")).map_or(entry, str::to_owned),
+    }
+}

@@ -1,0 +1,162 @@
+//! Batches and transactions, and patches, through HTTP.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Reply};
+
+const NOTHING: &str = "c0ffee00-0000-4000-8000-000000000000";
+
+fn bundle(kind: &str, entries: Vec<Value>) -> Value {
+    json!({"resourceType": "Bundle", "type": kind, "entry": entries})
+}
+
+fn entry(method: &str, url: &str, resource: Value) -> Value {
+    let mut entry = json!({"request": {"method": method, "url": url}});
+    if !resource.is_null() {
+        entry["resource"] = resource;
+    }
+    entry
+}
+
+fn named(name: &str, mut entry: Value) -> Value {
+    entry["fullUrl"] = json!(name);
+    entry
+}
+
+fn transaction(client: &Client<'_>, entries: Vec<Value>) -> Reply {
+    client.post("/fhir", &bundle("transaction", entries))
+}
+
+fn practitioner(family: &str) -> Value {
+    json!({"resourceType": "Practitioner", "name": [{"family": family}], "identifier": [{"system": "urn:x", "value": family}]})
+}
+
+fn statuses(reply: &Reply) -> Vec<String> {
+    let entries = reply.at("/entry");
+    entries.as_array().unwrap().iter().map(|entry| entry["response"]["status"].as_str().unwrap().to_owned()).collect()
+}
+
+const PRACTITIONER: &str = "urn:uuid:0fc374a1-a226-4552-9683-55dd510e67c9";
+const ORGANIZATION: &str = "urn:uuid:1fc374a1-a226-4552-9683-55dd510e67c9";
+
+both! {
+    fn a_transaction_links_what_it_makes(server) {
+        let ehr = server.ehr();
+        let role = json!({"resourceType": "PractitionerRole", "practitioner": {"reference": PRACTITIONER}, "organization": {"reference": ORGANIZATION},
+            "text": {"status": "generated", "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"{PRACTITIONER}\">who</a></div>")},
+            "extension": [{"url": "urn:x", "valueUri": PRACTITIONER}]});
+        let done = transaction(&ehr, vec![
+            entry("POST", "PractitionerRole", role),
+            named(PRACTITIONER, entry("POST", "Practitioner", practitioner("Adams"))),
+            named(ORGANIZATION, entry("PUT", "Organization/ward", json!({"resourceType": "Organization", "id": "ward", "name": "Ward"}))),
+            entry("GET", "Organization/ward", Value::Null),
+        ]);
+        let done = done.is(200);
+        assert_eq!(done.at("/type"), json!("transaction-response"));
+        assert_eq!(statuses(&done), ["201", "201", "201", "200"]);
+        let id = ehr.search("Practitioner?family=adams").ids()[0].clone();
+        let role = ehr.search(&format!("PractitionerRole?practitioner={id}&organization=ward")).only();
+        assert_eq!(role["practitioner"]["reference"], json!(format!("Practitioner/{id}")));
+        assert_eq!(role["extension"][0]["valueUri"], json!(format!("Practitioner/{id}")));
+        assert!(role["text"]["div"].as_str().unwrap().contains(&format!("<a href=\"Practitioner/{id}\">")));
+        assert_eq!(done.at("/entry/3/resource/name"), json!("Ward"));
+        assert_eq!(done.at("/entry/1/response/location"), json!(format!("Practitioner/{id}/_history/1")));
+        let events = server.auditor().search("AuditEvent?action=C&_count=50").matches();
+        assert_eq!(events.iter().filter(|event| event.to_string().contains("Practitioner/")).count(), 1, "one entry each");
+    }
+}
+
+both! {
+    fn all_or_nothing(server) {
+        let ehr = server.ehr();
+        let refused = transaction(&ehr, vec![
+            entry("POST", "Practitioner", practitioner("Baker")),
+            entry("POST", "PractitionerRole", json!({"resourceType": "PractitionerRole", "practitioner": {"reference": format!("Practitioner/{NOTHING}")}})),
+        ]).is(422);
+        assert_eq!(refused.at("/issue/0/expression/0"), json!("Bundle.entry[1].resource.practitioner.reference"));
+        assert!(ehr.search("Practitioner?family=baker").ids().is_empty());
+        transaction(&ehr, vec![entry("POST", "Practitioner", practitioner("Baker")), entry("GET", &format!("Practitioner/{NOTHING}"), Value::Null)]).is(404);
+        assert!(ehr.search("Practitioner?family=baker").ids().is_empty());
+        let twice = || entry("PUT", "Organization/one", json!({"resourceType": "Organization", "id": "one", "name": "One"}));
+        transaction(&ehr, vec![twice(), entry("DELETE", "Organization/one", Value::Null)]).is(400);
+        let same = |name: &str| named(PRACTITIONER, entry("POST", "Practitioner", practitioner(name)));
+        transaction(&ehr, vec![same("C"), same("D")]).is(400);
+    }
+}
+
+both! {
+    fn conditions_in_a_transaction(server) {
+        let ehr = server.ehr();
+        let id = ehr.post("/fhir/Practitioner", &practitioner("Adams")).is(201).text_at("/id");
+        let mut maybe = named(PRACTITIONER, entry("POST", "Practitioner", practitioner("Adams")));
+        maybe["request"]["ifNoneExist"] = json!("identifier=urn:x|Adams");
+        let role = |reference: &str| json!({"resourceType": "PractitionerRole", "practitioner": {"reference": reference}});
+        let done = transaction(&ehr, vec![
+            maybe.clone(),
+            entry("POST", "PractitionerRole", role(PRACTITIONER)),
+            entry("POST", "PractitionerRole", role("Practitioner?identifier=urn:x|Adams")),
+            entry("POST", "PractitionerRole", role("Practitioner?identifier=urn:x|Zoe")),
+            entry("POST", "Practitioner", practitioner("Zoe")),
+        ]).is(200);
+        assert_eq!(statuses(&done), ["200", "201", "201", "201", "201"], "{}", done.text());
+        assert_eq!(ehr.search(&format!("PractitionerRole?practitioner={id}")).ids().len(), 2);
+        let zoe = ehr.search("Practitioner?family=zoe").ids();
+        assert_eq!(ehr.search(&format!("PractitionerRole?practitioner=Practitioner/{}", zoe[0])).ids().len(), 1);
+        transaction(&ehr, vec![entry("POST", "PractitionerRole", role("Practitioner?identifier=urn:x|none"))]).is(422);
+        transaction(&ehr, vec![maybe.clone(), { let mut other = maybe; other["fullUrl"] = json!(ORGANIZATION); other["request"]["ifNoneExist"] = json!("identifier=urn:x|new"); other }]).is(200);
+        let gone = transaction(&ehr, vec![
+            entry("DELETE", "Practitioner?family=zoe", Value::Null),
+            entry("DELETE", &format!("PractitionerRole?practitioner={}", zoe[0]), Value::Null),
+        ]).is(200);
+        assert_eq!(statuses(&gone), ["204", "204"]);
+        assert!(ehr.search("Practitioner?family=zoe").ids().is_empty());
+    }
+}
+
+both! {
+    fn a_batch_does_each_entry_alone(server) {
+        let ehr = server.ehr();
+        let done = ehr.post("/fhir", &bundle("batch", vec![
+            entry("POST", "Practitioner", practitioner("Adams")),
+            entry("POST", "PractitionerRole", json!({"resourceType": "PractitionerRole", "practitioner": {"reference": format!("Practitioner/{NOTHING}")}})),
+            entry("GET", "Practitioner?family=adams", Value::Null),
+            entry("GET", &format!("Practitioner/{NOTHING}"), Value::Null),
+            entry("GET", "metadata", Value::Null),
+            entry("GET", "AuditEvent", Value::Null),
+            entry("DELETE", &format!("Practitioner/{NOTHING}"), Value::Null),
+        ])).is(200);
+        assert_eq!(done.at("/type"), json!("batch-response"));
+        assert_eq!(statuses(&done), ["201", "422", "200", "404", "200", "403", "204"], "{}", done.text());
+        assert_eq!(done.at("/entry/2/resource/entry/0/resource/name/0/family"), json!("Adams"));
+        assert_eq!(done.at("/entry/1/response/outcome/issue/0/expression/0"), json!("Bundle.entry[1].resource.practitioner.reference"));
+        assert!(done.text_at("/entry/0/response/location").starts_with("Practitioner/"));
+        let events = server.auditor().search("AuditEvent?_count=100").matches();
+        let of_search = events.iter().filter(|event| event.to_string().contains("search-type") || event["subtype"].to_string().contains("search")).count();
+        assert!(of_search >= 1, "each entry leaves its AuditEvent");
+    }
+}
+
+both! {
+    fn a_patch_changes_what_it_names(server) {
+        let ehr = server.ehr();
+        let id = ehr.post("/fhir/Practitioner", &practitioner("Adams")).is(201).text_at("/id");
+        let path = format!("/fhir/Practitioner/{id}");
+        let json_patch = ehr.with("content-type", "application/json-patch+json");
+        let changed = json_patch.send("PATCH", &path, Some(br#"[{"op":"replace","path":"/name/0/family","value":"Baker"}]"#)).is(200);
+        assert_eq!((changed.at("/name/0/family"), changed.header("etag")), (json!("Baker"), Some("W/\"2\"")));
+        let parameters = json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+            {"name": "type", "valueCode": "add"}, {"name": "path", "valueString": "Practitioner"}, {"name": "name", "valueString": "active"}, {"name": "value", "valueBoolean": true}
+        ]}]});
+        let fhir_patch = ehr.with("content-type", "application/fhir+json");
+        let changed = fhir_patch.send("PATCH", &path, Some(parameters.to_string().as_bytes())).is(200);
+        assert_eq!((changed.at("/active"), changed.header("etag")), (json!(true), Some("W/\"3\"")));
+        let refused = json_patch.send("PATCH", &path, Some(br#"[{"op":"add","path":"/colour","value":"red"}]"#)).is(400);
+        assert_eq!(refused.at("/issue/0/expression/0"), json!("Practitioner.colour"));
+        json_patch.send("PATCH", &path, Some(br#"[{"op":"test","path":"/active","value":false}]"#)).is(400);
+        json_patch.with("if-match", "W/\"1\"").send("PATCH", &path, Some(b"[]")).is(412);
+        assert_eq!(json_patch.send("PATCH", &path, Some(b"[]")).is(200).header("etag"), Some("W/\"3\""));
+        json_patch.send("PATCH", &format!("/fhir/Practitioner/{NOTHING}"), Some(b"[]")).is(404);
+        json_patch.send("PATCH", "/fhir/Practitioner?identifier=urn:x|Adams", Some(br#"[{"op":"remove","path":"/active"}]"#)).is(200);
+        ehr.send("PATCH", &path, Some(b"[]")).is(415);
+    }
+}

@@ -1,0 +1,152 @@
+//! What is asked of the server, as a value: the world answers it, and it is sent.
+
+use serde_json::{Value, json};
+
+use super::find::{Filter, encoded};
+
+/// One resource, by its id or by what is true of it.
+#[derive(Clone, Debug)]
+pub enum To {
+    Id(String),
+    Where(Vec<Filter>),
+}
+
+/// A resource as it is sent; `flawed` ones break a rule of R4.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub json: Value,
+    pub flawed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum Ask {
+    Create { kind: &'static str, sent: Sent, unless: Option<Vec<Filter>> },
+    Update { kind: &'static str, to: To, sent: Sent, only: Option<String> },
+    Delete { kind: &'static str, to: To, only: Option<String> },
+    Read { kind: &'static str, id: String, version: Option<u32>, have: Option<u32> },
+    Search { kind: &'static str, filters: Vec<Filter>, form: bool, count: Option<usize> },
+    History { kind: &'static str, id: String, count: Option<usize> },
+}
+
+/// An ask as HTTP has it; the path is that below `/fhir/`.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    pub verb: &'static str,
+    pub path: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Option<Vec<u8>>,
+}
+
+impl Wire {
+    fn new(verb: &'static str, path: String) -> Wire {
+        Wire { verb, path, headers: Vec::new(), body: None }
+    }
+
+    fn resource(mut self, body: &Value) -> Wire {
+        self.headers.push(("content-type", "application/fhir+json".to_owned()));
+        self.body = Some(body.to_string().into_bytes());
+        self
+    }
+
+    fn with(mut self, name: &'static str, value: &Option<String>) -> Wire {
+        self.headers.extend(value.clone().map(|value| (name, value)));
+        self
+    }
+
+    /// For the list of what was done last.
+    pub fn said(&self) -> String {
+        let headers: Vec<String> = self.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let body = self.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default();
+        format!("{} {} [{}] {body}", self.verb, self.path, headers.join(", "))
+    }
+}
+
+pub fn query(filters: &[Filter]) -> String {
+    filters.iter().map(Filter::text).collect::<Vec<_>>().join("&")
+}
+
+fn place(kind: &str, to: &To) -> String {
+    match to {
+        To::Id(id) => format!("{kind}/{}", encoded(id)),
+        To::Where(filters) if filters.is_empty() => kind.to_owned(),
+        To::Where(filters) => format!("{kind}?{}", query(filters)),
+    }
+}
+
+impl Ask {
+    pub fn wire(&self) -> Wire {
+        match self {
+            Ask::Create { kind, sent, unless } => {
+                let unless = unless.as_ref().map(|filters| query(filters));
+                Wire::new("POST", (*kind).to_owned()).resource(&sent.json).with("if-none-exist", &unless)
+            }
+            Ask::Update { kind, to, sent, only } => Wire::new("PUT", place(kind, to)).resource(&sent.json).with("if-match", only),
+            Ask::Delete { kind, to, only } => Wire::new("DELETE", place(kind, to)).with("if-match", only),
+            Ask::Read { kind, id, version, have } => {
+                let version = version.map(|version| format!("/_history/{version}")).unwrap_or_default();
+                let have = have.map(|have| format!("W/\"{have}\""));
+                Wire::new("GET", format!("{kind}/{id}{version}")).with("if-none-match", &have)
+            }
+            Ask::Search { kind, filters, form, count } => {
+                let mut asked: Vec<String> = filters.iter().map(Filter::text).collect();
+                asked.push(format!("_count={}", count.unwrap_or(1_000)));
+                asked.push("_total=accurate".to_owned());
+                let asked = asked.join("&");
+                if !form {
+                    return Wire::new("GET", format!("{kind}?{asked}"));
+                }
+                let mut wire = Wire::new("POST", format!("{kind}/_search"));
+                wire.headers.push(("content-type", "application/x-www-form-urlencoded".to_owned()));
+                wire.body = Some(asked.into_bytes());
+                wire
+            }
+            Ask::History { kind, id, count } => {
+                let count = count.map(|count| format!("?_count={count}")).unwrap_or_default();
+                Wire::new("GET", format!("{kind}/{id}/_history{count}"))
+            }
+        }
+    }
+
+    /// The name in the table of what must have occurred.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Ask::Create { unless: None, .. } => "create",
+            Ask::Create { .. } => "create if none",
+            Ask::Update { to: To::Id(_), only: None, .. } => "update",
+            Ask::Update { to: To::Id(_), .. } => "update if match",
+            Ask::Update { .. } => "update where",
+            Ask::Delete { to: To::Id(_), only: None, .. } => "delete",
+            Ask::Delete { to: To::Id(_), .. } => "delete if match",
+            Ask::Delete { .. } => "delete where",
+            Ask::Read { version: Some(_), .. } => "vread",
+            Ask::Read { .. } => "read",
+            Ask::Search { form: true, .. } => "search by form",
+            Ask::Search { .. } => "search",
+            Ask::History { .. } => "history",
+        }
+    }
+}
+
+/// With the id that the path names, where a server would have written it.
+pub fn with_id(body: &Value, id: &str) -> Value {
+    let mut out = json!({"resourceType": body["resourceType"], "id": id});
+    for (name, value) in body.as_object().into_iter().flatten().filter(|(name, _)| !["resourceType", "id"].contains(&name.as_str())) {
+        out[name] = value.clone();
+    }
+    out
+}
+
+/// Without what the server sets.
+pub fn bare(body: &Value) -> Value {
+    let mut out = body.clone();
+    let Some(members) = out.as_object_mut() else { return out };
+    members.shift_remove("id");
+    if let Some(meta) = members.get_mut("meta").and_then(Value::as_object_mut) {
+        meta.shift_remove("versionId");
+        meta.shift_remove("lastUpdated");
+        if meta.is_empty() {
+            members.shift_remove("meta");
+        }
+    }
+    out
+}
