@@ -1,8 +1,10 @@
-//! The limit that `firth bench` holds reads against: the same framework, a durable audit commit, a static body.
-//! Nothing else: no route table, no token, no blocking thread, no log line.
+//! The limit that `firth bench` holds the server against: the same framework, a durable commit of the audit log, a static
+//! body. Nothing else: no route table, no token, no blocking thread, no log line. What a request brings in its body is
+//! committed with its entry.
 
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{App as Actix, HttpRequest, HttpResponse, HttpServer, web};
 use futures_util::StreamExt;
@@ -31,19 +33,26 @@ pub fn listen_base(app: Arc<App>, size: usize) -> Result<Listening> {
 }
 
 async fn answer(app: Data<App>, body: Data<Bytes>, http: HttpRequest, mut payload: Payload) -> HttpResponse {
-    while let Some(Ok(_)) = payload.next().await {}
-    match audited(&app, &http).await {
+    let mut brought = Vec::new();
+    while let Some(Ok(piece)) = payload.next().await {
+        brought.extend_from_slice(&piece);
+    }
+    match audited(&app, &http, &brought).await {
+        Ok(()) if http.method() == Method::DELETE => HttpResponse::NoContent().finish(),
         Ok(()) => HttpResponse::Ok().content_type(FHIR_JSON).body(Bytes::clone(&body)),
         Err(_) => HttpResponse::ServiceUnavailable().finish(),
     }
 }
 
-/// An entry as long as that of a search.
-async fn audited(app: &App, http: &HttpRequest) -> Result<()> {
+/// An entry as long as that of a search, or as what was brought.
+async fn audited(app: &App, http: &HttpRequest, brought: &[u8]) -> Result<()> {
     let id = app.entry_id()?;
     let mut entry = Entry::new(id, Action::Search, "search");
     entry.request = id.to_string();
-    entry.query = http.uri().path_and_query().map(ToString::to_string);
+    entry.query = match brought {
+        [] => http.uri().path_and_query().map(ToString::to_string),
+        brought => Some(String::from_utf8_lossy(brought).into_owned()),
+    };
     entry.resource = Some("Observation".into());
     entry.patients = vec![id.to_string()];
     entry.credential = Some(id.to_string());

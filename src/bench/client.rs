@@ -16,6 +16,16 @@ pub struct Client {
     buffer: Vec<u8>,
 }
 
+/// A request in full.
+pub struct Sent<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub token: &'a str,
+    /// More lines of the head, each with its end.
+    pub more: &'a str,
+    pub body: &'a [u8],
+}
+
 pub struct Answer<'a> {
     pub status: u16,
     pub body: &'a [u8],
@@ -59,6 +69,16 @@ impl Client {
             self.address,
             body.len()
         );
+        self.exchange(head.as_bytes(), body)
+    }
+
+    /// Any other request, with FHIR in its body when it has one.
+    pub fn send(&mut self, sent: &Sent<'_>) -> Result<Answer<'_>> {
+        let (Sent { method, path, token, more, body }, host) = (sent, self.address);
+        let length = body.len();
+        let content =
+            if body.is_empty() { String::new() } else { format!("content-type: application/fhir+json\r\ncontent-length: {length}\r\n") };
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n{content}{more}\r\n");
         self.exchange(head.as_bytes(), body)
     }
 

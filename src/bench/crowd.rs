@@ -26,6 +26,9 @@ pub struct Seed {
     pub users: Vec<User>,
     /// Bodies that every user has.
     pub blocks: usize,
+    /// Resources that `bench documents` has loaded.
+    #[serde(default)]
+    pub resources: usize,
     app_id: String,
     app_secret: String,
 }
@@ -55,9 +58,8 @@ impl Crowd {
         Ok(Crowd { seed, tokens })
     }
 
-    /// Remembers the users and that each has so many bodies.
-    pub fn keep(&mut self, home: &Home, blocks: usize) -> Result<()> {
-        self.seed.blocks = blocks;
+    /// Remembers the users and what is loaded.
+    pub fn keep(&self, home: &Home) -> Result<()> {
         let text = serde_json::to_vec(&self.seed).map_err(|e| failed("seed.json", e))?;
         fs::write(home.folder.join("seed.json"), text).map_err(|e| failed("seed.json", e))
     }
@@ -89,5 +91,5 @@ fn create(home: &Home, client: &mut Client, users: usize) -> Result<Seed> {
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         made.push(User { id: text("id"), patient: text("patient_id") });
     }
-    Ok(Seed { users: made, blocks: 0, app_id: of("app_id"), app_secret: of("app_secret") })
+    Ok(Seed { users: made, blocks: 0, resources: 0, app_id: of("app_id"), app_secret: of("app_secret") })
 }

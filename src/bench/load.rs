@@ -17,6 +17,8 @@ pub struct Lap {
     /// Sum over the rounds, not over the clients.
     pub wall: Duration,
     pub micros: Vec<u32>,
+    /// The same by interaction, where it was told: read, create, update, delete.
+    pub by_kind: [Vec<u32>; 4],
     /// CPU seconds of the server and of this process, where the machine tells them.
     pub cpu: Option<(f64, f64)>,
 }
@@ -28,11 +30,18 @@ impl Lap {
         self.micros.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
     }
 
+    /// The same, told apart by interaction.
+    pub fn count_as(&mut self, kind: usize, took: Duration, bytes: usize) {
+        self.count(took, bytes);
+        self.by_kind[kind].extend(self.micros.last());
+    }
+
     /// Adds the requests of another client; the time they took together is the caller's to set.
     pub fn add(&mut self, other: Lap) {
         self.requests += other.requests;
         self.bytes += other.bytes;
         self.micros.extend(other.micros);
+        self.by_kind.iter_mut().zip(other.by_kind).for_each(|(kind, more)| kind.extend(more));
     }
 
     /// Adds a whole round.
@@ -53,18 +62,22 @@ impl Lap {
 
     /// Milliseconds that this share of the requests stayed under.
     pub fn quantile_ms(&mut self, share: f64) -> Option<f64> {
-        self.micros.sort_unstable();
-        let last = self.micros.len().checked_sub(1)?;
-        Some(f64::from(self.micros[(last as f64 * share).round() as usize]) / 1e3)
+        quantile_ms(&mut self.micros, share)
+    }
+
+    pub fn quantile_of_kind_ms(&mut self, kind: usize, share: f64) -> Option<f64> {
+        quantile_ms(&mut self.by_kind[kind], share)
     }
 }
 
-/// What a client asks next.
-#[derive(Clone, Copy)]
-pub struct Ask<'a> {
-    pub token: &'a str,
-    pub path: &'a (dyn Fn(&mut Dice) -> String + Sync),
+fn quantile_ms(micros: &mut [u32], share: f64) -> Option<f64> {
+    micros.sort_unstable();
+    let last = micros.len().checked_sub(1)?;
+    Some(f64::from(micros[(last as f64 * share).round() as usize]) / 1e3)
 }
+
+/// What a client does next, counting each request; `false` when there is nothing left to do.
+pub type Step<'a> = &'a (dyn Fn(&mut Client, &mut Dice, &mut Lap) -> Result<bool> + Sync);
 
 /// One round: how many clients, how long, and which picks.
 #[derive(Clone, Copy)]
@@ -74,8 +87,8 @@ pub struct Round {
     pub number: u64,
 }
 
-/// Drives a server for a round. Every answer must be a 200.
-pub fn drive(server: &Server, round: Round, ask: Ask<'_>) -> Result<Lap> {
+/// Drives a server for a round.
+pub fn drive(server: &Server, round: Round, step: Step<'_>) -> Result<Lap> {
     let mut connections = (0..round.clients).map(|_| Client::connect(server.address)).collect::<Result<Vec<_>>>()?;
     let cpu = |pid| machine::cpu_secs(pid);
     let before = (cpu(server.pid()), cpu(std::process::id()));
@@ -85,7 +98,7 @@ pub fn drive(server: &Server, round: Round, ask: Ask<'_>) -> Result<Lap> {
         let clients: Vec<_> = connections
             .iter_mut()
             .enumerate()
-            .map(|(n, client)| scope.spawn(move || one_client(client, picks(n), began + round.lasting, ask)))
+            .map(|(n, client)| scope.spawn(move || one_client(client, picks(n), began + round.lasting, step)))
             .collect();
         clients.into_iter().map(|client| client.join().unwrap_or_else(|_| Err(Error::bug("a client panicked")))).collect()
     });
@@ -99,20 +112,16 @@ pub fn drive(server: &Server, round: Round, ask: Ask<'_>) -> Result<Lap> {
     Ok(all)
 }
 
-fn one_client(client: &mut Client, mut dice: Dice, until: Instant, ask: Ask<'_>) -> Result<Lap> {
+fn one_client(client: &mut Client, mut dice: Dice, until: Instant, step: Step<'_>) -> Result<Lap> {
     let mut lap = Lap::default();
-    while Instant::now() < until {
-        let path = (ask.path)(&mut dice);
-        let sent = Instant::now();
-        let answer = client.get(&path, ask.token)?;
-        if answer.status != 200 {
-            let said = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]).into_owned();
-            return Err(Error::new(Kind::Busy, format!("a request was answered {}: {said}", answer.status)));
-        }
-        let bytes = answer.body.len();
-        lap.count(sent.elapsed(), bytes);
-    }
+    while Instant::now() < until && step(client, &mut dice, &mut lap)? {}
     Ok(lap)
+}
+
+/// What a request that must succeed was answered otherwise.
+pub fn refused(status: u16, body: &[u8]) -> Error {
+    let said = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
+    Error::new(Kind::Busy, format!("a request was answered {status}: {said}"))
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ mod bodies;
 mod client;
 mod crowd;
 mod dice;
+mod documents;
 mod load;
 mod machine;
 mod reads;
 mod report;
+mod resources;
 mod server;
 mod upload;
 mod uploads;
@@ -39,6 +41,9 @@ const BLOCKS: usize = 8;
 const PATIENTS: usize = 1_000;
 const CLIENTS: usize = 32;
 const UPLOADERS: usize = 8;
+/// Clients of documents, and how many resources are there before they begin.
+const WRITERS: usize = 30;
+const RESOURCES: usize = 200_000;
 /// Shorter runs say little.
 const SECONDS: u64 = 10;
 /// A median below this is no disk.
@@ -52,6 +57,8 @@ pub enum What {
     Search,
     /// One Observation by its id
     Read,
+    /// Create, read, update and delete resources of nine types
+    Documents,
 }
 
 #[derive(Args, Debug)]
@@ -63,7 +70,10 @@ pub struct Options {
     /// Patients; fewer than 1,000 are not comparable
     #[arg(long, default_value_t = PATIENTS, value_parser = patients)]
     patients: usize,
-    /// Connections; without it 32 that read or 8 that upload
+    /// Resources that are there before documents are measured; fewer than 200,000 are not comparable
+    #[arg(long, default_value_t = RESOURCES, value_parser = resources)]
+    resources: usize,
+    /// Connections; without it 32 that read, 8 that upload or 30 that write documents
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     clients: Option<u16>,
     /// An empty PostgreSQL database instead of SQLite
@@ -77,7 +87,7 @@ pub struct Options {
     json: bool,
 }
 
-/// What `bench` itself starts as the limit of reads.
+/// What `bench` itself starts as the limit of the server.
 #[derive(Args, Debug)]
 pub struct Base {
     /// Bytes of the static body
@@ -91,9 +101,28 @@ fn patients(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| (1..=100_000).contains(n)).ok_or_else(|| "must be from 1 to 100000".to_owned())
 }
 
+fn resources(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1_000..=10_000_000).contains(n)).ok_or_else(|| "must be from 1000 to 10000000".to_owned())
+}
+
+impl What {
+    fn clients(self) -> usize {
+        match self {
+            What::Upload => UPLOADERS,
+            What::Search | What::Read => CLIENTS,
+            What::Documents => WRITERS,
+        }
+    }
+}
+
 impl Options {
     fn clients(&self) -> usize {
-        self.clients.map_or(if self.what == What::Upload { UPLOADERS } else { CLIENTS }, usize::from)
+        self.clients.map_or(self.what.clients(), usize::from)
+    }
+
+    /// Users with samples.
+    fn users(&self) -> usize {
+        if self.what == What::Documents { 0 } else { self.patients }
     }
 
     fn lasting(&self) -> Duration {
@@ -124,12 +153,13 @@ pub fn run(options: &Options) -> Result<()> {
     report.figure(("start to ready", "ms"), Some(server.ready_after.as_secs_f64() * 1e3), Bar::Below(1_000.0));
     std::thread::sleep(Duration::from_secs(2));
     report.figure(("idle memory", "MB"), machine::resident_mb(server.pid()), Bar::Below(100.0));
-    let crowd = Crowd::gather(&home, &mut Client::connect(server.address)?, options.patients)?;
+    let crowd = Crowd::gather(&home, &mut Client::connect(server.address)?, options.users())?;
     let mut run = Run { options, home, server, crowd, report };
     match options.what {
         What::Upload => upload::measure(&mut run)?,
         What::Search => reads::search(&mut run)?,
         What::Read => reads::read(&mut run)?,
+        What::Documents => documents::measure(&mut run)?,
     }
     if options.database.is_some() {
         // Its processes belong to somebody else, and other databases may be busy beside this one.
@@ -160,20 +190,31 @@ fn title(options: &Options) -> String {
         What::Upload => format!("upload, bodies of {} heart-rate records", bodies::RECORDS),
         What::Search => format!("search, {BLOCKS} blocks of {} samples a patient", bodies::RECORDS),
         What::Read => format!("read by id, {BLOCKS} blocks of {} samples a patient", bodies::RECORDS),
+        What::Documents => "documents, create, read, update and delete of nine types".to_owned(),
     };
-    let (patients, clients, seconds) = (options.patients, options.clients(), options.seconds);
-    format!("firth bench {what}\n{database}, {patients} patients, {clients} clients, {seconds} s; {}; {now}", machine::name())
+    let (clients, seconds) = (options.clients(), options.seconds);
+    let there = match options.what {
+        What::Documents => format!("{} resources", options.resources),
+        _ => format!("{} patients", options.patients),
+    };
+    format!("firth bench {what}\n{database}, {there}, {clients} clients, {seconds} s; {}; {now}", machine::name())
 }
 
 fn weakened(options: &Options, report: &mut Report) {
     if cfg!(debug_assertions) {
         report.weakened("this is a debug build");
     }
-    if options.patients < PATIENTS {
-        report.weakened(format!("{} patients instead of {PATIENTS}", options.patients));
+    match options.what {
+        What::Documents if options.resources < RESOURCES => {
+            report.weakened(format!("{} resources instead of {RESOURCES}", options.resources));
+        }
+        What::Upload | What::Search | What::Read if options.patients < PATIENTS => {
+            report.weakened(format!("{} patients instead of {PATIENTS}", options.patients));
+        }
+        _ => {}
     }
-    if options.what != What::Upload && options.clients() != CLIENTS {
-        report.weakened(format!("{} clients instead of {CLIENTS}", options.clients()));
+    if options.what != What::Upload && options.clients() != options.what.clients() {
+        report.weakened(format!("{} clients instead of {}", options.clients(), options.what.clients()));
     }
     if options.seconds < SECONDS {
         report.weakened(format!("{} seconds instead of {SECONDS} or more", options.seconds));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::bodies::{EVERY_MS, FIRST_MS, RECORDS};
 use super::client::Client;
 use super::dice::Dice;
-use super::load::{Ask, Lap, Round, drive};
+use super::load::{Lap, Round, drive, refused};
 use super::report::Bar;
 use super::server::{Home, Server};
 use super::uploads::{self, Plan};
@@ -15,8 +15,8 @@ use crate::fhir::stamp::Stamp;
 
 const BAR: f64 = 25.0;
 /// The server and its base are measured in so many turns, so that a noisy machine is noisy for both.
-const TURNS: u64 = 3;
-const WARM: Duration = Duration::from_secs(2);
+pub const TURNS: u64 = 3;
+pub const WARM: Duration = Duration::from_secs(2);
 const HOUR_MS: i64 = 3_600_000;
 /// Ids that reads pick from.
 const IDS: usize = 20_000;
@@ -25,6 +25,13 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// Heart rate in LOINC, as a client writes it in a URL.
 pub const CODE: &str = "http%3A%2F%2Floinc.org%7C8867-4";
+
+/// What a client asks next.
+#[derive(Clone, Copy)]
+struct Ask<'a> {
+    token: &'a str,
+    path: &'a (dyn Fn(&mut Dice) -> String + Sync),
+}
 
 /// A token that may see every patient, issued by the verb of the running server.
 pub fn token(home: &Home) -> Result<String> {
@@ -76,14 +83,15 @@ fn ids(run: &Run<'_>, token: &str) -> Result<Vec<String>> {
 fn load(run: &mut Run<'_>) -> Result<()> {
     let there = run.crowd.seed.blocks;
     if there < BLOCKS {
-        run.crowd.keep(&run.home, there)?;
+        run.crowd.keep(&run.home)?;
         let plan = Plan { clients: UPLOADERS, from: there, most: BLOCKS - there, until: None };
         let loaded = uploads::run(&run.server, &run.crowd, &plan)?;
         run.report.figure(("loading", "records/s"), Some(loaded.stored as f64 / loaded.took.as_secs_f64().max(1e-9)), Bar::None);
-        run.crowd.keep(&run.home, BLOCKS)?;
+        run.crowd.seed.blocks = BLOCKS;
+        run.crowd.keep(&run.home)?;
         quiet(&run.server)?;
         run.server.stop();
-        upload::on_disk(run, (BLOCKS * RECORDS * run.options.patients) as f64);
+        upload::on_disk(run, (BLOCKS * RECORDS * run.options.patients) as f64, "bytes/sample");
         run.server = run.home.serve()?;
         run.report.figure(("start to ready, loaded", "ms"), Some(run.server.ready_after.as_secs_f64() * 1e3), Bar::Below(1_000.0));
     }
@@ -93,16 +101,26 @@ fn load(run: &mut Run<'_>) -> Result<()> {
 /// Server and base in turns; the base answers as many bytes as the server did on average.
 fn turns(run: &mut Run<'_>, ask: Ask<'_>) -> Result<()> {
     let round = |number: u64, lasting: Duration| Round { clients: run.options.clients(), lasting, number };
-    let warm = drive(&run.server, round(0, WARM), ask)?;
+    let step = |client: &mut Client, dice: &mut Dice, lap: &mut Lap| {
+        let path = (ask.path)(dice);
+        let sent = Instant::now();
+        let answer = client.get(&path, ask.token)?;
+        if answer.status != 200 {
+            return Err(refused(answer.status, answer.body));
+        }
+        lap.count(sent.elapsed(), answer.body.len());
+        Ok(true)
+    };
+    let warm = drive(&run.server, round(0, WARM), &step)?;
     quiet(&run.server)?;
     let base_server = run.home.base(warm.mean_bytes())?;
-    drive(&base_server, round(0, WARM / 2), ask)?;
+    drive(&base_server, round(0, WARM / 2), &step)?;
     let (mut own, mut base, mut followed) = (Lap::default(), Lap::default(), Duration::ZERO);
     for number in 1..=TURNS {
         let lasting = run.options.lasting() / TURNS as u32;
-        own.then(drive(&run.server, round(number, lasting), ask)?);
+        own.then(drive(&run.server, round(number, lasting), &step)?);
         followed += quiet(&run.server)?;
-        base.then(drive(&base_server, round(number, lasting), ask)?);
+        base.then(drive(&base_server, round(number, lasting), &step)?);
     }
     run.report.laps(own, base, BAR);
     run.report.figure(("audit index followed after", "ms"), Some(followed.as_secs_f64() * 1e3 / TURNS as f64), Bar::None);
@@ -111,7 +129,7 @@ fn turns(run: &mut Run<'_>, ask: Ask<'_>) -> Result<()> {
 }
 
 /// Waits until the audit index has followed, so that its work does not fall into the base's turn; for how long?
-fn quiet(server: &Server) -> Result<Duration> {
+pub fn quiet(server: &Server) -> Result<Duration> {
     let began = Instant::now();
     let mut client = Client::connect(server.address)?;
     while began.elapsed() < QUIET {

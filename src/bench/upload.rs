@@ -41,9 +41,13 @@ pub fn measure(run: &mut Run<'_>) -> Result<()> {
     verify(run, &loaded)?;
     run.report.figure(("peak memory", "MB"), machine::peak_mb(pid), Bar::None);
     run.server.stop();
-    on_disk(run, records + (from * RECORDS * run.options.patients) as f64);
+    on_disk(run, records + (from * RECORDS * run.options.patients) as f64, "bytes/sample");
     let least = loaded.bodies.iter().min().copied().unwrap_or(0);
-    if loaded.bodies.iter().all(|bodies| *bodies == least) { run.crowd.keep(&run.home, from + least) } else { Ok(()) }
+    if loaded.bodies.iter().any(|bodies| *bodies != least) {
+        return Ok(());
+    }
+    run.crowd.seed.blocks = from + least;
+    run.crowd.keep(&run.home)
 }
 
 /// The samples are found: the totals of some patients are what was stored for them.
@@ -66,10 +70,11 @@ fn verify(run: &mut Run<'_>, loaded: &Loaded) -> Result<()> {
     Ok(())
 }
 
-/// Bytes a sample in the database files of a server that has stopped, the raw bodies that are kept 30 days included.
-pub fn on_disk(run: &mut Run<'_>, samples: f64) {
+/// Bytes of each of `things` in the database files of a server that has stopped; with the raw bodies of uploads, which are
+/// kept 30 days.
+pub fn on_disk(run: &mut Run<'_>, things: f64, unit: &'static str) {
     let data = run.home.data("data");
-    let each = |file: &str| machine::bytes(&data.join(file)).filter(|_| samples > 0.0).map(|bytes| bytes / samples);
-    run.report.figure(("on disk, with raw bodies", "bytes/sample"), each("firth.db"), Bar::None);
-    run.report.figure(("audit log on disk", "bytes/sample"), each("audit.db"), Bar::None);
+    let each = |file: &str| machine::bytes(&data.join(file)).filter(|_| things > 0.0).map(|bytes| bytes / things);
+    run.report.figure(("on disk", unit), each("firth.db"), Bar::None);
+    run.report.figure(("audit log on disk", unit), each("audit.db"), Bar::None);
 }

@@ -37,14 +37,13 @@ pub fn check(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str), targets: &
 fn exists(tx: &mut Tx<'_>, reader: Reader<'_>, target: &Target) -> Result<bool> {
     let Some(of) = Type::parse(&target.kind) else { return Ok(false) };
     documents::directory_hold(tx, of, &id_bytes(reader.vault, of, &target.id), false)?;
-    let found = resources::version(tx, reader, (of, &target.id, None))?;
-    if found.is_none_or(|found| found.deleted) {
-        return Ok(false);
-    }
+    let there = resources::alive(tx, reader, (of, &target.id))?;
     match target.version.as_deref().map(str::parse::<u32>) {
-        None => Ok(true),
-        Some(Ok(version)) => Ok(resources::version(tx, reader, (of, &target.id, Some(version)))?.is_some_and(|found| !found.deleted)),
-        Some(Err(_)) => Ok(false),
+        Some(Ok(version)) if there => {
+            Ok(resources::version(tx, reader, (of, &target.id, Some(version)))?.is_some_and(|found| !found.deleted))
+        }
+        Some(_) => Ok(false),
+        None => Ok(there),
     }
 }
 

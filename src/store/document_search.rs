@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Integer};
 
-use super::documents::{code_hash, date_hash, id_bytes, system_hash, target_hash, word_hash};
+use super::document_rows::{code_hash, date_hash, system_hash, target_hash, word_hash};
+use super::documents::id_bytes;
 use super::{Conn, Tx};
 use crate::access::Visible;
 use crate::error::Result;
@@ -153,8 +154,10 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Vec<Found>>
     sql.text(
         "SELECT k.shelf, k.id, k.version, k.seq, k.committed_at, k.lo, k.hi, d.body, s.wrapped FROM doc_key k \
          JOIN document d ON d.shelf = k.shelf AND d.type = k.type AND d.id = k.id AND d.version = k.version \
-         JOIN shelf s ON s.shelf = k.shelf WHERE k.type = ",
+         JOIN shelf s ON s.shelf = k.shelf ",
     );
+    identified(&mut sql, vault.index(), ask);
+    sql.text("WHERE k.type = ");
     sql.int(i64::from(ask.resource.number()));
     sql.text(" AND ");
     sql.visible("k", ask.visible);
@@ -181,6 +184,25 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Vec<Found>>
     sql.text(&format!(" ORDER BY {key} {direction}, {tie} {direction} LIMIT "));
     sql.int(ask.limit);
     sql.load(tx)
+}
+
+/// An identifier with its system stands in few documents: they are found from its rows. Left to the order of the page, the
+/// database would ask every document of the type whether it has it.
+fn identified(sql: &mut Sql, index: &Hasher, ask: &Ask<'_>) {
+    let token = ask.filters.iter().find_map(|filter| match filter.any.as_slice() {
+        [Criterion::Token(token)] if filter.param == "identifier" && !filter.not => Some(token),
+        _ => None,
+    });
+    // Without a system a document may have it twice.
+    if let Some(Token { system: System::Is(system), code: Some(code) }) = token {
+        sql.text("JOIN doc_token i ON i.shelf = k.shelf AND i.type = k.type AND i.id = k.id AND i.type = ");
+        sql.int(i64::from(ask.resource.number()));
+        sql.text(" AND i.code_hash = ");
+        sql.int(code_hash(index, "identifier", code));
+        sql.text(" AND i.system_hash = ");
+        sql.int(system_hash(index, "identifier", Some(system)));
+        sql.text(" ");
+    }
 }
 
 /// Any of the filter's criteria, or none of them with `:not`.

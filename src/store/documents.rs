@@ -1,15 +1,17 @@
-//! Documents: immutable versions, the live version's keys, and search rows of keyed hashes.
+//! Documents: immutable versions, and the live version's keys. Its search rows are in `document_rows`.
 
 use diesel::prelude::*;
 
-use super::Tx;
-use super::schema::{directory, doc_date, doc_key, doc_reference, doc_token, doc_word, document};
+use super::document_rows::target_hash;
+pub use super::document_rows::{ANY_REFERENCE, Hashed, hashed};
+use super::schema::{directory, doc_key, doc_reference, document};
+use super::{Tx, document_rows};
 use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{DocumentId, Shelf};
-use crate::search::{IndexRow, Type, string};
-use crate::vault::{Hasher, Place, Vault};
+use crate::search::Type;
+use crate::vault::{Place, Vault};
 
 /// The place of a document's body.
 pub fn body_place(shelf: Shelf, id: &[u8; 16], version: u32) -> Place<'_> {
@@ -78,17 +80,23 @@ pub fn directory_all(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16]) -> Result<V
     Ok(rows.into_iter().map(|(since, shelf)| (since as u32, Shelf(shelf))).collect())
 }
 
-/// Is there a document, alive or not? On PostgreSQL it stays what it is until this transaction ends: a reference to
-/// it and its deletion take turns.
-pub fn directory_hold(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16], changing: bool) -> Result<bool> {
+/// On PostgreSQL a document stays what it is until this transaction ends: a reference to it and its deletion take turns.
+/// On SQLite the one writer is that turn already.
+pub fn directory_hold(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16], changing: bool) -> Result<()> {
     let one = directory::table.filter(directory::type_.eq(resource.number()).and(directory::id.eq(id.as_slice()))).select(directory::since);
-    let found: Vec<i32> = match &mut tx.conn {
-        super::Conn::Sqlite(c) => one.load(*c),
+    let held: diesel::QueryResult<Vec<i32>> = match &mut tx.conn {
+        super::Conn::Sqlite(_) => return Ok(()),
         super::Conn::Pg(c) if changing => one.for_update().load(*c),
         super::Conn::Pg(c) => one.for_key_share().load(*c),
-    }
-    .map_err(super::failed)?;
-    Ok(!found.is_empty())
+    };
+    held.map(|_| ()).map_err(super::failed)
+}
+
+/// Is the document there and not deleted?
+pub fn alive(tx: &mut Tx<'_>, key: &Key) -> Result<bool> {
+    let one = doc_key::table.find((key.shelf.0, key.resource.number(), key.id.as_slice())).select(doc_key::version);
+    let found: Option<i32> = on!(tx, c => one.first(*c).optional())?;
+    Ok(found.is_some())
 }
 
 /// Have these shelves a live document of the type at all? A cheap question before a dear search.
@@ -175,9 +183,12 @@ pub struct Live {
 pub fn insert(tx: &mut Tx<'_>, key: &Key, live: Live, body: &[u8], rows: &[Hashed]) -> Result<()> {
     version_insert(tx, key, (live.version, live.seq, false), body)?;
     if live.version > 1 {
-        unindex(tx, key)?;
+        on!(tx, c => diesel::delete(doc_key::table.find((key.shelf.0, key.resource.number(), key.id.as_slice()))).execute(*c))?;
+        document_rows::change(tx, key, rows)?;
+    } else {
+        document_rows::add(tx, key, rows)?;
     }
-    index(tx, key, live, rows)
+    live_insert(tx, key, live)
 }
 
 /// Adds a version that says that the resource is deleted; nothing of it is found any more.
@@ -206,15 +217,8 @@ fn version_insert(tx: &mut Tx<'_>, key: &Key, what: (u32, i64, bool), body: &[u8
 
 /// Takes the live version out of search.
 pub fn unindex(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
-    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
-    on!(tx, c => diesel::delete(doc_key::table.find((shelf, number, id))).execute(*c))?;
-    macro_rules! rows {
-        ($($table:ident)*) => {
-            $(on!(tx, c => diesel::delete($table::table.filter($table::shelf.eq(shelf).and($table::type_.eq(number)).and($table::id.eq(id)))).execute(*c))?;)*
-        };
-    }
-    rows!(doc_token doc_word doc_reference doc_date);
-    Ok(())
+    on!(tx, c => diesel::delete(doc_key::table.find((key.shelf.0, key.resource.number(), key.id.as_slice()))).execute(*c))?;
+    document_rows::clear(tx, key)
 }
 
 /// A live version as it is found.
@@ -256,9 +260,13 @@ fn key((shelf, number, id): (i64, i16, Vec<u8>)) -> Result<Key> {
 
 /// Makes a version that is stored the live one.
 pub fn index(tx: &mut Tx<'_>, key: &Key, live: Live, rows: &[Hashed]) -> Result<()> {
-    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
+    live_insert(tx, key, live)?;
+    document_rows::add(tx, key, rows)
+}
+
+fn live_insert(tx: &mut Tx<'_>, key: &Key, live: Live) -> Result<()> {
     let row = (
-        (doc_key::shelf.eq(shelf), doc_key::type_.eq(number), doc_key::id.eq(id)),
+        (doc_key::shelf.eq(key.shelf.0), doc_key::type_.eq(key.resource.number()), doc_key::id.eq(key.id.as_slice())),
         (
             doc_key::version.eq(live.version as i32),
             doc_key::seq.eq(live.seq),
@@ -269,75 +277,5 @@ pub fn index(tx: &mut Tx<'_>, key: &Key, live: Live, rows: &[Hashed]) -> Result<
         ),
     );
     on!(tx, c => diesel::insert_into(doc_key::table).values(row).execute(*c))?;
-    rows.iter().try_for_each(|row| insert_row(tx, key, *row))
-}
-
-fn insert_row(tx: &mut Tx<'_>, key: &Key, row: Hashed) -> Result<()> {
-    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
-    macro_rules! row {
-        ($table:ident $($column:ident $value:expr),*) => {{
-            let row = ($table::shelf.eq(shelf), $table::type_.eq(number), $table::id.eq(id), $($table::$column.eq($value)),*);
-            on!(tx, c => diesel::insert_into($table::table).values(row).execute(*c))?;
-        }};
-    }
-    match row {
-        Hashed::Token { system, code } => row!(doc_token system_hash system, code_hash code),
-        Hashed::Word(hash) => row!(doc_word hash hash),
-        Hashed::Reference(target) => row!(doc_reference target_hash target),
-        Hashed::Date { param, lo, hi } => row!(doc_date param_hash param, lo lo, hi hi),
-    }
     Ok(())
-}
-
-/// A search row as it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Hashed {
-    Token { system: i64, code: i64 },
-    Word(i64),
-    Reference(i64),
-    Date { param: i64, lo: Millis, hi: Millis },
-}
-
-pub(super) fn system_hash(index: &Hasher, param: &str, system: Option<&str>) -> i64 {
-    index.hash("system", &[param.as_bytes(), system.unwrap_or("").as_bytes()])
-}
-
-pub(super) fn code_hash(index: &Hasher, param: &str, code: &str) -> i64 {
-    index.hash("code", &[param.as_bytes(), code.as_bytes()])
-}
-
-pub(super) fn word_hash(index: &Hasher, param: &str, length: u8, word: &str) -> i64 {
-    index.hash("word", &[param.as_bytes(), &[length], word.as_bytes()])
-}
-
-pub(super) fn target_hash(index: &Hasher, param: &str, kind: &str, id: &str) -> i64 {
-    index.hash("reference", &[param.as_bytes(), kind.as_bytes(), id.as_bytes()])
-}
-
-pub(super) fn date_hash(index: &Hasher, param: &str) -> i64 {
-    index.hash("date", &[param.as_bytes()])
-}
-
-/// The parameter under which every reference of a document stands, whatever element it is in.
-pub const ANY_REFERENCE: &str = "";
-
-/// The kept form of search rows, each once. The parameter `date` of a type is `Live::lo` and `hi`.
-pub fn hashed(index: &Hasher, rows: &[IndexRow]) -> Vec<Hashed> {
-    let mut out: Vec<Hashed> = Vec::new();
-    for row in rows {
-        match row {
-            IndexRow::Token { param, system, code } => {
-                out.push(Hashed::Token { system: system_hash(index, param, system.as_deref()), code: code_hash(index, param, code) });
-            }
-            IndexRow::Text { param, normal, .. } => {
-                out.extend(string::prefixes(normal).iter().map(|(length, word)| Hashed::Word(word_hash(index, param, *length, word))));
-            }
-            IndexRow::Reference { param, kind, id } => out.push(Hashed::Reference(target_hash(index, param, kind, id))),
-            IndexRow::Date { param: "date", .. } => {}
-            IndexRow::Date { param, lo, hi } => out.push(Hashed::Date { param: date_hash(index, param), lo: *lo, hi: *hi }),
-        }
-    }
-    out.sort_unstable();
-    out.dedup();
-    out
 }

@@ -25,6 +25,7 @@ pub mod audit;
 pub mod blocks;
 pub mod changes;
 pub mod credentials;
+mod document_rows;
 pub mod document_search;
 pub mod documents;
 pub mod idempotency;

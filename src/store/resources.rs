@@ -47,6 +47,18 @@ pub fn version(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>
     document(tx, with, (Key { shelf: *shelf, resource: of, id }, which))
 }
 
+/// Is it there, not deleted, and may it be seen? A document need not be opened for that.
+pub fn alive(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str)) -> Result<bool> {
+    let (of, id) = what;
+    if of == Type::Observation && with.vault.sample_address(id).is_some() {
+        return Ok(version(tx, with, (of, id, None))?.is_some_and(|found| !found.deleted));
+    }
+    let id = id_bytes(with.vault, of, id);
+    let Some(shelf) = documents::directory_find(tx, of, &id)? else { return Ok(false) };
+    let seen = *with.visible == Visible::All || with.visible.sees(of.is_shared(), keys::patient_of(tx, shelf)?);
+    Ok(seen && documents::alive(tx, &Key { shelf, resource: of, id })?)
+}
+
 fn document(tx: &mut Tx<'_>, with: Reader<'_>, what: (Key, Option<u32>)) -> Result<Option<Version>> {
     let (key, which) = what;
     let patient = keys::whose(tx, key.shelf)?;

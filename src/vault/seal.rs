@@ -5,7 +5,7 @@ use std::io;
 
 use aes_gcm::aead::{AeadInOut, Nonce, Tag};
 use aes_gcm::{Aes256Gcm, KeyInit};
-use zstd::bulk::Decompressor;
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::chance::Chance;
 use crate::error::{Error, Kind, Result};
@@ -95,7 +95,7 @@ impl Cipher {
         if self.sealing == Sealing::Identity {
             return self.seal(chance, place, clear);
         }
-        self.seal(chance, place, &zstd::bulk::compress(clear, 1).map_err(Error::bug)?)
+        self.seal(chance, place, &pack(clear).map_err(Error::bug)?)
     }
 
     pub fn open_packed(&self, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>> {
@@ -119,12 +119,23 @@ impl Cipher {
 }
 
 thread_local! {
-    /// Making one costs more than most of what it unpacks.
+    /// Making one costs more than most of what it packs.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    /// The same for what it unpacks.
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
+fn pack(clear: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| match kept {
+        Some(kept) => kept.compress(clear),
+        None => kept.insert(Compressor::new(1)?).compress(clear),
+    })
+}
+
 fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
-    let Some(length) = Decompressor::upper_bound(packed) else { return zstd::stream::decode_all(packed) };
+    // What `pack` made says how long it is; a stream does not.
+    let Ok(Some(length)) = zstd::zstd_safe::get_frame_content_size(packed) else { return zstd::stream::decode_all(packed) };
+    let length = usize::try_from(length).map_err(io::Error::other)?;
     DECOMPRESSOR.with_borrow_mut(|kept| match kept {
         Some(kept) => kept.decompress(packed, length),
         None => kept.insert(Decompressor::new()?).decompress(packed, length),

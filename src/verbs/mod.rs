@@ -83,7 +83,7 @@ enum Verb {
     Print { table: print::Table },
     /// Measure this binary: it is started as a server and driven over HTTP
     Bench(bench::Options),
-    /// The limit that `bench` holds reads against
+    /// The limit that `bench` holds the server against
     #[command(hide = true)]
     BenchBase(bench::Base),
 }
