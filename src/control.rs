@@ -240,10 +240,9 @@ fn ingest(app: &App, order: &Value, entry: &Entry) -> Result<String> {
         return Err(Error::new(Kind::Usage, "ingest reads SDK uploads (JSON) of the providers apple, samsung and google"));
     }
     let patient = PatientId::parse(text(order, "patient").unwrap_or_default().trim_start_matches("Patient/"))?;
-    let owner = app.db.read("user", |tx| owner(tx, patient))?;
+    let (owner, wrapped) = app.db.read("user", |tx| owner(tx, patient))?;
     let path = text(order, "file").unwrap_or_default();
     let file = fs::File::open(&path).map_err(|e| Error::new(Kind::Usage, format!("{path} cannot be read: {e}")))?;
-    let wrapped = app.db.read("shelf", |tx| keys::shelf_key(tx, owner.shelf))?.ok_or_else(|| Error::bug("a user has no shelf"))?;
     let keys = app.vault.shelf(owner.shelf, &wrapped)?;
     let received = ledger::receive(&app.vault, &keys, owner, BufReader::new(file), &app.config.data_dir);
     let received = received.map_err(|e| {
@@ -261,7 +260,7 @@ fn ingest(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let noted = entry.clone();
     let accepted = app.db.write("upload.accept", move |tx| {
         let accepted = ledger::accept(tx, &vault, &prepared, "file")?;
-        let did = Did { patients: vec![patient.to_string()], ..Did::new(202, format!("upload/{}", accepted.upload)) };
+        let did = Did { patients: owner.whose.named(), ..Did::new(202, format!("upload/{}", accepted.upload)) };
         noted.commit(tx, did)?;
         Ok(accepted)
     })?;
@@ -271,10 +270,11 @@ fn ingest(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     summary(app, accepted.upload)
 }
 
-/// The user whose Patient this is.
-fn owner(tx: &mut Tx<'_>, patient: PatientId) -> Result<Owner> {
+/// The user whose Patient this is, with the key of its shelf.
+fn owner(tx: &mut Tx<'_>, patient: PatientId) -> Result<(Owner, Vec<u8>)> {
     if let Some(user) = people::by_patient(tx, patient)? {
-        return Ok(Owner { user: user.id, patient, shelf: user.shelf });
+        let (wrapped, whose) = keys::owned(tx, user.shelf)?.ok_or_else(|| Error::bug("a user has no shelf"))?;
+        return Ok((Owner { user: user.id, whose, shelf: user.shelf }, wrapped));
     }
     let says = match documents::directory_find(tx, Type::Patient, &patient.0)? {
         Some(_) => format!("Patient/{patient} has no user; make one with: firth user add --patient-id {patient}"),

@@ -68,6 +68,7 @@ routes! {
     GET    "/readyz"                                     "readyz"          Nothing Activity   operations::readyz;
     GET    "/metrics"                                    "metrics"         Nothing Activity   operations::metrics;
     GET    "/fhir/metadata"                              "capabilities"    Nothing Read       fhir::metadata::handler;
+    GET    "/fhir/openapi.json"                          "openapi"         Nothing Read       fhir::openapi::handler;
     GET    "/fhir/_history"                              "history-system"  Token   History    fhir::changes::of_system;
     GET    "/fhir/{type}"                                "search"          Token   Search     fhir::search::handler;
     GET    "/fhir/{type}/_history"                       "history-type"    Token   History    fhir::changes::of_type;
@@ -77,6 +78,11 @@ routes! {
     PUT    "/fhir/{type}"                                "update"          Token   Update     fhir::update::by_criteria;
     PATCH  "/fhir/{type}"                                "patch"           Token   Update     fhir::patch::by_criteria;
     DELETE "/fhir/{type}"                                "delete"          Token   Delete     fhir::delete::by_criteria;
+    POST   "/fhir/{type}/$validate"                      "validate"        Token   Activity   fhir::validate::handler;
+    POST   "/fhir/{type}/{id}/$validate"                 "validate"        Token   Activity   fhir::validate::handler;
+    GET    "/fhir/{type}/{id}/$validate"                 "validate"        Token   Activity   fhir::validate::handler;
+    POST   "/fhir/Patient/$merge"                        "merge"           Token   Update     fhir::merge::handler;
+    POST   "/fhir/Patient/{id}/$unmerge"                 "unmerge"         Token   Update     fhir::merge::unmerge;
     PUT    "/fhir/{type}/{id}"                           "update"          Token   Update     fhir::update::handler;
     PATCH  "/fhir/{type}/{id}"                           "patch"           Token   Update     fhir::patch::handler;
     DELETE "/fhir/{type}/{id}"                           "delete"          Token   Delete     fhir::delete::handler;
@@ -100,5 +106,5 @@ routes! {
 
 /// The CapabilityStatement as it would be served under this base, without a date that changes.
 pub fn capability(base: &str) -> Result<String> {
-    fhir::metadata::statement(base, 0)
+    fhir::metadata::statement(base, 0, true)
 }

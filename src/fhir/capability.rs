@@ -3,13 +3,13 @@
 
 use fhir_sdk::DateTime;
 use fhir_sdk::r4b::codes::{
-    CapabilityStatementKind, ConditionalReadStatus, FHIRVersion, PublicationStatus, ResourceVersionPolicy, RestfulCapabilityMode,
-    SearchParamType,
+    CapabilityStatementKind, ConditionalDeleteStatus, ConditionalReadStatus, FHIRVersion, PublicationStatus, ReferenceHandlingPolicy,
+    ResourceVersionPolicy, RestfulCapabilityMode, SearchParamType,
 };
 use fhir_sdk::r4b::resources::{
-    CapabilityStatement, CapabilityStatementImplementation, CapabilityStatementRest, CapabilityStatementRestResource,
-    CapabilityStatementRestResourceInteraction, CapabilityStatementRestResourceSearchParam, CapabilityStatementRestSecurity,
-    CapabilityStatementSoftware,
+    CapabilityStatement, CapabilityStatementImplementation, CapabilityStatementRest, CapabilityStatementRestInteraction,
+    CapabilityStatementRestResource, CapabilityStatementRestResourceInteraction, CapabilityStatementRestResourceOperation,
+    CapabilityStatementRestResourceSearchParam, CapabilityStatementRestSecurity, CapabilityStatementSoftware,
 };
 
 use super::render;
@@ -25,6 +25,10 @@ pub struct Statement<'a> {
     /// When this software or its settings last changed.
     pub date: Millis,
     pub resources: Vec<Served<'a>>,
+    /// R4 system-restful-interaction codes: `transaction`, `batch`, `history-system`.
+    pub interactions: Vec<&'a str>,
+    /// Media types of PATCH; none when there is no PATCH.
+    pub patch_formats: &'a [&'a str],
     /// What may be sent with every search (`_count`, `_sort` ...).
     pub common: Vec<Offered<'a>>,
 }
@@ -37,10 +41,25 @@ pub struct Served<'a> {
     pub interactions: Vec<&'a str>,
     /// Does vread answer versions before the current one?
     pub read_history: bool,
+    /// May clients write it? Then they may do so by every condition, and choose its id.
+    pub written: bool,
+    /// Must the resources of this server that it points to exist?
+    pub enforced: bool,
+    /// Canonical URLs of the profiles by which it is judged when one is named.
+    pub profiles: &'a [&'a str],
+    pub operations: Vec<Operation<'a>>,
     pub params: Vec<Offered<'a>>,
     /// Values of `_include`.
     pub includes: Vec<String>,
     pub documentation: Option<String>,
+}
+
+/// One operation, called with a `$` before its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation<'a> {
+    pub name: &'a str,
+    /// Canonical URL of the OperationDefinition.
+    pub definition: &'a str,
 }
 
 /// One parameter.
@@ -61,6 +80,11 @@ candidates, at most 10,000 of them; a query that would need more is refused with
 parameter to add. A query with patient and (date or code) is never too costly. `_text` and `_content` are not \
 offered. A parameter that is not listed is refused with 400, or with `Prefer: handling=lenient` left out and named \
 in an OperationOutcome of the answer. Search is by GET and by POST to `_search`.";
+
+const WRITES: &str = "What is written is judged by R4 and by the vital signs profiles, and every fault is named. It comes \
+back letter for letter. `If-Match` is honoured and not asked for; a condition that more than one resource answers is \
+412. A POST that is sent again with its `Idempotency-Key` is answered as before. What is pointed to on this server must exist, unless it was told otherwise, and what is pointed to cannot be \
+deleted. A token that sees the patients it was issued for creates by POST and not by PUT.";
 
 const SECURITY: &str = "Every request but this one needs `Authorization: Bearer TOKEN`. A token has a role and SMART \
 v2 scopes and sees the patients it was issued for; what it may not see looks like what does not exist. Every access \
@@ -84,6 +108,7 @@ pub fn json(statement: &Statement<'_>) -> Result<String> {
         .implementation(implementation.build().map_err(Error::bug)?)
         .fhir_version(FHIRVersion::N401)
         .format(vec![Some("application/fhir+json".into()), Some("json".into())])
+        .patch_format(statement.patch_formats.iter().map(|format| Some((*format).to_owned())).collect())
         .rest(vec![Some(rest(statement)?)])
         .build()
         .map_err(Error::bug)?;
@@ -95,11 +120,14 @@ fn rest(statement: &Statement<'_>) -> Result<CapabilityStatementRest> {
     let resources = statement.resources.iter().map(|served| resource(served).map(Some)).collect::<Result<_>>()?;
     let mut rest = CapabilityStatementRest::builder()
         .mode(RestfulCapabilityMode::Server)
-        .documentation(LIMITS.into())
+        .documentation(format!("{LIMITS}\n\n{WRITES}"))
         .security(security)
         .resource(resources)
         .build()
         .map_err(Error::bug)?;
+    let interaction =
+        |code: &&str| CapabilityStatementRestInteraction::builder().code((*code).to_owned()).build().map(Some).map_err(Error::bug);
+    rest.interaction = statement.interactions.iter().map(interaction).collect::<Result<_>>()?;
     rest.search_param = params(&statement.common)?;
     Ok(rest)
 }
@@ -110,18 +138,40 @@ fn resource(served: &Served<'_>) -> Result<CapabilityStatementRestResource> {
     let mut made = CapabilityStatementRestResource::builder()
         .r#type(served.type_name.parse().map_err(Error::bug)?)
         .interaction(served.interactions.iter().map(interaction).collect::<Result<_>>()?)
-        .versioning(ResourceVersionPolicy::Versioned)
+        .versioning(versioning(served.written))
         .read_history(served.read_history)
-        .update_create(false)
-        .conditional_create(false)
-        .conditional_update(false)
+        .update_create(served.written)
+        .conditional_create(served.written)
+        .conditional_update(served.written)
+        .conditional_delete(if served.written { ConditionalDeleteStatus::Single } else { ConditionalDeleteStatus::NotSupported })
         .conditional_read(ConditionalReadStatus::FullSupport)
         .build()
         .map_err(Error::bug)?;
+    made.supported_profile = served.profiles.iter().map(|url| Some((*url).to_owned())).collect();
+    made.reference_policy = references(served);
+    made.operation = served.operations.iter().map(operation).collect::<Result<_>>()?;
     made.documentation = served.documentation.clone();
     made.search_include = served.includes.iter().cloned().map(Some).collect();
     made.search_param = params(&served.params)?;
     Ok(made)
+}
+
+/// R4 says of `versioned-update` that "the server supports all the versioning features, including using e-tags for version
+/// integrity in the API": an `If-Match` that is sent must be right. It need not be sent, which no code of R4 can tell;
+/// `versioned` alone would make a client think that its `If-Match` is not read.
+const fn versioning(written: bool) -> ResourceVersionPolicy {
+    if written { ResourceVersionPolicy::VersionedUpdate } else { ResourceVersionPolicy::Versioned }
+}
+
+/// Other servers may be pointed to, so never `local`; logical references are kept as they are, so never `resolves`.
+fn references(served: &Served<'_>) -> Vec<Option<ReferenceHandlingPolicy>> {
+    let enforced = served.enforced.then_some(ReferenceHandlingPolicy::Enforced);
+    [ReferenceHandlingPolicy::Literal, ReferenceHandlingPolicy::Logical].into_iter().chain(enforced).map(Some).collect()
+}
+
+fn operation(of: &Operation<'_>) -> Result<Option<CapabilityStatementRestResourceOperation>> {
+    let made = CapabilityStatementRestResourceOperation::builder().name(of.name.to_owned()).definition(of.definition.to_owned());
+    made.build().map(Some).map_err(Error::bug)
 }
 
 fn params(offered: &[Offered<'_>]) -> Result<Vec<Option<CapabilityStatementRestResourceSearchParam>>> {
@@ -151,16 +201,32 @@ mod tests {
             type_name: "Observation",
             interactions: vec!["read", "vread", "search-type"],
             read_history: true,
+            written: true,
+            enforced: true,
+            profiles: &["http://hl7.org/fhir/StructureDefinition/bp"],
+            operations: vec![Operation { name: "validate", definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate" }],
             params: vec![date],
             includes: vec!["Observation:device".into()],
             documentation: None,
         };
-        let audit = Served { type_name: "AuditEvent", read_history: false, includes: vec![], params: vec![], ..observation.clone() };
+        let audit = Served {
+            type_name: "AuditEvent",
+            read_history: false,
+            written: false,
+            enforced: false,
+            profiles: &[],
+            operations: vec![],
+            includes: vec![],
+            params: vec![],
+            ..observation.clone()
+        };
         Statement {
             software_version: "0.1.0",
             base: "https://firth.example/fhir",
             date: 1_771_922_700_000,
             resources: vec![observation, audit],
+            interactions: vec!["batch"],
+            patch_formats: &[],
             common: vec![offered("_count", "number")],
         }
     }
@@ -176,9 +242,26 @@ mod tests {
             json!([{"name": "date", "definition": "http://hl7.org/fhir/SearchParameter/clinical-date", "type": "date", "documentation": "What it does."}])
         );
         assert_eq!(rest["resource"][0]["searchInclude"], json!(["Observation:device"]));
+        assert_eq!(rest["resource"][0]["operation"][0]["name"], "merge");
         assert_eq!((&rest["resource"][1]["readHistory"], rest["resource"][1].get("searchParam")), (&json!(false), None));
         assert_eq!(rest["security"].get("service"), None);
         assert_eq!(rest["searchParam"][0]["name"], "_count");
+    }
+
+    #[test]
+    fn what_may_be_written_is_told() {
+        let shown: Value = serde_json::from_str(&super::json(&statement()).unwrap()).unwrap();
+        assert_eq!((shown.get("patchFormat"), &shown["rest"][0]["interaction"]), (None, &json!([{"code": "batch"}])));
+        let resource = |n: usize, name: &str| shown["rest"][0]["resource"][n][name].clone();
+        for name in ["updateCreate", "conditionalCreate", "conditionalUpdate"] {
+            assert_eq!((resource(0, name), resource(1, name)), (json!(true), json!(false)), "{name}");
+        }
+        assert_eq!((resource(0, "conditionalDelete"), resource(1, "conditionalDelete")), (json!("single"), json!("not-supported")));
+        assert_eq!((resource(0, "versioning"), resource(1, "versioning")), (json!("versioned-update"), json!("versioned")));
+        assert_eq!(resource(0, "referencePolicy"), json!(["literal", "logical", "enforced"]));
+        assert_eq!(resource(1, "referencePolicy"), json!(["literal", "logical"]));
+        assert_eq!(resource(0, "operation")[0]["name"], "validate");
+        assert_eq!(resource(0, "supportedProfile"), json!(["http://hl7.org/fhir/StructureDefinition/bp"]));
     }
 
     #[test]

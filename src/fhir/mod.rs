@@ -15,6 +15,7 @@ pub mod number;
 pub mod outcome;
 pub mod patch;
 pub mod patient;
+pub mod patient_link;
 mod render;
 pub mod shape;
 pub mod stamp;

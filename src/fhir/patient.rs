@@ -20,6 +20,9 @@ use crate::id::{PatientId, UserId};
 /// The system of the identifier that names the user of `/api/v1`.
 pub const USER: &str = "urn:firth:user";
 
+/// The use of what is no longer in use, as identifiers of a Patient that was merged into this one.
+pub(super) const OLD: &str = "old";
+
 /// What `/api/v1` knows of a person: what a Patient is made from or amended with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
@@ -71,7 +74,7 @@ pub fn json(person: &Person) -> Result<String> {
 }
 
 /// Reads the fields of `/api/v1` from a stored Patient: the first name, the first email, the first identifier
-/// of `external_system`. Several given names are one first name, joined by spaces.
+/// of `external_system` that is not of old. Several given names are one first name, joined by spaces.
 pub fn read(json: &str, external_system: &str) -> Result<Known> {
     Ok(known(&Members::read(json)?, external_system))
 }
@@ -108,7 +111,7 @@ pub fn amend(json: &str, person: &Person) -> Result<String> {
 }
 
 /// The members of a Patient in their order, each as the text it was written in.
-struct Members(Vec<(String, Box<RawValue>)>);
+pub(super) struct Members(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Members, D::Error> {
@@ -132,18 +135,18 @@ impl<'de> Visitor<'de> for Members {
 }
 
 impl Members {
-    fn read(json: &str) -> Result<Members> {
+    pub(super) fn read(json: &str) -> Result<Members> {
         let members: Members = serde_json::from_str(json).map_err(Error::bug)?;
         let kind = members.value("resourceType");
         if kind == "Patient" { Ok(members) } else { Err(Error::new(Kind::Invalid, "not a Patient").at("Patient")) }
     }
 
     /// One member; null when it is missing.
-    fn value(&self, name: &str) -> Value {
+    pub(super) fn value(&self, name: &str) -> Value {
         self.0.iter().find(|(found, _)| found == name).and_then(|(_, raw)| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
 
-    fn list(&self, name: &str) -> Vec<Value> {
+    pub(super) fn list(&self, name: &str) -> Vec<Value> {
         match self.value(name) {
             Value::Array(list) => list,
             _ => Vec::new(),
@@ -151,7 +154,7 @@ impl Members {
     }
 
     /// Puts a member in its place, or at the end.
-    fn set(&mut self, name: &str, value: &Value) -> Result<()> {
+    pub(super) fn set(&mut self, name: &str, value: &Value) -> Result<()> {
         let raw = serde_json::value::to_raw_value(value).map_err(Error::bug)?;
         match self.0.iter_mut().find(|(found, _)| found == name) {
             Some(member) => member.1 = raw,
@@ -160,13 +163,17 @@ impl Members {
         Ok(())
     }
 
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.retain(|(found, _)| found != name);
+    }
+
     fn change(&mut self, name: &str, change: impl FnOnce(&mut Vec<Value>)) -> Result<()> {
         let mut list = self.list(name);
         change(&mut list);
         self.set(name, &Value::Array(list))
     }
 
-    fn write(&self) -> String {
+    pub(super) fn write(&self) -> String {
         let members: Vec<_> = self.0.iter().map(|(name, raw)| format!("{}:{raw}", Value::from(name.as_str()))).collect();
         format!("{{{}}}", members.join(","))
     }
@@ -175,7 +182,7 @@ impl Members {
 fn known(patient: &Members, external_system: &str) -> Known {
     let own = |value: &Value| value.as_str().and_then(text);
     let first = |list: &str, member: &str, wanted: &str| {
-        patient.list(list).iter().find(|found| found[member] == wanted).and_then(|found| own(&found["value"]))
+        patient.list(list).iter().find(|found| found[member] == wanted && found["use"] != OLD).and_then(|found| own(&found["value"]))
     };
     let names = patient.value("name");
     let given: Vec<_> = names[0]["given"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -210,7 +217,7 @@ fn set_email(telecom: &mut Vec<Value>, email: String) {
 }
 
 fn set_identifier(identifiers: &mut Vec<Value>, system: &str, value: &str) {
-    match identifiers.iter_mut().find(|found| found["system"] == system) {
+    match identifiers.iter_mut().find(|found| found["system"] == system && found["use"] != OLD) {
         Some(found) => found["value"] = value.into(),
         None => identifiers.push(json!({"system": system, "value": value})),
     }

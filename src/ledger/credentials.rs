@@ -52,7 +52,7 @@ pub fn issue(tx: &mut Tx<'_>, vault: &Vault, grant: &Grant) -> Result<Issued> {
         return Err(Error::new(Kind::Invalid, says).at("scope"));
     }
     for patient in &grant.patients {
-        if crate::store::keys::shelves_of(tx, *patient)?.is_empty() {
+        if crate::store::keys::person(tx, *patient)?.is_empty() {
             return Err(Error::new(Kind::NotFound, format!("there is no Patient/{patient}")).at("patient"));
         }
     }

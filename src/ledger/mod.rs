@@ -8,6 +8,7 @@ pub mod documents;
 mod draft;
 mod existing;
 pub mod idempotency;
+pub mod merge;
 pub mod patch;
 mod raw;
 pub mod references;

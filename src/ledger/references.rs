@@ -9,6 +9,7 @@ use crate::fhir::validate::object;
 use crate::id::{PatientId, Shelf};
 use crate::search::Type;
 use crate::store::documents::{self, Key, id_bytes};
+use crate::store::keys::Whose;
 use crate::store::resources::{self, Reader};
 use crate::store::{Tx, blocks, keys};
 
@@ -51,8 +52,13 @@ fn exists(tx: &mut Tx<'_>, reader: Reader<'_>, target: &Target) -> Result<bool> 
 const NAMED: usize = 10;
 
 /// Refuses that a resource was deleted which one that the caller sees points to, and a Patient that has data.
-pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patient: Option<PatientId>) -> Result<()> {
+pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patient: Option<Whose>) -> Result<()> {
     let (of, id) = what;
+    if of == Type::Patient
+        && let Ok(patient) = PatientId::parse(id)
+    {
+        shelves::deserted(tx, patient)?;
+    }
     let mut named = Vec::new();
     for key in documents::referrers(tx, writer.vault, of, id)? {
         let owner = keys::patient_of(tx, key.shelf)?;
@@ -68,13 +74,6 @@ pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patien
     if named.is_empty() && of == Type::Device && measured(tx, writer, id, patient)? {
         named.push("Observations of samples".to_owned());
     }
-    if named.is_empty()
-        && of == Type::Patient
-        && let Ok(patient) = PatientId::parse(id)
-        && shelves::has_data(tx, patient)?
-    {
-        return Err(Error::new(Kind::Referenced, format!("Patient/{id} has data or a user")));
-    }
     if named.is_empty() {
         return Ok(());
     }
@@ -87,10 +86,10 @@ fn text_id(tx: &mut Tx<'_>, writer: &Writer<'_>, key: &Key) -> Result<String> {
 }
 
 /// Do samples of the patient name the Device?
-fn measured(tx: &mut Tx<'_>, writer: &Writer<'_>, id: &str, patient: Option<PatientId>) -> Result<bool> {
+fn measured(tx: &mut Tx<'_>, writer: &Writer<'_>, id: &str, patient: Option<Whose>) -> Result<bool> {
     let reference = format!("Device/{id}");
-    let shelves: Vec<Shelf> = patient.map(|patient| keys::shelves_of(tx, patient)).transpose()?.unwrap_or_default();
-    for shelf in shelves {
+    let shelves: Vec<(Shelf, Whose)> = patient.map(|whose| keys::person(tx, whose.now)).transpose()?.unwrap_or_default();
+    for (shelf, _) in shelves {
         let Some(keys) = keys::opened(tx, writer.vault, shelf)? else { continue };
         for (series, template, _) in blocks::templates_all(tx, shelf)? {
             let template = writer.templates.get(tx, &keys, (shelf, series, template))?;

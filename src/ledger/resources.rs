@@ -12,6 +12,7 @@ use crate::id::{Address, DocumentId, PatientId, Shelf};
 use crate::search::Type;
 use crate::store::blocks::{self, OverrideKind, Templates};
 use crate::store::documents::{self, Key, id_bytes};
+use crate::store::keys::Whose;
 use crate::store::resources::{self, Reader, Version};
 use crate::store::{Tx, keys};
 use crate::vault::Vault;
@@ -90,7 +91,7 @@ pub struct Written {
     pub version: u32,
     pub committed_at: Millis,
     pub json: String,
-    pub patient: Option<PatientId>,
+    pub patient: Option<Whose>,
 }
 
 /// A resource with an id of ours.
@@ -137,7 +138,7 @@ fn put(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, what: (Key, 
         super::users::patient_changed(tx, writer.vault, writer.external_system, PatientId(key.id))?;
     }
     let effect = if version == 1 { Effect::Created } else { Effect::Updated };
-    let patient = keys::patient_of(tx, key.shelf)?;
+    let patient = keys::whose(tx, key.shelf)?;
     Ok(Written { effect, of: submitted.of, id: id.to_owned(), version, committed_at, json, patient })
 }
 
@@ -164,6 +165,9 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
     };
     if !now.deleted && submitted.body.text(id, now.version, &instant(now.committed_at)) == now.json {
         return Ok(unchanged(of, id, now));
+    }
+    if of == Type::Patient && now.patient.is_some_and(|whose| whose.is_merged()) {
+        super::merge::stays(submitted, id)?;
     }
     let bytes = id_bytes(writer.vault, of, id);
     let shelf = if of == Type::Patient { now.shelf } else { open_shelf(tx, writer, submitted, &bytes)? };
@@ -201,7 +205,7 @@ pub fn delete(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match
         ..nothing(of, id)
     };
     let Some(now) = now.filter(|now| !now.deleted) else { return Ok(nothing) };
-    if !writer.visible.sees(false, now.patient) {
+    if !writer.visible.sees(false, now.patient.map(|whose| whose.now)) {
         return Err(shelves::hidden());
     }
     let (committed_at, version) = (tx.committed_at(), now.version + 1);
@@ -225,7 +229,7 @@ fn held(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str)) -> Result<Opti
         keys::shelf_lock(tx, found.shelf)?;
         return resources::version(tx, writer.reader(), (of, id, None));
     }
-    Ok(found.filter(|found| writer.visible.sees(of.is_shared(), found.patient)))
+    Ok(found.filter(|found| writer.visible.sees(of.is_shared(), found.patient.map(|whose| whose.now))))
 }
 
 fn sample(writer: &Writer<'_>, of: Type, id: &str) -> Option<Address> {

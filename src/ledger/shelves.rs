@@ -1,6 +1,6 @@
 //! On which shelf a document stands: that of the Patient it is about, or one of those of nobody.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::{PatientId, Shelf};
 use crate::search::{IndexRow, Type};
 use crate::store::documents::directory_find;
@@ -56,22 +56,25 @@ pub fn of_patient(tx: &mut Tx<'_>, vault: &Vault, patient: PatientId) -> Result<
     }
 }
 
-/// Is anything on the Patient's shelves but the Patient itself?
-pub fn has_data(tx: &mut Tx<'_>, patient: PatientId) -> Result<bool> {
-    for shelf in keys::shelves_of(tx, patient)? {
+/// Refuses to delete a Patient that is merged, or has anything but itself on its shelves.
+pub fn deserted(tx: &mut Tx<'_>, patient: PatientId) -> Result<()> {
+    let kept = |says: String| Err(Error::new(Kind::Referenced, says));
+    let person = keys::person(tx, patient)?;
+    if person.len() > 1 {
+        return kept(format!("Patient/{patient} is merged with another; take that back first by $unmerge"));
+    }
+    for (shelf, _) in person {
         if keys::holds_more(tx, shelf, patient)? {
-            return Ok(true);
+            return kept(format!("Patient/{patient} has data or a user"));
         }
     }
-    Ok(crate::store::users::by_patient(tx, patient)?.is_some())
-}
-
-/// Whose document it is.
-pub fn patient(tx: &mut Tx<'_>, shelf: Shelf) -> Result<Option<PatientId>> {
-    keys::patient_of(tx, shelf)
+    match crate::store::users::by_patient(tx, patient)? {
+        Some(_) => kept(format!("Patient/{patient} has data or a user")),
+        None => Ok(()),
+    }
 }
 
 /// A document's shelf must be open to whoever writes.
 pub fn hidden() -> Error {
-    Error::new(crate::error::Kind::Forbidden, "the token may write resources of the patients it was issued for only")
+    Error::new(Kind::Forbidden, "the token may write resources of the patients it was issued for only")
 }

@@ -13,9 +13,10 @@ use super::samples::{self, Fate};
 use crate::audit::{Did, Entry};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
-use crate::id::{EntryId, PatientId, Shelf, UploadId, UserId};
+use crate::id::{EntryId, Shelf, UploadId, UserId};
 use crate::ingest::{self, Envelope, Provider};
 use crate::mapping::{Mappings, Measured, Refusal};
+use crate::store::keys::Whose;
 use crate::store::uploads::{self, Counts, New, Stage, Upload};
 use crate::store::{Db, Tx, keys};
 use crate::vault::{Place, ShelfKeys, Vault};
@@ -31,7 +32,7 @@ const LIST: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Owner {
     pub user: UserId,
-    pub patient: PatientId,
+    pub whose: Whose,
     pub shelf: Shelf,
 }
 
@@ -200,7 +201,7 @@ struct Work {
 /// Stores the samples of some records, notes what their uploader is told of them and how far the upload is.
 fn slice(tx: &mut Tx<'_>, vault: &Vault, work: &Work, items: &[Item]) -> Result<Counts> {
     let measured: Vec<Measured> = items.iter().filter_map(|item| item.outcome.as_ref().ok()).flatten().cloned().collect();
-    let fates = samples::store(tx, vault, (work.owner.shelf, work.owner.patient), &measured, work.as_of)?;
+    let fates = samples::store(tx, vault, (work.owner.shelf, work.owner.whose.born), &measured, work.as_of)?;
     let mut fates = fates.into_iter();
     let (mut counts, mut refused, mut kept) = (work.counts, Vec::new(), Vec::new());
     for item in items {
@@ -290,9 +291,8 @@ pub fn process(db: &Db, vault: &Arc<Vault>, mappings: &Mappings, of: (UploadId, 
     let (id, entry) = of;
     let (upload, owner, keys) = db.read("upload.open", |tx| {
         let upload = uploads::get(tx, id)?.ok_or_else(|| Error::new(Kind::NotFound, "no such upload"))?;
-        let patient = keys::patient_of(tx, upload.shelf)?.ok_or_else(|| Error::bug("an upload's shelf has no patient"))?;
-        let wrapped = keys::shelf_key(tx, upload.shelf)?.ok_or_else(|| Error::bug("an upload has no shelf"))?;
-        let owner = Owner { user: upload.user, patient, shelf: upload.shelf };
+        let (wrapped, whose) = keys::owned(tx, upload.shelf)?.ok_or_else(|| Error::bug("an upload's shelf has no patient"))?;
+        let owner = Owner { user: upload.user, whose, shelf: upload.shelf };
         Ok((upload.clone(), owner, vault.shelf(upload.shelf, &wrapped)?))
     })?;
     let provider = detail(&keys, &upload)?.provider;
@@ -305,7 +305,7 @@ pub fn process(db: &Db, vault: &Arc<Vault>, mappings: &Mappings, of: (UploadId, 
         db.write("upload.slice", move |tx| {
             let counts = slice(tx, &vault, &Work { id, owner, counts, last, as_of }, &items)?;
             let entry = entry.again(EntryId::at(tx.committed_at(), vault.chance.bytes()?));
-            entry.commit(tx, Did { patients: vec![owner.patient.to_string()], ..Did::new(200, format!("upload/{id}")) })?;
+            entry.commit(tx, Did { patients: owner.whose.named(), ..Did::new(200, format!("upload/{id}")) })?;
             Ok(counts)
         })
     };

@@ -109,14 +109,18 @@ fn free(tx: &mut Tx<'_>, vault: &Vault, system: &str, of: (&User, &Fields)) -> R
         order: Order::Committed,
         descending: false,
         after: None,
-        limit: 2,
+        limit: 100,
     };
     let named = find(tx, vault, &ask)?;
-    match named.iter().find(|found| found.id != user.patient.0) {
-        Some(found) => {
-            let patient = PatientId::from_slice(&found.id)?;
-            taken(format!("Patient/{patient} has this external_user_id as its identifier; give it a user with patient_id"))
-        }
+    let others = named.iter().filter(|found| found.id != user.patient.0);
+    let others = others.map(|found| PatientId::from_slice(&found.id)).collect::<Result<Vec<_>>>()?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    // With whom the user's Patient is merged, it shares identifiers.
+    let person: Vec<PatientId> = keys::person(tx, user.patient)?.into_iter().map(|(_, whose)| whose.born).collect();
+    match others.iter().find(|other| !person.contains(other)) {
+        Some(patient) => taken(format!("Patient/{patient} has this external_user_id as its identifier; give it a user with patient_id")),
         None => Ok(()),
     }
 }

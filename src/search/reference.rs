@@ -2,6 +2,7 @@
 
 use super::params::Param;
 use crate::error::{Error, Kind, Result};
+use crate::id::PatientId;
 
 /// A reference that is searched for; `kind` is `None` when any of the parameter's types will do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +32,11 @@ impl Reference {
 
     pub fn matches(&self, kind: &str, id: &str) -> bool {
         self.kind.is_none_or(|asked| asked == kind) && self.id == id
+    }
+
+    /// The Patient that is named, if it may be one.
+    pub fn patient(&self) -> Option<PatientId> {
+        self.kind.is_none_or(|kind| kind == "Patient").then(|| PatientId::parse(&self.id).ok()).flatten()
     }
 
     pub(super) fn text(&self) -> String {

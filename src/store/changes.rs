@@ -10,11 +10,10 @@ use diesel::prelude::*;
 
 use super::blocks::{self, HEADER, Header, HeaderRow};
 use super::documents::body_place;
-use super::observations::{Open, row_view};
+use super::observations::{Open, Scope, row_view};
 use super::resources::{Reader, Version};
 use super::schema::{block, document};
 use super::{Tx, keys};
-use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::validate::object;
@@ -52,8 +51,7 @@ const BLOCKS: i64 = 8;
 /// Walks back from a place.
 pub struct Walk<'a> {
     ask: &'a Ask<'a>,
-    /// The shelves of the patients that may be seen; `None` is every shelf.
-    shelves: Option<Vec<i64>>,
+    scope: Scope,
     documents: Vec<Documents>,
     headers: VecDeque<Header>,
     no_more_headers: bool,
@@ -73,22 +71,13 @@ type Row = (i64, Vec<u8>, i32, i64, i64, bool, Vec<u8>);
 
 impl<'a> Walk<'a> {
     pub fn new(tx: &mut Tx<'_>, ask: &'a Ask<'a>) -> Result<Walk<'a>> {
-        let shelves = match ask.reader.visible {
-            Visible::All => None,
-            Visible::Patients(patients) => {
-                let mut shelves = Vec::new();
-                for patient in patients {
-                    shelves.extend(keys::shelves_of(tx, *patient)?.iter().map(|shelf| shelf.0));
-                }
-                Some(shelves)
-            }
-        };
+        let scope = Scope::of_visible(tx, ask.reader.visible)?;
         let from = ask.before.map(|at| (at.committed_at, at.seq));
         let documents = ask.types.iter().map(|of| Documents { of: *of, waiting: VecDeque::new(), last: from, ended: false }).collect();
         // A cursor within a block comes back to that block.
         let last_header = ask.before.map(|at| (at.committed_at, if at.row > 1 { at.seq + 1 } else { at.seq }));
         let no_more_headers = !ask.types.contains(&Type::Observation);
-        Ok(Walk { ask, shelves, documents, headers: VecDeque::new(), no_more_headers, last_header, open: None })
+        Ok(Walk { ask, scope, documents, headers: VecDeque::new(), no_more_headers, last_header, open: None })
     }
 
     /// The next older version.
@@ -129,7 +118,7 @@ impl<'a> Walk<'a> {
             committed_at: view.committed_at,
             deleted: false,
             shelf: view.shelf,
-            patient: keys::patient_of(tx, view.shelf)?,
+            patient: keys::whose(tx, view.shelf)?,
         };
         Ok(Some(Change { at: place, of: Type::Observation, id: view.id, version }))
     }
@@ -138,7 +127,7 @@ impl<'a> Walk<'a> {
         let Some(header) = self.headers.pop_front() else { return Ok(()) };
         let keys = keys::opened(tx, self.ask.reader.vault, header.shelf)?.ok_or_else(|| Error::bug("a block has no shelf"))?;
         let block = blocks::hot(tx, &keys, header.shelf, header.seq)?;
-        let patient = keys::patient_of(tx, header.shelf)?.map(|patient| patient.to_string()).unwrap_or_default();
+        let patient = keys::whose(tx, header.shelf)?.map(|whose| whose.born.to_string()).unwrap_or_default();
         let mut rows = u32::try_from(block.len()).map_err(Error::bug)?;
         if let Some(before) = self.ask.before.filter(|before| (before.committed_at, before.seq) == (header.committed_at, header.seq)) {
             rows = rows.min(before.row.saturating_sub(1));
@@ -161,8 +150,8 @@ impl<'a> Walk<'a> {
         macro_rules! run {
             ($conn:expr) => {{
                 let mut query = block::table.filter(block::committed_at.le(self.ask.horizon)).select(HEADER).into_boxed();
-                if let Some(shelves) = &self.shelves {
-                    query = query.filter(block::shelf.eq_any(shelves));
+                if let Some(shelves) = &self.scope.shelves {
+                    query = query.filter(block::shelf.eq_any(shelves.iter().map(|shelf| shelf.0).collect::<Vec<_>>()));
                 }
                 if let Some(since) = self.ask.since {
                     query = query.filter(block::committed_at.ge(since));
@@ -205,8 +194,8 @@ impl<'a> Walk<'a> {
                     .filter(document::type_.eq(of.number()).and(document::committed_at.le(self.ask.horizon)))
                     .select(columns)
                     .into_boxed();
-                if let Some(shelves) = self.shelves.as_ref().filter(|_| !of.is_shared()) {
-                    query = query.filter(document::shelf.eq_any(shelves));
+                if let Some(shelves) = self.scope.shelves.as_ref().filter(|_| !of.is_shared()) {
+                    query = query.filter(document::shelf.eq_any(shelves.iter().map(|shelf| shelf.0).collect::<Vec<_>>()));
                 }
                 if let Some(since) = self.ask.since {
                     query = query.filter(document::committed_at.ge(since));
@@ -229,7 +218,7 @@ impl<'a> Walk<'a> {
         let id: [u8; 16] = id.try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
         let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, version), &body)?).map_err(Error::bug)?;
         let id = object(&json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default();
-        let patient = keys::patient_of(tx, shelf)?;
+        let patient = keys::whose(tx, shelf)?;
         let version = Version { json, version, committed_at, deleted, shelf, patient };
         Ok(Change { at: Place { committed_at, seq, row: 1 }, of, id, version })
     }

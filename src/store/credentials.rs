@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::Tx;
-use super::schema::{app, app_user, credential, credential_patient};
+use super::schema::{app, app_user, credential, credential_patient, patient_shelf};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::id::{GrantId, PatientId, UserId};
@@ -94,7 +94,8 @@ pub fn by_secret(tx: &mut Tx<'_>, secret: &[u8; 32]) -> Result<Option<Credential
     row.map(read).transpose()
 }
 
-/// What a secret opens: its row, the patients it names, and the Patient of its user.
+/// What a secret opens: its row, the patients it names (of one who was merged the one into whom), and the Patient of its
+/// user.
 pub struct Shown {
     pub credential: Credential,
     pub patients: Vec<PatientId>,
@@ -103,17 +104,20 @@ pub struct Shown {
 
 /// The same with everything that a request's caller is made of, in one statement.
 pub fn shown(tx: &mut Tx<'_>, secret: &[u8; 32]) -> Result<Option<Shown>> {
-    type Joined = (Row, Option<Vec<u8>>, Option<Vec<u8>>);
+    type Id = Option<Vec<u8>>;
+    type Joined = (Row, Id, Id, Id);
     let rows: Vec<Joined> = on!(tx, c => credential::table
         .left_join(credential_patient::table.on(credential_patient::credential.eq(credential::credential_)))
+        .left_join(patient_shelf::table.on(patient_shelf::born.nullable().eq(credential_patient::patient.nullable())))
         .left_join(app_user::table.on(credential::user_id.eq(app_user::user_id.nullable())))
         .filter(credential::secret.eq(secret.as_slice()))
-        .select((columns!(), credential_patient::patient.nullable(), app_user::patient.nullable()))
+        .select((columns!(), credential_patient::patient.nullable(), patient_shelf::patient.nullable(), app_user::patient.nullable()))
         .order(credential_patient::patient)
         .load(*c))?;
-    let patients = rows.iter().filter_map(|(_, patient, _)| Some(PatientId::from_slice(patient.as_deref()?)));
-    let patients = patients.collect::<Result<_>>()?;
-    let Some((row, _, of_user)) = rows.into_iter().next() else { return Ok(None) };
+    let patients = rows.iter().filter_map(|(_, named, now, _)| Some(PatientId::from_slice(now.as_deref().or(named.as_deref())?)));
+    let mut patients: Vec<PatientId> = patients.collect::<Result<_>>()?;
+    patients.dedup();
+    let Some((row, _, _, of_user)) = rows.into_iter().next() else { return Ok(None) };
     let of_user = of_user.map(|patient| PatientId::from_slice(&patient)).transpose()?;
     Ok(Some(Shown { credential: read(row)?, patients, of_user }))
 }

@@ -47,13 +47,16 @@ impl Sql {
         }
     }
 
-    /// The access predicate of one alias. Every alias of a query that serves a caller has one.
+    /// The access predicate of one alias. Every alias of a query that serves a caller has one. A patient who was merged
+    /// sees with the one into whom.
     fn visible(&mut self, alias: &str, visible: &Visible) {
         match visible {
             Visible::All => self.text("1 = 1"),
             Visible::Patients(patients) if patients.is_empty() => self.text("1 = 0"),
             Visible::Patients(patients) => {
-                self.text(&format!("{alias}.shelf IN (SELECT p.shelf FROM patient_shelf p WHERE p.patient IN ("));
+                self.text(&format!(
+                    "{alias}.shelf IN (SELECT p.shelf FROM patient_shelf p JOIN patient_shelf q ON q.patient = p.patient WHERE q.born IN ("
+                ));
                 for (n, patient) in patients.iter().enumerate() {
                     self.text(if n > 0 { ", " } else { "" });
                     self.bytes(&patient.0);

@@ -47,7 +47,8 @@ pub fn kept(tx: &mut Tx<'_>) -> Result<Vec<Kept>> {
 pub fn shelf_insert(tx: &mut Tx<'_>, at: Shelf, wrapped: &[u8], patient: Option<PatientId>) -> Result<()> {
     on!(tx, c => diesel::insert_into(shelf::table).values((shelf::shelf_.eq(at.0), shelf::wrapped.eq(wrapped))).execute(*c))?;
     if let Some(patient) = patient {
-        let row = (patient_shelf::shelf.eq(at.0), patient_shelf::patient.eq(patient.0.as_slice()));
+        let id = patient.0.as_slice();
+        let row = (patient_shelf::shelf.eq(at.0), patient_shelf::patient.eq(id), patient_shelf::born.eq(id));
         on!(tx, c => diesel::insert_into(patient_shelf::table).values(row).execute(*c))?;
     }
     Ok(())
@@ -76,14 +77,69 @@ pub fn shelf_lock(tx: &mut Tx<'_>, at: Shelf) -> Result<Vec<u8>> {
     .map_err(super::failed)
 }
 
-pub fn shelves_of(tx: &mut Tx<'_>, patient: PatientId) -> Result<Vec<Shelf>> {
-    let rows: Vec<i64> = on!(tx, c => patient_shelf::table.filter(patient_shelf::patient.eq(patient.0.as_slice())).select(patient_shelf::shelf).order(patient_shelf::shelf).load(*c))?;
-    Ok(rows.into_iter().map(Shelf).collect())
+/// The patient that a shelf was made for, and the one whose it is: another when the first was merged into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whose {
+    pub born: PatientId,
+    pub now: PatientId,
 }
 
+impl Whose {
+    /// Of a patient that was not merged.
+    pub const fn alone(patient: PatientId) -> Whose {
+        Whose { born: patient, now: patient }
+    }
+
+    pub fn is_merged(&self) -> bool {
+        self.born != self.now
+    }
+
+    /// Both ids, each once: what an audit entry names.
+    pub fn ids(self) -> impl Iterator<Item = PatientId> {
+        std::iter::once(self.now).chain(self.is_merged().then_some(self.born))
+    }
+
+    /// The same as text.
+    pub fn named(self) -> Vec<String> {
+        self.ids().map(|id| id.to_string()).collect()
+    }
+}
+
+pub fn whose(tx: &mut Tx<'_>, at: Shelf) -> Result<Option<Whose>> {
+    type Row = (Vec<u8>, Vec<u8>);
+    let one = patient_shelf::table.find(at.0).select((patient_shelf::born, patient_shelf::patient));
+    let row: Option<Row> = on!(tx, c => one.first(*c).optional())?;
+    row.map(|(born, now)| Ok(Whose { born: PatientId::from_slice(&born)?, now: PatientId::from_slice(&now)? })).transpose()
+}
+
+/// A patient's shelf: its wrapped key, and whose it is. One statement.
+pub fn owned(tx: &mut Tx<'_>, at: Shelf) -> Result<Option<(Vec<u8>, Whose)>> {
+    type Row = (Vec<u8>, Vec<u8>, Vec<u8>);
+    let one = shelf::table
+        .inner_join(patient_shelf::table.on(patient_shelf::shelf.eq(shelf::shelf_)))
+        .filter(shelf::shelf_.eq(at.0))
+        .select((shelf::wrapped, patient_shelf::born, patient_shelf::patient));
+    let row: Option<Row> = on!(tx, c => one.first(*c).optional())?;
+    row.map(|(wrapped, born, now)| Ok((wrapped, Whose { born: PatientId::from_slice(&born)?, now: PatientId::from_slice(&now)? })))
+        .transpose()
+}
+
+/// Whose a shelf is now.
 pub fn patient_of(tx: &mut Tx<'_>, at: Shelf) -> Result<Option<PatientId>> {
-    let row: Option<Vec<u8>> = on!(tx, c => patient_shelf::table.find(at.0).select(patient_shelf::patient).first(*c).optional())?;
-    row.map(|bytes| PatientId::from_slice(&bytes)).transpose()
+    Ok(whose(tx, at)?.map(|whose| whose.now))
+}
+
+diesel::alias!(patient_shelf as named: Named);
+
+/// The shelves of the person whom the id names: those of all Patients that are merged with it. One statement.
+pub fn person(tx: &mut Tx<'_>, patient: PatientId) -> Result<Vec<(Shelf, Whose)>> {
+    type Row = (i64, Vec<u8>, Vec<u8>);
+    let now = named.filter(named.field(patient_shelf::born).eq(patient.0.as_slice())).select(named.field(patient_shelf::patient));
+    let all = patient_shelf::table.filter(patient_shelf::patient.eq_any(now));
+    let rows: Vec<Row> = on!(tx, c => all.select((patient_shelf::shelf, patient_shelf::born, patient_shelf::patient)).load(*c))?;
+    let one =
+        |(shelf, born, now): Row| Ok((Shelf(shelf), Whose { born: PatientId::from_slice(&born)?, now: PatientId::from_slice(&now)? }));
+    rows.into_iter().map(one).collect()
 }
 
 /// Is there anything on the shelf that lives, besides this Patient?

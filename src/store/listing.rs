@@ -6,13 +6,14 @@ use std::ops::Range;
 use super::Tx;
 use super::document_search::{Ask, Found, Order, find};
 use super::documents::body_place;
+use super::keys::{self, Whose};
 use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::bundle::{Entries, Mode};
 use crate::fhir::validate::object;
 use crate::id::{PatientId, Shelf};
-use crate::search::{DateRange, Filter, Opened, Query, Sort, SortKey, index};
+use crate::search::{Criterion, DateRange, Filter, Opened, Query, Reference, Sort, SortKey, Type, index};
 use crate::vault::Vault;
 
 /// One resource of a page, ready to be sent.
@@ -31,7 +32,7 @@ pub struct Page {
     pub entries: Entries,
     pub items: Vec<Listed>,
     /// Whose shelves these are, as far as that was learned on the way.
-    pub owners: HashMap<Shelf, PatientId>,
+    pub owners: HashMap<Shelf, Whose>,
     pub next: Option<Position>,
     pub total: Option<i64>,
 }
@@ -114,14 +115,16 @@ pub struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    pub fn new(look: &'a Look<'a>, after: Option<Position>) -> Listing<'a> {
-        let after = after.map(|at| (at.key, at.tie.to_be_bytes(), (at.tie >> 32) as i64));
-        Listing { look, filters: look.query.filters.clone(), after, waiting: VecDeque::new(), opened: 0, ended: false }
+    /// `known` are owners that the caller has learned already.
+    pub fn new(tx: &mut Tx<'_>, look: &'a Look<'a>, known: &HashMap<Shelf, Whose>) -> Result<Listing<'a>> {
+        let after = look.after.map(|at| (at.key, at.tie.to_be_bytes(), (at.tie >> 32) as i64));
+        let filters = of_persons(tx, look.query, known)?;
+        Ok(Listing { look, filters, after, waiting: VecDeque::new(), opened: 0, ended: false })
     }
 
     /// A stream that has nothing: the caller knows that no document can answer.
     pub fn empty(look: &'a Look<'a>) -> Listing<'a> {
-        Listing { ended: true, ..Listing::new(look, None) }
+        Listing { look, filters: Vec::new(), after: None, waiting: VecDeque::new(), opened: 0, ended: true }
     }
 
     /// The next document without taking it.
@@ -182,15 +185,38 @@ impl<'a> Listing<'a> {
         let text_id = document.text("id").unwrap_or_default().to_owned();
         let rows = index(self.look.query.resource, &document);
         let opened = Opened { id: &text_id, rows: &rows, last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 } };
-        let answers = row.committed_at <= self.look.horizon && self.look.query.filters.iter().all(|filter| opened.answers(filter));
+        let answers = row.committed_at <= self.look.horizon && self.filters.iter().all(|filter| opened.answers(filter));
         Ok(answers.then(|| Item { resource: self.look.query.resource.name(), id: text_id.clone(), json, shelf }))
     }
+}
+
+/// The filters, in which a reference to a Patient means the person: stored references keep the id they were written with,
+/// so each id of those who were merged is looked for. Between Patients themselves an id is meant as it stands.
+fn of_persons(tx: &mut Tx<'_>, query: &Query, known: &HashMap<Shelf, Whose>) -> Result<Vec<Filter>> {
+    let mut filters = query.filters.clone();
+    if query.resource == Type::Patient {
+        return Ok(filters);
+    }
+    for filter in &mut filters {
+        let named = |criterion: &Criterion| if let Criterion::Reference(reference) = criterion { reference.patient() } else { None };
+        let ids: Vec<PatientId> = filter.any.iter().filter_map(named).collect();
+        for id in &ids {
+            let now = known.values().find(|whose| whose.born == *id).map(|whose| whose.now);
+            let person: Vec<Whose> = match now {
+                Some(now) => known.values().filter(|whose| whose.now == now).copied().collect(),
+                None => keys::person(tx, *id)?.into_iter().map(|(_, whose)| whose).collect(),
+            };
+            let others = person.iter().map(|whose| whose.born).filter(|born| born != id);
+            filter.any.extend(others.map(|born| Criterion::Reference(Reference { kind: Some("Patient"), id: born.to_string() })));
+        }
+    }
+    Ok(filters)
 }
 
 /// A page of Patients or Devices.
 pub fn page(tx: &mut Tx<'_>, look: &Look<'_>) -> Result<Page> {
     let mut page = Page::new(look.base);
-    let mut listing = Listing::new(look, look.after);
+    let mut listing = Listing::new(tx, look, &HashMap::new())?;
     while page.items.len() < look.query.count as usize {
         let Some(at) = listing.peek(tx)? else { break };
         let Some((_, item)) = listing.take() else { break };
@@ -208,7 +234,8 @@ pub fn page(tx: &mut Tx<'_>, look: &Look<'_>) -> Result<Page> {
 
 /// How many documents answer, whatever the page.
 pub fn count(tx: &mut Tx<'_>, look: &Look<'_>) -> Result<i64> {
-    let mut listing = Listing::new(look, None);
+    let all = Look { after: None, ..*look };
+    let mut listing = Listing::new(tx, &all, &HashMap::new())?;
     let mut total = 0;
     while listing.peek(tx)?.is_some() {
         listing.take();

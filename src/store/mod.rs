@@ -30,6 +30,7 @@ pub mod documents;
 pub mod idempotency;
 pub mod keys;
 pub mod listing;
+pub mod merges;
 pub mod observations;
 pub mod resources;
 pub mod uploads;

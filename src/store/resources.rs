@@ -1,11 +1,12 @@
 //! One resource by its type and id: a document, the view of a sample, or the document that stands before a sample.
 
 use super::documents::{self, Key, body_place, id_bytes};
+use super::keys::Whose;
 use super::{Tx, blocks, keys, observations};
 use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::id::{Address, PatientId, Shelf};
+use crate::id::{Address, Shelf};
 use crate::search::Type;
 use crate::store::blocks::Templates;
 use crate::vault::Vault;
@@ -20,7 +21,7 @@ pub struct Version {
     pub deleted: bool,
     pub shelf: Shelf,
     /// Whose shelf it is; `None` when it is nobody's.
-    pub patient: Option<PatientId>,
+    pub patient: Option<Whose>,
 }
 
 /// What reading takes besides the transaction.
@@ -48,8 +49,8 @@ pub fn version(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>
 
 fn document(tx: &mut Tx<'_>, with: Reader<'_>, what: (Key, Option<u32>)) -> Result<Option<Version>> {
     let (key, which) = what;
-    let patient = keys::patient_of(tx, key.shelf)?;
-    if !with.visible.sees(key.resource.is_shared(), patient) {
+    let patient = keys::whose(tx, key.shelf)?;
+    if !with.visible.sees(key.resource.is_shared(), patient.map(|whose| whose.now)) {
         return Ok(None);
     }
     let Some(found) = documents::version(tx, &key, which)? else { return Ok(None) };
@@ -68,8 +69,8 @@ fn document(tx: &mut Tx<'_>, with: Reader<'_>, what: (Key, Option<u32>)) -> Resu
 /// A sample's Observation: the document that stands before it, if there is one, else the view of its row.
 fn sample(tx: &mut Tx<'_>, with: Reader<'_>, what: (Address, Option<u32>)) -> Result<Option<Version>> {
     let (address, which) = what;
-    let Some(patient) = keys::patient_of(tx, address.shelf)? else { return Ok(None) };
-    if !with.visible.sees(false, Some(patient)) {
+    let Some(patient) = keys::whose(tx, address.shelf)? else { return Ok(None) };
+    if !with.visible.sees(false, Some(patient.now)) {
         return Ok(None);
     }
     if blocks::overridden(tx, address)?.is_some() {
@@ -78,7 +79,7 @@ fn sample(tx: &mut Tx<'_>, with: Reader<'_>, what: (Address, Option<u32>)) -> Re
             return Ok(Some(found));
         }
     }
-    let view = observations::read(tx, (with.vault, with.templates), patient, (address, which))?;
+    let view = observations::read(tx, (with.vault, with.templates), patient.born, (address, which))?;
     Ok(view.map(|view| Version {
         json: view.json,
         version: view.version,

@@ -1,7 +1,8 @@
 //! The tables of `migrations/`, as diesel sees them. A test compares the two.
 
 diesel::allow_tables_to_appear_in_same_query!(upload, raw_segment);
-diesel::allow_tables_to_appear_in_same_query!(credential, credential_patient, app_user);
+diesel::allow_tables_to_appear_in_same_query!(shelf, patient_shelf);
+diesel::allow_tables_to_appear_in_same_query!(credential, credential_patient, app_user, patient_shelf);
 
 diesel::table! {
     meta (name) {
@@ -30,6 +31,16 @@ diesel::table! {
     patient_shelf (shelf) {
         shelf -> BigInt,
         patient -> Binary,
+        born -> Binary,
+    }
+}
+
+diesel::table! {
+    patient_merge (source) {
+        source -> Binary,
+        target -> Binary,
+        source_before -> Integer,
+        target_before -> Integer,
     }
 }
 

@@ -111,6 +111,6 @@ fn audited(server: &TestServer) -> usize {
 
 both! {
     fn a_kill_leaves_whole_transactions(server) {
-        survives(&server, if env::var("FIRTH_LONG").as_deref() == Ok("1") { 100 } else { 6 });
+        survives(server, if env::var("FIRTH_LONG").as_deref() == Ok("1") { 100 } else { 6 });
     }
 }

@@ -9,7 +9,7 @@ pub fn patient() -> Value {
     json!({"resourceType": "Patient", "active": true, "name": [{"family": "Firth", "given": ["Ada"]}], "birthDate": "1980-05-11"})
 }
 
-fn weight(patient: &str, value: &str) -> Value {
+pub fn weight(patient: &str, value: &str) -> Value {
     json!({
         "resourceType": "Observation", "status": "final",
         "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]}],
@@ -19,11 +19,11 @@ fn weight(patient: &str, value: &str) -> Value {
     })
 }
 
-fn put(client: &Client<'_>, path: &str, body: &Value) -> Reply {
+pub fn put(client: &Client<'_>, path: &str, body: &Value) -> Reply {
     client.with("content-type", "application/fhir+json").send("PUT", path, Some(body.to_string().as_bytes()))
 }
 
-fn created(client: &Client<'_>, body: &Value) -> String {
+pub fn created(client: &Client<'_>, body: &Value) -> String {
     let kind = body["resourceType"].as_str().unwrap();
     client.post(&format!("/fhir/{kind}"), body).is(201).text_at("/id")
 }

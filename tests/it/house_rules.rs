@@ -409,6 +409,7 @@ const UNBOUND: &[(&str, &str, &str)] = &[
     ("src/store/documents.rs", "directory_find", "an id to its shelf; `store::resources` asks `Visible` before it opens anything"),
     ("src/store/documents.rs", "directory_all", "the same, with the shelves where it was"),
     ("src/store/documents.rs", "directory_hold", "locks a row of the directory and reads nothing of it"),
+    ("src/store/blocks.rs", "feed_newest", "the stamp of the newest commit and nothing else"),
     ("src/store/documents.rs", "indexed", "every document's key, for `ledger::reindex` before anybody is served"),
     ("src/store/documents.rs", "referrers", "hashes to keys; `ledger::references` asks `Visible` before it names one"),
 ];

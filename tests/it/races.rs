@@ -92,7 +92,7 @@ fn races(servers: &[&TestServer]) {
 
 both! {
     fn of_each_race_there_is_one_winner(server) {
-        races(&[&server]);
+        races(&[server]);
         let alice = server.person("alice");
         alice.stores(&apple(hearts("r", 1)));
     }

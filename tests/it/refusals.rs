@@ -61,8 +61,8 @@ both! {
 both! {
     fn open_routes_are_these_and_no_others(server) {
         let open: Vec<&str> = ROUTES.iter().filter(|route| route.need == Need::Nothing).map(|route| route.name).collect();
-        assert_eq!(open, ["start", "docs", "healthz", "readyz", "metrics", "capabilities", "token-issue", "redeem", "token-refresh", "token-revoke"]);
-        for path in ["/healthz", "/readyz", "/metrics", "/fhir/metadata"] {
+        assert_eq!(open, ["start", "docs", "healthz", "readyz", "metrics", "capabilities", "openapi", "token-issue", "redeem", "token-refresh", "token-revoke"]);
+        for path in ["/healthz", "/readyz", "/metrics", "/fhir/metadata", "/fhir/openapi.json"] {
             server.nobody().get(path).is(200);
         }
         let metrics = server.nobody().get("/metrics").text();

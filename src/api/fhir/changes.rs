@@ -14,6 +14,7 @@ use crate::search::Type;
 use crate::search::params::CURSOR;
 use crate::store::Tx;
 use crate::store::changes::{Ask, Change, Place, Walk};
+use crate::store::keys::Whose;
 use crate::store::listing::Position;
 use crate::store::resources::{Reader, version};
 
@@ -60,7 +61,7 @@ fn answer(app: &App, request: &Request, who: &Caller, of: (&[Type], &str)) -> Re
     }
     let revisions: Vec<Revision<'_>> = page.iter().map(revision).collect();
     let body = bundle::history(&base, None, &links, &revisions);
-    let mut patients: Vec<String> = page.iter().filter_map(|change| change.version.patient).map(|patient| patient.to_string()).collect();
+    let mut patients: Vec<String> = page.iter().filter_map(|change| change.version.patient).flat_map(Whose::named).collect();
     patients.sort_unstable();
     patients.dedup();
     Ok(Reply::fhir(200, body).about(path, patients))

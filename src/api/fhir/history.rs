@@ -15,6 +15,7 @@ use crate::ledger::resources::not_found;
 use crate::search::params::CURSOR;
 use crate::search::{DateRange, Query, Type};
 use crate::store::Tx;
+use crate::store::keys::Whose;
 use crate::store::listing::Position;
 use crate::store::resources::{Reader, Version, version};
 
@@ -110,7 +111,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         })
         .collect();
     let body = bundle::history(&base, Some(found.total), &links, &revisions);
-    Ok(Reply::fhir(200, body).about(format!("{name}/{id}"), found.patient.iter().map(PatientId::to_string).collect()))
+    Ok(Reply::fhir(200, body).about(format!("{name}/{id}"), found.patient.map(Whose::named).unwrap_or_default()))
 }
 
 /// A page of versions. `more` have come after it in the order.
@@ -118,7 +119,7 @@ struct Found {
     page: Vec<Version>,
     total: i64,
     more: bool,
-    patient: Option<PatientId>,
+    patient: Option<Whose>,
 }
 
 /// Walks from the newest version back. `read` answers the newest one or the one that is named.
@@ -159,7 +160,7 @@ fn versions(
 fn audit_event(app: &App, asked: &Asked, id: &str) -> Result<Option<Found>> {
     let Some(one) = events::read(&app.index, &app.public_url, id)? else { return Ok(None) };
     let wanted = asked.wants(one.recorded, Millis::MAX);
-    let patient = one.patient.as_deref().map(PatientId::parse).transpose()?;
+    let patient = one.patient.as_deref().map(PatientId::parse).transpose()?.map(Whose::alone);
     let shelf = crate::id::Shelf(0);
     let version = Version { json: one.json, version: 1, committed_at: one.recorded, deleted: false, shelf, patient };
     let page = if wanted && asked.count > 0 && asked.cursor.is_none() { vec![version] } else { Vec::new() };

@@ -7,12 +7,15 @@ pub mod create;
 pub mod cursor;
 pub mod delete;
 pub mod history;
+pub mod merge;
 pub mod metadata;
+pub mod openapi;
 pub mod patch;
 pub mod read;
 pub mod search;
 pub mod transaction;
 pub mod update;
+pub mod validate;
 mod write;
 
 use std::collections::HashMap;
@@ -20,9 +23,10 @@ use std::collections::HashMap;
 use crate::access::{Caller, Interaction, Visible};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
-use crate::id::{PatientId, Shelf};
+use crate::id::Shelf;
 use crate::ledger::conditional::Criteria;
 use crate::search::{Handling, Terms, Type, parse};
+use crate::store::keys::Whose;
 use crate::store::{Tx, keys};
 
 /// The type in the path; an unknown one is 404.
@@ -56,8 +60,8 @@ fn criteria(app: &App, who: &Caller, of: Type, pairs: &[(String, String)]) -> Re
     Ok(Criteria { query, system: who.role.is_system(), said: String::new() })
 }
 
-/// The patients behind shelves, each once.
-fn patients(tx: &mut Tx<'_>, owners: &HashMap<Shelf, PatientId>, shelves: impl Iterator<Item = Shelf>) -> Result<Vec<String>> {
+/// The patients behind shelves, each once; of those who were merged both ids.
+fn patients(tx: &mut Tx<'_>, owners: &HashMap<Shelf, Whose>, shelves: impl Iterator<Item = Shelf>) -> Result<Vec<String>> {
     let mut known: Vec<Shelf> = shelves.collect();
     known.sort_unstable();
     known.dedup();
@@ -65,9 +69,9 @@ fn patients(tx: &mut Tx<'_>, owners: &HashMap<Shelf, PatientId>, shelves: impl I
     for shelf in known {
         let owner = match owners.get(&shelf) {
             Some(owner) => Some(*owner),
-            None => keys::patient_of(tx, shelf)?,
+            None => keys::whose(tx, shelf)?,
         };
-        patients.extend(owner.map(|patient| patient.to_string()));
+        patients.extend(owner.map(Whose::named).unwrap_or_default());
     }
     patients.sort_unstable();
     patients.dedup();

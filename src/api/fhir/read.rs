@@ -9,9 +9,9 @@ use crate::app::App;
 use crate::audit::events;
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
-use crate::id::PatientId;
 use crate::ledger::resources::not_found;
 use crate::search::Type;
+use crate::store::keys::Whose;
 use crate::store::resources::{Reader, version};
 
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
@@ -35,7 +35,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let visible = who.visible();
     let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
     let found = app.db.read("read", |tx| version(tx, reader, (of, &id, which)))?.ok_or_else(not_found)?;
-    let whose = found.patient.iter().map(PatientId::to_string).collect();
+    let whose = found.patient.map(Whose::named).unwrap_or_default();
     let reply = if found.deleted {
         gone(request, (found.version, found.committed_at))
     } else {

@@ -22,6 +22,7 @@ use crate::ledger::resources::{Effect, Written};
 use crate::ledger::submitted::{self, refused};
 use crate::ledger::transaction::{Act, Content, Step, run};
 use crate::search::Type;
+use crate::store::keys::Whose;
 
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = caller(who)?;
@@ -61,7 +62,7 @@ fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_
         let done = once(tx, &writer, key.as_ref(), |tx| run(tx, &writer, &steps))?;
         for ((step, written), id) in steps.iter().zip(&done).zip(&entry_ids) {
             let (Some(written), Some(action)) = (written, action(&step.act)) else { continue };
-            let patients = written.patient.iter().map(ToString::to_string).collect();
+            let patients = written.patient.map(Whose::named).unwrap_or_default();
             let resource = format!("{}/{}", written.of.name(), written.id);
             let mut entry = entry.again(*id);
             entry.action = action;

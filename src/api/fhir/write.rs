@@ -18,6 +18,7 @@ use crate::ledger::submitted::{self, Submitted};
 use crate::search::Type;
 use crate::store::Tx;
 use crate::store::blocks::Templates;
+use crate::store::keys::Whose;
 use crate::vault::{Vault, digest};
 
 /// What a write takes to the thread of the transaction.
@@ -85,7 +86,7 @@ pub fn idempotency(app: &App, request: &Request, who: &Caller) -> Option<Key> {
 }
 
 fn noted(tx: &mut Tx<'_>, entry: &Entry, written: &Written) -> Result<()> {
-    let patients = written.patient.iter().map(ToString::to_string).collect();
+    let patients = written.patient.map(Whose::named).unwrap_or_default();
     let resource = format!("{}/{}", written.of.name(), written.id);
     entry.commit(tx, Did { patients, ..Did::new(status(written.effect), resource) })
 }

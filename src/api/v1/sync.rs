@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::id::UploadId;
 use crate::ledger::documents::instant;
 use crate::ledger::uploads::{self as ledger, Owner, Told};
+use crate::store::keys::Whose;
 use crate::store::uploads::{self, Stage, Upload};
 use crate::store::{Db, keys, users};
 use crate::vault::ShelfKeys;
@@ -24,8 +25,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let id = user(request, who)?;
     let (owner, wrapped) = app.db.read("user", |tx| {
         let user = users::get(tx, id)?.ok_or_else(|| Error::new(Kind::NotFound, "there is no such user"))?;
-        let wrapped = keys::shelf_key(tx, user.shelf)?.ok_or_else(|| Error::bug("a user has no shelf"))?;
-        Ok((Owner { user: id, patient: user.patient, shelf: user.shelf }, wrapped))
+        let (wrapped, whose) = keys::owned(tx, user.shelf)?.ok_or_else(|| Error::bug("a user has no shelf"))?;
+        Ok((Owner { user: id, whose, shelf: user.shelf }, wrapped))
     })?;
     let keys = app.vault.shelf(owner.shelf, &wrapped)?;
     let gzip = request.header("content-encoding").is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"));
@@ -51,7 +52,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let (entry, vault) = (request.entry.clone(), Arc::clone(&app.vault));
     let accepted = app.db.write("upload.accept", move |tx| {
         let accepted = ledger::accept(tx, &vault, &prepared, "sdk")?;
-        let did = Did { patients: vec![owner.patient.to_string()], ..Did::new(202, format!("upload/{}", accepted.upload)) };
+        let did = Did { patients: owner.whose.named(), ..Did::new(202, format!("upload/{}", accepted.upload)) };
         entry.commit(tx, did)?;
         Ok(accepted)
     });
@@ -99,7 +100,7 @@ pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Re
         let upload = uploads::get(tx, upload)?.filter(|upload| upload.user == id).ok_or_else(not_found)?;
         let wrapped = keys::shelf_key(tx, upload.shelf)?.ok_or_else(not_found)?;
         let keys = app.vault.shelf(upload.shelf, &wrapped)?;
-        let patient = keys::patient_of(tx, upload.shelf)?;
+        let patient = keys::whose(tx, upload.shelf)?;
         let detail = ledger::detail(&keys, &upload)?;
         Ok((upload, keys, detail, patient))
     })?;
@@ -118,7 +119,7 @@ pub fn read(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Re
         "stored": counts.stored, "unchanged": counts.unchanged, "corrected": counts.corrected,
     });
     let tail = json!({"started_at": upload.started_at.map(instant), "ended_at": upload.ended_at.map(instant)});
-    let mut reply = Reply::json(200, &head).about("upload", patient.map(|patient| patient.to_string()).into_iter().collect());
+    let mut reply = Reply::json(200, &head).about("upload", patient.map(Whose::named).unwrap_or_default());
     // The lists go between the two, which lose the brace that stands there.
     reply.body.pop();
     reply.body.extend_from_slice(b",\"refused\":[");

@@ -2,17 +2,17 @@
 
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use diesel::prelude::*;
 
 use super::rows::{Found, Judge, View};
+use super::scope::Scope;
 use super::{BLOCKS, by_date, ids};
-use crate::access::Visible;
 use crate::error::{Error, Kind, Result};
-use crate::id::{Address, PatientId, Shelf};
-use crate::search::{Criterion, SortKey};
+use crate::id::{Address, Shelf};
+use crate::search::SortKey;
 use crate::series::{Block, RecordId};
 use crate::store::blocks::{self, BlockIds, HEADER, Header, HeaderRow, Overrides, Templates};
 use crate::store::listing::{Look, Position};
@@ -21,47 +21,6 @@ use crate::store::{Tx, keys};
 use crate::vault::ShelfKeys;
 
 const HEADERS: i64 = 64;
-
-/// Which shelves a search may touch: `None` is every shelf, for callers who may see all.
-pub struct Scope {
-    pub shelves: Option<Vec<Shelf>>,
-    /// Whose they are, where that is known already.
-    pub owners: HashMap<Shelf, PatientId>,
-}
-
-impl Scope {
-    /// The access predicate and the patient filters together.
-    pub fn of(tx: &mut Tx<'_>, look: &Look<'_>) -> Result<Scope> {
-        let mut patients: Option<HashSet<PatientId>> = match look.visible {
-            Visible::All => None,
-            Visible::Patients(patients) => Some(patients.iter().copied().collect()),
-        };
-        for filter in look.query.filters_on("patient").chain(look.query.filters_on("subject")) {
-            if filter.any.iter().any(|criterion| matches!(criterion, Criterion::Missing(_))) {
-                continue;
-            }
-            let named = filter.any.iter().filter_map(|criterion| match criterion {
-                Criterion::Reference(reference) if reference.kind.is_none_or(|kind| kind == "Patient") => {
-                    PatientId::parse(&reference.id).ok()
-                }
-                _ => None,
-            });
-            let named: HashSet<PatientId> = named.collect();
-            patients = Some(match patients {
-                None => named,
-                Some(patients) => patients.intersection(&named).copied().collect(),
-            });
-        }
-        let Some(patients) = patients else { return Ok(Scope { shelves: None, owners: HashMap::new() }) };
-        let (mut shelves, mut owners) = (Vec::new(), HashMap::new());
-        for patient in patients {
-            let of_patient = keys::shelves_of(tx, patient)?;
-            owners.extend(of_patient.iter().map(|shelf| (*shelf, patient)));
-            shelves.extend(of_patient);
-        }
-        Ok(Scope { shelves: Some(shelves), owners })
-    }
-}
 
 /// A block that is being read.
 pub(in crate::store) struct Open {

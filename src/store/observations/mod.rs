@@ -5,11 +5,12 @@
 
 mod blocks;
 mod rows;
+mod scope;
 
 pub(super) use blocks::Open;
-pub use blocks::Scope;
 pub(super) use rows::row_view;
 pub use rows::{Found, read};
+pub use scope::Scope;
 
 use super::blocks::Templates;
 use super::listing::{Listing, Look, Page, Position};
@@ -64,7 +65,7 @@ impl<'a> Merge<'a> {
     fn new(tx: &mut Tx<'_>, look: &'a Look<'a>, templates: &'a Templates, scope: &'a Scope) -> Result<Merge<'a>> {
         let documents = match scope.shelves.as_deref() {
             Some(shelves) if !documents::any(tx, Type::Observation, shelves)? => Listing::empty(look),
-            _ => Listing::new(look, look.after),
+            _ => Listing::new(tx, look, &scope.owners)?,
         };
         Ok(Merge { descending: look.sort().descending, samples: Samples::new(tx, look, templates, scope)?, documents, waiting: None })
     }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::blocks::{Open, Samples, Scope};
+use super::blocks::{Open, Samples};
+use super::scope::Scope;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::stamp::Stamp;
@@ -56,7 +57,7 @@ pub(super) struct Judge<'a> {
     look: &'a Look<'a>,
     templates: &'a Templates,
     by_template: HashMap<(Shelf, u32, u32), bool>,
-    /// The patient's id as text, and the commit stamp that was written last, as text.
+    /// The id that samples have as their subject, which no merge changes, as text; and the commit stamp that was written last, as text.
     patients: HashMap<Shelf, String>,
     stamp: (Millis, String),
     /// The template of the last row: its neighbours mostly have the same.
@@ -66,7 +67,7 @@ pub(super) struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub fn new(look: &'a Look<'a>, templates: &'a Templates, scope: &Scope) -> Judge<'a> {
-        let patients = scope.owners.iter().map(|(shelf, patient)| (*shelf, patient.to_string())).collect();
+        let patients = scope.owners.iter().map(|(shelf, whose)| (*shelf, whose.born.to_string())).collect();
         let masks = look.query.filters.iter().filter_map(|filter| mask(look.vault, filter)).collect();
         Judge { look, templates, by_template: HashMap::new(), patients, stamp: (Millis::MIN, String::new()), template: None, masks }
     }
@@ -178,8 +179,8 @@ impl<'a> Judge<'a> {
 }
 
 fn patient(tx: &mut Tx<'_>, shelf: Shelf) -> Result<String> {
-    let patient = keys::patient_of(tx, shelf)?.ok_or_else(|| Error::bug("a shelf of samples has no patient"))?;
-    Ok(patient.to_string())
+    let whose = keys::whose(tx, shelf)?.ok_or_else(|| Error::bug("a shelf of samples has no patient"))?;
+    Ok(whose.born.to_string())
 }
 
 fn instant(ms: Millis) -> String {
@@ -236,7 +237,7 @@ fn versions(tx: &mut Tx<'_>, vault: &Vault, address: Address, which: Option<u32>
     Ok(best.map(|(_, open, row)| (open, row)))
 }
 
-/// The Observation of `patient` at an address, or one of its versions. The caller has checked that the shelf may be seen.
+/// The Observation at an address of a shelf that was made for `patient`, or one of its versions. The caller has checked that the shelf may be seen.
 pub fn read(tx: &mut Tx<'_>, with: (&Vault, &Templates), patient: PatientId, at: (Address, Option<u32>)) -> Result<Option<View>> {
     let ((vault, templates), (address, version)) = (with, at);
     let Some((mut open, row)) = versions(tx, vault, address, version)? else { return Ok(None) };

@@ -1,0 +1,203 @@
+//! `Patient/$merge` as R5 has it (https://hl7.org/fhir/R5/patient-operation-merge.html), and `$unmerge`, which takes it
+//! back: docs/api/merge.md.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::write::Writing;
+use super::{base, caller};
+use crate::access::{Caller, Interaction};
+use crate::api::negotiate;
+use crate::api::request::{Reply, Request};
+use crate::app::App;
+use crate::audit::Did;
+use crate::error::{Error, Kind, Result};
+use crate::fhir::outcome;
+use crate::fhir::validate::{Options, validate};
+use crate::id::PatientId;
+use crate::ledger::merge::{self, Asked, Done, Named};
+use crate::ledger::resources::{Writer, not_found};
+use crate::ledger::submitted::{self, Submitted};
+use crate::search::reference::stored;
+use crate::search::{System, Token, Type, folded};
+use crate::store::Tx;
+
+/// The operations on Patients, by name and definition.
+pub const OPERATIONS: [(&str, &str); 2] =
+    [("merge", "http://hl7.org/fhir/OperationDefinition/Patient-merge"), ("unmerge", "urn:firth:operation:Patient-unmerge")];
+
+const SOURCE: &str = "source-patient";
+const TARGET: &str = "target-patient";
+const RESULT: &str = "result-patient";
+const PREVIEW: &str = "preview";
+
+/// `POST /fhir/Patient/$merge`.
+pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let who = may(request, who)?;
+    let input = body(app, request)?;
+    let sent = Sent::read(&input)?;
+    sent.only(&[SOURCE, TARGET, "source-patient-identifier", "target-patient-identifier", RESULT, PREVIEW])?;
+    let base = base(app);
+    let (source, target) = (sent.patient(SOURCE, &base)?, sent.patient(TARGET, &base)?);
+    let asked = Asked { source, target, result: sent.result(app, &base)?, preview: sent.preview()? };
+    let word = if asked.preview { "would be" } else { "was" };
+    let done = commit(app, request, who, move |tx, writer| merge::merge(tx, writer, &base, &asked))?;
+    let says = format!("Patient/{} {word} merged into Patient/{}", done.source, done.target);
+    Ok(answer(&input, &says, &done))
+}
+
+/// `POST /fhir/Patient/{id}/$unmerge`.
+pub fn unmerge(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
+    let who = may(request, who)?;
+    let input = body(app, request)?;
+    let sent = Sent::read(&input)?;
+    sent.only(&[SOURCE])?;
+    let base = base(app);
+    let target = PatientId::parse(request.param("id")).map_err(|_| not_found())?;
+    let source = sent.reference(SOURCE, &base)?.ok_or_else(|| Error::new(Kind::Invalid, "source-patient is missing").at(SOURCE))?;
+    let done = commit(app, request, who, move |tx, writer| merge::unmerge(tx, writer, &base, (target, source)))?;
+    let says = format!("Patient/{} is no longer merged into Patient/{}", done.source, done.target);
+    Ok(answer(&input, &says, &done))
+}
+
+/// Who changes whose data is whose must see all of them.
+fn may<'c>(request: &Request, who: Option<&'c Caller>) -> Result<&'c Caller> {
+    let who = caller(who)?;
+    who.may(Type::Patient.name(), Interaction::Update)?;
+    if !who.role.is_system() {
+        return Err(Error::new(Kind::Forbidden, "Patients are merged with a token of role ehr-system"));
+    }
+    let pairs = request.pairs()?;
+    negotiate::json_only(request, &pairs)?;
+    negotiate::only_these(request, &pairs, &["_format"])?;
+    Ok(who)
+}
+
+/// The text of the Parameters in the body, judged by R4.
+fn body(app: &App, request: &mut Request) -> Result<String> {
+    if !negotiate::is_json(request) {
+        return Err(Error::new(Kind::MediaType, "Parameters are sent as application/fhir+json"));
+    }
+    let text = request.body(app.config.max_request_bytes)?;
+    validate(&text, &Options { expected: Some("Parameters"), ..options(app) }).map_err(submitted::refused)?;
+    String::from_utf8(text).map_err(Error::bug)
+}
+
+fn options(app: &App) -> Options<'static> {
+    Options { bytes: app.config.max_request_bytes, depth: app.config.max_depth, ..Options::default() }
+}
+
+/// Does `work` with its audit entry, which names every Patient that was changed.
+fn commit(
+    app: &App,
+    request: &Request,
+    who: &Caller,
+    work: impl Fn(&mut Tx<'_>, &Writer<'_>) -> Result<Done> + Send + 'static,
+) -> Result<Done> {
+    let (writing, entry) = (Writing::of(app, who), request.entry.clone());
+    app.db.write("patient.merge", move |tx| {
+        let done = work(tx, &writing.writer())?;
+        let patients = [done.target, done.source].iter().chain(&done.further).map(PatientId::to_string).collect();
+        entry.commit(tx, Did { patients, ..Did::new(200, format!("Patient/{}", done.target)) })?;
+        Ok(done)
+    })
+}
+
+fn answer(input: &str, says: &str, done: &Done) -> Reply {
+    let parts = [("input", input), ("outcome", &outcome::done(says)), ("result", &done.json)];
+    let parts = parts.map(|(name, resource)| format!(r#"{{"name":"{name}","resource":{resource}}}"#)).join(",");
+    Reply::fhir(200, format!(r#"{{"resourceType":"Parameters","parameter":[{parts}]}}"#)).committed()
+}
+
+/// Parameters as they were sent.
+#[derive(Deserialize)]
+struct Sent {
+    #[serde(default)]
+    parameter: Vec<Parameter>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameter {
+    #[serde(default)]
+    name: String,
+    value_reference: Option<Value>,
+    value_identifier: Option<Value>,
+    value_boolean: Option<bool>,
+    resource: Option<Box<RawValue>>,
+}
+
+impl Sent {
+    fn read(text: &str) -> Result<Sent> {
+        serde_json::from_str(text).map_err(Error::bug)
+    }
+
+    /// Refuses what the operation does not know, and twice what it takes once.
+    fn only(&self, names: &[&str]) -> Result<()> {
+        for (n, parameter) in self.parameter.iter().enumerate() {
+            let name = &parameter.name;
+            if !names.contains(&name.as_str()) {
+                return Err(Error::new(Kind::Invalid, format!("{name} is no parameter of this operation")).at(name.clone()));
+            }
+            let repeats = name.ends_with("-identifier");
+            if !repeats && self.parameter.iter().take(n).any(|earlier| earlier.name == *name) {
+                return Err(Error::new(Kind::Invalid, format!("{name} is given twice")).at(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Parameter> {
+        self.parameter.iter().filter(move |parameter| parameter.name == name)
+    }
+
+    /// A Patient by its reference, its identifiers or both.
+    fn patient(&self, param: &'static str, base: &str) -> Result<Named> {
+        let named = Named { param, id: self.reference(param, base)?, identifiers: self.identifiers(&format!("{param}-identifier"))? };
+        if named.id.is_none() && named.identifiers.is_empty() {
+            let says = format!("{param} is missing; send it, or {param}-identifier");
+            return Err(Error::new(Kind::Invalid, says).at(param));
+        }
+        Ok(named)
+    }
+
+    fn reference(&self, name: &str, base: &str) -> Result<Option<PatientId>> {
+        let Some(sent) = self.all(name).next() else { return Ok(None) };
+        let text = sent.value_reference.as_ref().and_then(|reference| reference["reference"].as_str());
+        let refused = || Error::new(Kind::Invalid, format!("{name} is a valueReference whose reference is Patient/ID")).at(name);
+        let text = text.ok_or_else(refused)?;
+        let local = text.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).unwrap_or(text);
+        let Some(("Patient", id)) = stored(local).filter(|_| !local.contains("/_history/")) else { return Err(refused()) };
+        let unknown = |_| Error::new(Kind::ReferenceUnknown, format!("{name}: there is no Patient/{id}")).at(name);
+        PatientId::parse(id).map(Some).map_err(unknown)
+    }
+
+    fn identifiers(&self, name: &str) -> Result<Vec<Token>> {
+        let token = |sent: &Parameter| {
+            let text = |member: &str| sent.value_identifier.as_ref().and_then(|identifier| identifier[member].as_str());
+            let refused = || Error::new(Kind::Invalid, format!("{name} is a valueIdentifier with a value")).at(name);
+            let value = text("value").ok_or_else(refused)?;
+            let system = text("system").map_or(System::None, |system| System::Is(system.to_owned()));
+            Ok(Token { system, code: Some(folded(value).into_owned()) })
+        };
+        self.all(name).map(token).collect()
+    }
+
+    /// What the target is to say afterwards.
+    fn result(&self, app: &App, base: &str) -> Result<Option<Submitted>> {
+        let Some(sent) = self.all(RESULT).next() else { return Ok(None) };
+        let refused = || Error::new(Kind::Invalid, "result-patient is a resource, a Patient").at(RESULT);
+        let text = sent.resource.as_ref().ok_or_else(refused)?.get();
+        let kind: Value = serde_json::from_str(text).map_err(Error::bug)?;
+        if kind["resourceType"] != Type::Patient.name() {
+            return Err(refused());
+        }
+        submitted::read(Type::Patient, text.as_bytes(), base, options(app)).map(Some)
+    }
+
+    fn preview(&self) -> Result<bool> {
+        let refused = || Error::new(Kind::Invalid, "preview is a valueBoolean").at(PREVIEW);
+        self.all(PREVIEW).next().map_or(Ok(false), |sent| sent.value_boolean.ok_or_else(refused))
+    }
+}
