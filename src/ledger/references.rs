@@ -37,13 +37,14 @@ pub fn check(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str), targets: &
 fn exists(tx: &mut Tx<'_>, reader: Reader<'_>, target: &Target) -> Result<bool> {
     let Some(of) = Type::parse(&target.kind) else { return Ok(false) };
     documents::directory_hold(tx, of, &id_bytes(reader.vault, of, &target.id), false)?;
-    let there = resources::alive(tx, reader, (of, &target.id))?;
+    let found = resources::version(tx, reader, (of, &target.id, None))?;
+    if found.is_none_or(|found| found.deleted) {
+        return Ok(false);
+    }
     match target.version.as_deref().map(str::parse::<u32>) {
-        Some(Ok(version)) if there => {
-            Ok(resources::version(tx, reader, (of, &target.id, Some(version)))?.is_some_and(|found| !found.deleted))
-        }
-        Some(_) => Ok(false),
-        None => Ok(there),
+        None => Ok(true),
+        Some(Ok(version)) => Ok(resources::version(tx, reader, (of, &target.id, Some(version)))?.is_some_and(|found| !found.deleted)),
+        Some(Err(_)) => Ok(false),
     }
 }
 
@@ -53,6 +54,11 @@ const NAMED: usize = 10;
 /// Refuses that a resource was deleted which one that the caller sees points to, and a Patient that has data.
 pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patient: Option<Whose>) -> Result<()> {
     let (of, id) = what;
+    if of == Type::Patient
+        && let Ok(patient) = PatientId::parse(id)
+    {
+        shelves::deserted(tx, patient)?;
+    }
     let mut named = Vec::new();
     for key in documents::referrers(tx, writer.vault, of, id)? {
         let owner = keys::patient_of(tx, key.shelf)?;
@@ -67,12 +73,6 @@ pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patien
     }
     if named.is_empty() && of == Type::Device && measured(tx, writer, id, patient)? {
         named.push("Observations of samples".to_owned());
-    }
-    if named.is_empty()
-        && of == Type::Patient
-        && let Ok(patient) = PatientId::parse(id)
-    {
-        return shelves::deserted(tx, patient);
     }
     if named.is_empty() {
         return Ok(());

@@ -135,7 +135,8 @@ impl Run<'_> {
         for (step, id) in steps.iter().zip(&self.ids) {
             match (&step.act, id, &step.criteria) {
                 (Act::Create(_), Some((_, true)), _) | (Act::Read(_) | Act::Other, _, _) | (_, None, _) => {}
-                (Act::Create(_) | Act::Update(_), Some((_, false)), Some(criteria)) => {
+                (Act::Create(_) | Act::Update(_), Some((id, false)), Some(criteria)) => {
+                    changes.push((step.index, format!("{}/{id}", step.of.name())));
                     changes.push((step.index, format!("{}?{}", step.of.name(), crate::search::canonical(&criteria.query))));
                 }
                 (_, Some((id, _)), _) => changes.push((step.index, format!("{}/{id}", step.of.name()))),

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::error::{Error, Issue, Kind as Wrong, Result};
 use crate::fhir::interaction::{Answered, Entry, Incoming, Kind, Method, response, write};
 use crate::fhir::outcome;
+use crate::fhir::validate::{self, Object, Severity};
 use crate::ledger::submitted::refused;
 
 pub fn run(app: &App, request: &Request, who: &Caller, incoming: &Incoming<'_>) -> Result<Reply> {
@@ -27,6 +28,14 @@ pub fn run(app: &App, request: &Request, who: &Caller, incoming: &Incoming<'_>) 
     answers.sort_by_key(|(index, _)| *index);
     let answers: Vec<Answered> = answers.into_iter().map(|(_, answered)| answered).collect();
     Ok(Reply::fhir(200, response(Kind::Batch, &answers)).about("Bundle", Vec::new()))
+}
+
+/// Is all that is wrong with a batch within the resources of its entries? Each is judged again when its turn comes.
+pub fn judges_alone(bundle: &Object<'_>, issues: &[validate::Issue]) -> bool {
+    let inside = |issue: &validate::Issue| {
+        issue.severity == Severity::Error && issue.at.strip_prefix("Bundle.entry[").is_some_and(|at| at.contains("].resource."))
+    };
+    bundle.text("type") == Some("batch") && issues.iter().all(inside)
 }
 
 /// Does one entry as its own request with its own audit entry.

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind as Wrong, Result};
 use crate::fhir::body::resources;
 use crate::fhir::interaction::{self, Answered, Entry, Incoming, Kind, Links, Method, conditional, order, references, response};
 use crate::fhir::outcome;
-use crate::fhir::validate::{self, Options};
+use crate::fhir::validate::{self, Options, object};
 use crate::id::EntryId;
 use crate::ledger::conditional::Criteria;
 use crate::ledger::idempotency::once;
@@ -34,11 +34,18 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     }
     let body = request.body(app.config.max_request_bytes)?;
     let options = Options { expected: Some("Bundle"), ..write::options(app) };
-    let checked = validate::validate(&body, &options).map_err(refused)?;
-    let text = str::from_utf8(&body).map_err(Error::bug)?;
+    let judged = validate::validate(&body, &options).map(|_| ());
+    let text = str::from_utf8(&body).map_err(|_| Error::new(Wrong::Syntax, "the body is not UTF-8"))?;
+    let tree = object(text);
+    if let Err(issues) = judged
+        && !tree.as_ref().is_some_and(|tree| batch::judges_alone(tree, &issues))
+    {
+        return Err(refused(issues));
+    }
+    let tree = tree.ok_or_else(|| Error::bug("a Bundle that was judged is not JSON"))?;
     let base = base(app);
     let limits = interaction::Options { base: &base, entries: app.config.max_bundle_entries };
-    let incoming = interaction::read(&checked.tree, &limits).map_err(refused)?;
+    let incoming = interaction::read(&tree, &limits).map_err(refused)?;
     match incoming.kind {
         Kind::Batch => batch::run(app, request, who, &incoming),
         Kind::Transaction => transaction(app, request, who, (&incoming, &resources(text))),

@@ -55,6 +55,10 @@ pub fn by_criteria(app: &App, request: &mut Request, who: Option<&Caller>) -> Re
         let id = match found.or_else(|| submitted.id.clone()) {
             Some(id) => id,
             None => {
+                // No version is the one that was named.
+                if if_match.is_some() {
+                    return Err(Error::new(Kind::Precondition, "nothing answers the criteria, so there is no version to match"));
+                }
                 let id = writer.new_id()?;
                 references::check(tx, writer, (of, &id.to_string()), &submitted.targets)?;
                 return resources::create(tx, writer, &submitted, id);

@@ -249,12 +249,10 @@ impl Ask {
         }
     }
 
-    /// The resource that it names and changes.
+    /// What it changes, by the name or the search that its URL has.
     pub fn changed(&self) -> Option<String> {
         match self {
-            Ask::Delete { kind, to: To::Id(id), .. }
-            | Ask::Update { kind, to: To::Id(id), .. }
-            | Ask::Patch { kind, to: To::Id(id), .. } => Some(format!("{kind}/{id}")),
+            Ask::Delete { kind, to, .. } | Ask::Update { kind, to, .. } | Ask::Patch { kind, to, .. } => Some(place(kind, to)),
             _ => None,
         }
     }
