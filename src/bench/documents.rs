@@ -137,10 +137,8 @@ fn id_of(body: &[u8]) -> Option<String> {
 pub fn measure(run: &mut Run<'_>) -> Result<()> {
     let resources = Resources::new(run.options.resources);
     let issued = token(&run.home)?;
-    load(run, &Asking { resources: &resources, token: &issued })?;
-    // It may have been another process that issued the first.
-    let issued = token(&run.home)?;
     let asking = Asking { resources: &resources, token: &issued };
+    load(run, &asking)?;
     turns(run, &asking)?;
     conditions(run, &asking)?;
     transactions(run, &asking)?;

@@ -6,6 +6,7 @@ use diesel::sql_types::{BigInt, Binary, Integer};
 
 use super::document_rows::{code_hash, date_hash, system_hash, target_hash, word_hash};
 use super::documents::id_bytes;
+use super::schema::doc_token;
 use super::{Conn, Tx};
 use crate::access::Visible;
 use crate::error::Result;
@@ -150,6 +151,9 @@ pub struct Ask<'a> {
 
 /// Live documents that may match, in order.
 pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Vec<Found>> {
+    if absent(tx, vault.index(), ask)? {
+        return Ok(Vec::new());
+    }
     let mut sql = Sql::default();
     sql.text(
         "SELECT k.shelf, k.id, k.version, k.seq, k.committed_at, k.lo, k.hi, d.body, s.wrapped FROM doc_key k \
@@ -186,21 +190,36 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Vec<Found>>
     sql.load(tx)
 }
 
-/// An identifier with its system stands in few documents: they are found from its rows. Left to the order of the page, the
-/// database would ask every document of the type whether it has it.
-fn identified(sql: &mut Sql, index: &Hasher, ask: &Ask<'_>) {
-    let token = ask.filters.iter().find_map(|filter| match filter.any.as_slice() {
-        [Criterion::Token(token)] if filter.param == "identifier" && !filter.not => Some(token),
+/// The one identifier that is asked for, if it is, as hashes of its system and its code. Without a system a document may
+/// have it twice.
+fn identifier(index: &Hasher, ask: &Ask<'_>) -> Option<(i64, i64)> {
+    ask.filters.iter().find_map(|filter| match filter.any.as_slice() {
+        [Criterion::Token(Token { system: System::Is(system), code: Some(code), .. })] if filter.param == "identifier" && !filter.not => {
+            Some((system_hash(index, "identifier", Some(system)), code_hash(index, "identifier", code)))
+        }
         _ => None,
-    });
-    // Without a system a document may have it twice.
-    if let Some(Token { system: System::Is(system), code: Some(code) }) = token {
+    })
+}
+
+/// Has no document the identifier? Most who ask by one before they create ask in vain, and this question is prepared.
+fn absent(tx: &mut Tx<'_>, index: &Hasher, ask: &Ask<'_>) -> Result<bool> {
+    let Some((system, code)) = identifier(index, ask) else { return Ok(false) };
+    let of = doc_token::type_.eq(ask.resource.number());
+    let one = doc_token::table.filter(of.and(doc_token::code_hash.eq(code)).and(doc_token::system_hash.eq(system)));
+    let found: Option<i64> = on!(tx, c => one.select(doc_token::shelf).first(*c).optional())?;
+    Ok(found.is_none())
+}
+
+/// An identifier stands in few documents: they are found from its rows. Left to the order of the page, the database
+/// would ask every document of the type whether it has it.
+fn identified(sql: &mut Sql, index: &Hasher, ask: &Ask<'_>) {
+    if let Some((system, code)) = identifier(index, ask) {
         sql.text("JOIN doc_token i ON i.shelf = k.shelf AND i.type = k.type AND i.id = k.id AND i.type = ");
         sql.int(i64::from(ask.resource.number()));
         sql.text(" AND i.code_hash = ");
-        sql.int(code_hash(index, "identifier", code));
+        sql.int(code);
         sql.text(" AND i.system_hash = ");
-        sql.int(system_hash(index, "identifier", Some(system)));
+        sql.int(system);
         sql.text(" ");
     }
 }
