@@ -160,7 +160,7 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Vec<Found>>
          JOIN document d ON d.shelf = k.shelf AND d.type = k.type AND d.id = k.id AND d.version = k.version \
          JOIN shelf s ON s.shelf = k.shelf ",
     );
-    identified(&mut sql, vault.index(), ask);
+    driven(&mut sql, vault, ask);
     sql.text("WHERE k.type = ");
     sql.int(i64::from(ask.resource.number()));
     sql.text(" AND ");
@@ -187,7 +187,10 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Vec<Found>>
     }
     sql.text(&format!(" ORDER BY {key} {direction}, {tie} {direction} LIMIT "));
     sql.int(ask.limit);
-    sql.load(tx)
+    let mut found = sql.load(tx)?;
+    // A document that came back to a shelf is in the directory with it twice.
+    found.dedup_by(|a, b| a.id == b.id);
+    Ok(found)
 }
 
 /// The one identifier that is asked for, if it is, as hashes of its system and its code. Without a system a document may
@@ -210,9 +213,19 @@ fn absent(tx: &mut Tx<'_>, index: &Hasher, ask: &Ask<'_>) -> Result<bool> {
     Ok(found.is_none())
 }
 
-/// An identifier stands in few documents: they are found from its rows. Left to the order of the page, the database
-/// would ask every document of the type whether it has it.
-fn identified(sql: &mut Sql, index: &Hasher, ask: &Ask<'_>) {
+/// An identifier stands in few documents, and few point to one resource: they are found from those rows. Left to the
+/// order of the page, the database would ask every document of the type whether it has it.
+fn driven(sql: &mut Sql, vault: &Vault, ask: &Ask<'_>) {
+    let index = vault.index();
+    // The key begins with the shelf, which the directory knows; samples are not in it.
+    let id = ask.filters.iter().filter(|_| ask.resource != Type::Observation).find_map(|filter| match filter.any.as_slice() {
+        [Criterion::Id(id)] => Some(id_bytes(vault, ask.resource, id)),
+        _ => None,
+    });
+    let pointing = ask.filters.iter().filter(|filter| !filter.not).find_map(|filter| match filter.any.as_slice() {
+        [Criterion::Reference(Reference { kind: Some(kind), id })] => Some(target_hash(index, filter.param, kind, id)),
+        _ => None,
+    });
     if let Some((system, code)) = identifier(index, ask) {
         sql.text("JOIN doc_token i ON i.shelf = k.shelf AND i.type = k.type AND i.id = k.id AND i.type = ");
         sql.int(i64::from(ask.resource.number()));
@@ -220,6 +233,18 @@ fn identified(sql: &mut Sql, index: &Hasher, ask: &Ask<'_>) {
         sql.int(code);
         sql.text(" AND i.system_hash = ");
         sql.int(system);
+        sql.text(" ");
+    } else if let Some(id) = id {
+        sql.text("JOIN directory i ON i.shelf = k.shelf AND i.type = k.type AND i.id = k.id AND i.type = ");
+        sql.int(i64::from(ask.resource.number()));
+        sql.text(" AND i.id = ");
+        sql.bytes(&id);
+        sql.text(" ");
+    } else if let Some(target) = pointing {
+        sql.text("JOIN doc_reference i ON i.shelf = k.shelf AND i.type = k.type AND i.id = k.id AND i.type = ");
+        sql.int(i64::from(ask.resource.number()));
+        sql.text(" AND i.target_hash = ");
+        sql.int(target);
         sql.text(" ");
     }
 }
