@@ -7,31 +7,57 @@ use super::submitted::Target;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::validate::object;
 use crate::id::{PatientId, Shelf};
-use crate::search::Type;
+use crate::search::{IndexRow, Type};
 use crate::store::documents::{self, Key, id_bytes};
 use crate::store::keys::Whose;
 use crate::store::resources::{self, Reader};
 use crate::store::{Tx, blocks, keys};
 
-/// Refuses a reference to what is not there, naming each.
+/// Refuses a reference to what is not there, naming each. The resource is not written yet.
 pub fn check(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str), targets: &[Target]) -> Result<()> {
+    check_since(tx, writer, (own.0, own.1, None), targets)
+}
+
+/// The same for a resource that is written: with the version before, 0 when there was none.
+pub fn check_since(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, Option<u32>), targets: &[Target]) -> Result<()> {
     if !writer.strict {
         return Ok(());
     }
-    let mut missing = Vec::new();
+    let (mut missing, mut before) = (Vec::new(), None);
     for target in targets {
         if (target.kind.as_str(), target.id.as_str()) == (own.0.name(), own.1) && target.version.is_none() {
             continue;
         }
-        if !exists(tx, writer.reader(), target)? {
-            let says = format!("there is no {}/{}", target.kind, target.id);
-            missing.push(Issue::new(says, Some(target.at.clone())));
+        if exists(tx, writer.reader(), target)? {
+            continue;
         }
+        // What stood there before may stay: its target may have been deleted by somebody who could not see this.
+        let before = match &before {
+            Some(before) => before,
+            None => before.insert(stood(tx, writer, own)?),
+        };
+        if before.contains(&(target.kind.clone(), target.id.clone())) {
+            continue;
+        }
+        let name = if target.kind.is_empty() { target.id.clone() } else { format!("{}/{}", target.kind, target.id) };
+        missing.push(Issue::new(format!("there is no {name}"), Some(target.at.clone())));
     }
     if missing.is_empty() {
         return Ok(());
     }
     Err(Error { issues: missing, ..Error::new(Kind::ReferenceUnknown, "") })
+}
+
+/// What the version before points to.
+fn stood(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, Option<u32>)) -> Result<Vec<(String, String)>> {
+    let now = resources::version(tx, writer.reader(), own)?;
+    let Some(document) = now.as_ref().and_then(|now| object(&now.json)) else { return Ok(Vec::new()) };
+    let rows = super::submitted::rows(own.0, &document, writer.base).into_iter();
+    let named = rows.filter_map(|row| match row {
+        IndexRow::Reference { param: documents::ANY_REFERENCE, kind, id } => Some((kind, id)),
+        _ => None,
+    });
+    Ok(named.collect())
 }
 
 fn exists(tx: &mut Tx<'_>, reader: Reader<'_>, target: &Target) -> Result<bool> {

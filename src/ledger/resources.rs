@@ -59,11 +59,14 @@ impl<'a> Writer<'a> {
 pub enum IfMatch {
     Any,
     Versions(Vec<u32>),
+    /// `If-None-Match: *`: only what is not there is made.
+    Absent,
 }
 
 impl IfMatch {
     fn holds(&self, now: Option<&Version>) -> bool {
         match (self, now.filter(|now| !now.deleted)) {
+            (IfMatch::Absent, now) => now.is_none(),
             (_, None) => false,
             (IfMatch::Any, Some(_)) => true,
             (IfMatch::Versions(versions), Some(now)) => versions.contains(&now.version),
@@ -150,7 +153,7 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
     if let Some(if_match) = if_match
         && !if_match.holds(now.as_ref())
     {
-        return Err(Error::new(Kind::Precondition, "the current version is another than If-Match names"));
+        return Err(Error::new(Kind::Precondition, "the current version is another than the request names"));
     }
     let sample = sample(writer, of, id);
     let Some(now) = now else {
@@ -196,7 +199,7 @@ pub fn delete(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match
     if let Some(if_match) = if_match
         && !if_match.holds(now.as_ref())
     {
-        return Err(Error::new(Kind::Precondition, "the current version is another than If-Match names"));
+        return Err(Error::new(Kind::Precondition, "the current version is another than the request names"));
     }
     let nothing = Written {
         version: now.as_ref().map_or(0, |now| now.version),
@@ -256,6 +259,18 @@ fn unchanged(of: Type, id: &str, now: Version) -> Written {
 /// Hidden and absent look the same.
 pub fn not_found() -> Error {
     Error::new(Kind::NotFound, "there is no such resource")
+}
+
+/// An id that a client chose for what answers no criteria must be free: else another resource would be overwritten.
+pub fn free(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str)) -> Result<()> {
+    let (of, id) = what;
+    match resources::version(tx, writer.all(), (of, id, None))? {
+        Some(now) if !now.deleted => {
+            let says = "a resource of this id is there, and it does not answer the criteria";
+            Err(Error::new(Kind::Conflict, says).at(format!("{}.id", of.name())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `released` for whoever deletes one resource alone.

@@ -41,6 +41,10 @@ pub fn read(of: Type, text: &[u8], base: &str, options: Options<'_>) -> Result<S
             let says = "a reference by a search is resolved in a transaction only; name the resource by its id";
             return Err(Error::new(Kind::Invalid, says).at(pointer.at.clone()));
         }
+        if to.starts_with("urn:uuid:") || to.starts_with("urn:oid:") {
+            // No entry of a transaction has this name, or it would stand here no more.
+            targets.push(Target { at: pointer.at.clone(), kind: String::new(), id: to.to_owned(), version: None });
+        }
         if let Some((kind, id)) = reference::stored(to) {
             let version = to.split_once("/_history/").map(|(_, version)| version.to_owned());
             targets.push(Target { at: pointer.at.clone(), kind: kind.to_owned(), id: id.to_owned(), version });

@@ -115,7 +115,10 @@ impl Run<'_> {
         let there = found.is_some();
         let id = match (found, said(step)) {
             (Some(found), _) => found,
-            (None, Some(said)) if matches!(step.act, Act::Update(_)) => said,
+            (None, Some(said)) if matches!(step.act, Act::Update(_)) => {
+                resources::free(tx, self.writer, (step.of, &said))?;
+                said
+            }
             (None, _) if matches!(step.act, Act::Patch(_)) => return Err(resources::not_found()),
             (None, _) => self.writer.new_id()?.to_string(),
         };
@@ -208,7 +211,9 @@ impl Run<'_> {
         for (index, targets) in &self.targets {
             let Some((n, step)) = steps.iter().enumerate().find(|(_, step)| step.index == *index) else { continue };
             let own = self.ids[n].as_ref().map_or("", |(id, _)| id.as_str());
-            references::check(tx, self.writer, (step.of, own), targets).map_err(|e| placed(e, step))?;
+            let written = self.done[n].as_ref().map_or(0, |done| done.version);
+            let before = Some(written.saturating_sub(1));
+            references::check_since(tx, self.writer, (step.of, own, before), targets).map_err(|e| placed(e, step))?;
         }
         for (step, done) in steps.iter().zip(&self.done) {
             if let Some(done) = done.as_ref().filter(|done| done.effect == Effect::Deleted) {

@@ -125,9 +125,10 @@ both! {
             entry("GET", "AuditEvent", Value::Null),
             entry("DELETE", &format!("Practitioner/{NOTHING}"), Value::Null),
             entry("POST", "Practitioner", json!({"resourceType": "Practitioner", "colour": "red"})),
+            entry("GET", "/../admin", Value::Null),
         ])).is(200);
         assert_eq!(done.at("/type"), json!("batch-response"));
-        assert_eq!(statuses(&done), ["201", "422", "200", "404", "200", "403", "204", "400"], "{}", done.text());
+        assert_eq!(statuses(&done), ["201", "422", "200", "404", "200", "403", "204", "400", "400"], "{}", done.text());
         assert_eq!(done.at("/entry/7/response/outcome/issue/0/expression/0"), json!("Bundle.entry[7].resource.colour"));
         assert_eq!(done.at("/entry/2/resource/entry/0/resource/name/0/family"), json!("Adams"));
         assert_eq!(done.at("/entry/1/response/outcome/issue/0/expression/0"), json!("Bundle.entry[1].resource.practitioner.reference"));

@@ -273,3 +273,32 @@ both! {
         assert_eq!(ehr.search("Patient?family=firth").ids().len(), 3);
     }
 }
+
+both! {
+    fn nothing_is_overwritten_that_was_not_meant(server) {
+        let ehr = server.ehr();
+        let organization = |name: &str| json!({"resourceType": "Organization", "id": "taken", "name": name});
+        put(&ehr.with("if-none-match", "*"), "/fhir/Organization/taken", &organization("One")).is(201);
+        put(&ehr.with("if-none-match", "*"), "/fhir/Organization/taken", &organization("Two")).is(412);
+        put(&ehr, "/fhir/Organization?identifier=urn:none|1", &organization("Three")).is(409);
+        assert_eq!(ehr.get("/fhir/Organization/taken").is(200).at("/name"), json!("One"));
+        let dangling = json!({"resourceType": "Organization", "name": "Part", "partOf": {"reference": "urn:uuid:11111111-2222-4333-8444-555555555555"}});
+        assert_eq!(ehr.post("/fhir/Organization", &dangling).is(422).code(), "reference.not-found");
+    }
+}
+
+both! {
+    fn a_reference_that_stood_before_may_stay(server) {
+        let (ehr, alice, bob) = (server.ehr(), server.person("alice"), server.person("bob"));
+        let seen = created(&ehr, &weight(&alice.patient, "70"));
+        let mut hidden = weight(&bob.patient, "70");
+        hidden["derivedFrom"] = json!([{"reference": format!("Observation/{seen}")}]);
+        let id = created(&ehr, &hidden);
+        server.clinician(&[&alice]).delete(&format!("/fhir/Observation/{seen}")).is(204);
+        hidden["id"] = json!(id);
+        hidden["note"] = json!([{"text": "checked"}]);
+        put(&ehr, &format!("/fhir/Observation/{id}"), &hidden).is(200);
+        hidden["derivedFrom"][0]["reference"] = json!("Observation/none");
+        put(&ehr, &format!("/fhir/Observation/{id}"), &hidden).is(422);
+    }
+}

@@ -30,10 +30,11 @@ pub fn run(app: &App, request: &Request, who: &Caller, incoming: &Incoming<'_>) 
     Ok(Reply::fhir(200, response(Kind::Batch, &answers)).about("Bundle", Vec::new()))
 }
 
-/// Is all that is wrong with a batch within the resources of its entries? Each is judged again when its turn comes.
+/// Is all that is wrong with a batch within its entries? Each is judged again when its turn comes.
 pub fn judges_alone(bundle: &Object<'_>, issues: &[validate::Issue]) -> bool {
     let inside = |issue: &validate::Issue| {
-        issue.severity == Severity::Error && issue.at.strip_prefix("Bundle.entry[").is_some_and(|at| at.contains("].resource."))
+        issue.severity == Severity::Error
+            && issue.at.strip_prefix("Bundle.entry[").is_some_and(|at| at.contains("].resource.") || at.contains("].request."))
     };
     bundle.text("type") == Some("batch") && issues.iter().all(inside)
 }

@@ -18,7 +18,7 @@ use crate::id::EntryId;
 use crate::ledger::conditional::Criteria;
 use crate::ledger::idempotency::once;
 use crate::ledger::patch::Patch;
-use crate::ledger::resources::{Effect, Written};
+use crate::ledger::resources::{Effect, IfMatch, Written};
 use crate::ledger::submitted::{self, refused};
 use crate::ledger::transaction::{Act, Content, Step, run};
 use crate::search::Type;
@@ -144,7 +144,10 @@ fn step(app: &App, who: &Caller, of: (&Entry<'_>, Option<&str>), links: &Links) 
     Ok(Step {
         id,
         criteria: found_by.map(search).transpose()?,
-        if_match: entry.if_match.map(write::versions).transpose()?,
+        if_match: match (entry.method, entry.if_match, entry.if_none_match) {
+            (Method::Put, None, Some("*")) => Some(IfMatch::Absent),
+            (_, if_match, _) => if_match.map(write::versions).transpose()?,
+        },
         ..reading(entry, kind, act)
     })
 }

@@ -52,6 +52,9 @@ pub fn by_criteria(app: &App, request: &mut Request, who: Option<&Caller>) -> Re
         {
             return Err(Error::new(Kind::Invalid, "the resource that answers has another id").at(format!("{}.id", of.name())));
         }
+        if let (None, Some(said)) = (&found, &submitted.id) {
+            resources::free(tx, writer, (of, said))?;
+        }
         let id = match found.or_else(|| submitted.id.clone()) {
             Some(id) => id,
             None => {

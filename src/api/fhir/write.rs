@@ -138,6 +138,10 @@ pub fn options(app: &App) -> Options<'static> {
 
 /// `If-Match`.
 pub fn if_match(request: &Request) -> Result<Option<IfMatch>> {
+    if request.verb == "PUT" && request.header("if-match").is_none() && request.header("if-none-match").is_some_and(|tag| tag.trim() == "*")
+    {
+        return Ok(Some(IfMatch::Absent));
+    }
     request.header("if-match").map(versions).transpose()
 }
 
