@@ -36,7 +36,7 @@ pub fn check_since(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, Optio
             Some(before) => before,
             None => before.insert(stood(tx, writer, own)?),
         };
-        if before.contains(&(target.kind.clone(), target.id.clone())) {
+        if target.version.is_none() && before.contains(&(target.kind.clone(), target.id.clone())) {
             continue;
         }
         let name = if target.kind.is_empty() { target.id.clone() } else { format!("{}/{}", target.kind, target.id) };

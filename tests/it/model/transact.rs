@@ -111,6 +111,11 @@ impl World {
             _ => return Ok(()),
         };
         let there = found.is_some();
+        if let (None, Some(said)) = (&found, said)
+            && self.is_taken(&(kind, said.to_owned()))
+        {
+            return Err(refused(409, "resource.conflict"));
+        }
         let key = found.or_else(|| Some((kind, said?.to_owned()))).unwrap_or_else(|| self.fresh(kind));
         links.named.extend(entry.full_url.clone().map(|url| (url, key.clone())));
         links.means.insert(at, (key, there));

@@ -82,6 +82,11 @@ impl World {
     }
 
     /// What is there, oldest first: an order that does not depend on the ids that the server gives.
+    /// Is there a living resource of this id?
+    pub fn is_taken(&self, key: &Key) -> bool {
+        self.now(key).is_some_and(|now| now.body.is_some())
+    }
+
     pub fn live(&self, kind: &str) -> Vec<(&Key, &Version)> {
         let ever = self.ever(kind).into_iter();
         ever.filter_map(|(key, versions)| Some((key, versions.last()?))).filter(|(_, now)| now.body.is_some()).collect()
@@ -234,6 +239,7 @@ impl World {
             (Err(answer), _) => answer,
             (Ok(Some(id)), Some(said)) if id != said => refused(400, "request.invalid"),
             (Ok(Some(id)), _) => Answer { note: "one", ..self.put((kind, id), sent, only) },
+            (Ok(None), Some(said)) if self.is_taken(&(kind, said.clone())) => refused(409, "resource.conflict"),
             (Ok(None), Some(said)) => Answer { note: "none, with id", ..self.put((kind, said), sent, only) },
             (Ok(None), None) if only.is_some() => Answer { note: "none", ..refused(412, "resource.precondition") },
             (Ok(None), None) => Answer { note: "none", ..self.born(kind, sent) },
