@@ -211,9 +211,8 @@ impl Run<'_> {
         for (index, targets) in &self.targets {
             let Some((n, step)) = steps.iter().enumerate().find(|(_, step)| step.index == *index) else { continue };
             let own = self.ids[n].as_ref().map_or("", |(id, _)| id.as_str());
-            let written = self.done[n].as_ref().map_or(0, |done| done.version);
-            let before = Some(written.saturating_sub(1));
-            references::check_since(tx, self.writer, (step.of, own, before), targets).map_err(|e| placed(e, step))?;
+            // Every reference of a transaction must hold as it leaves things, also one that stood before.
+            references::check_since(tx, self.writer, (step.of, own, Some(0)), targets).map_err(|e| placed(e, step))?;
         }
         for (step, done) in steps.iter().zip(&self.done) {
             if let Some(done) = done.as_ref().filter(|done| done.effect == Effect::Deleted) {
