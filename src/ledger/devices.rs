@@ -8,8 +8,9 @@ use crate::mapping::Source;
 use crate::search::Bounds;
 use crate::search::{Criterion, Filter, System, Token, Type};
 use crate::store::Tx;
-use crate::store::document_search::{Ask, Order, find};
+use crate::store::document_search::{Ask, Order};
 use crate::store::documents::Key;
+use crate::store::listing::first;
 use crate::vault::Vault;
 
 use super::documents::{Put, put};
@@ -43,17 +44,12 @@ fn find_or_make(tx: &mut Tx<'_>, owner: Owner<'_>, source: &Source, which: (&str
         order: Order::Committed,
         descending: false,
         after: None,
-        limit: 1,
+        limit: 100,
     };
     let mut described = describe(tx, owner, source, (hash, app))?;
-    let (id, version, before) = match find(tx, owner.vault, &ask)?.first() {
+    let (id, version, before) = match first(tx, owner.vault, &ask)?.pop() {
         None => (described.id, 1, None),
-        Some(found) => {
-            let id = DocumentId::from_slice(&found.id)?;
-            let key = Key { shelf: owner.shelf, resource: Type::Device, id: id.0 };
-            let current = super::documents::current(tx, owner.vault, &key)?;
-            (id, found.version as u32 + 1, current)
-        }
+        Some((id, version, json)) => (DocumentId(id), version + 1, Some((version, json))),
     };
     described.id = id;
     if let Some((current, json)) = before {

@@ -8,7 +8,7 @@ use crate::fhir::validate::object;
 use crate::id::Shelf;
 use crate::search::{IndexRow, Type, present};
 use crate::store::blocks::{FeedKind, bloom, feed_insert};
-use crate::store::documents::{self, Key, Live, body_place, hashed};
+use crate::store::documents::{self, FoundBy, Key, Live, body_place};
 use crate::store::{Tx, keys};
 use crate::vault::Vault;
 
@@ -38,7 +38,7 @@ pub fn write(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>, rows: &[IndexRow]) -
     let seq = feed_insert(tx, put.key.shelf, FeedKind::Document, bits(vault, rows))?;
     let body = sealed(tx, vault, put)?;
     let live = live(put.key.resource, (put.version, seq, tx.committed_at()), rows);
-    documents::insert(tx, &put.key, live, &body, &hashed(vault.index(), rows))
+    documents::insert(tx, &put.key, live, &body, &FoundBy::of(vault.index(), put.key.resource, rows))
 }
 
 /// Writes that the resource is deleted; `json` is its last text, so that history can say what it was.

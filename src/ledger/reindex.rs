@@ -7,11 +7,11 @@ use super::submitted::rows;
 use crate::error::{Error, Result};
 use crate::fhir::validate::object;
 use crate::search::INDEX_VERSION;
-use crate::store::documents::{self, Indexed, hashed};
+use crate::store::documents::{self, FoundBy, Indexed};
 use crate::store::{Db, Tx, keys};
 use crate::vault::Vault;
 
-const BATCH: i64 = 200;
+const BATCH: i64 = 2_000;
 
 /// Before the server is ready. Each batch is a transaction; one that is cut short is begun again.
 pub fn run(db: &Db, vault: &Arc<Vault>, base: &str) -> Result<()> {
@@ -39,7 +39,6 @@ fn again(tx: &mut Tx<'_>, vault: &Vault, base: &str, one: &Indexed) -> Result<()
     let (_, json) = super::documents::current(tx, vault, &one.key)?.ok_or_else(|| Error::bug("an indexed document is missing"))?;
     let document = object(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
     let rows = rows(one.key.resource, &document, base);
-    documents::unindex(tx, &one.key)?;
     let live = live(one.key.resource, (one.version, one.seq, one.committed_at), &rows);
-    documents::index(tx, &one.key, live, &hashed(vault.index(), &rows))
+    documents::index(tx, &one.key, live, &FoundBy::of(vault.index(), one.key.resource, &rows))
 }

@@ -6,8 +6,9 @@ use crate::error::{Error, Kind, Result};
 use crate::fhir::patient::{self, Person};
 use crate::id::{PatientId, Shelf, UserId};
 use crate::search::{self, Bounds, Criterion, System, Token, Type, folded, string};
-use crate::store::document_search::{Ask, Order, find};
+use crate::store::document_search::{Ask, Order};
 use crate::store::documents::{self, Key};
+use crate::store::listing::first;
 use crate::store::users::{self, Filter, Keys, User};
 use crate::store::{Tx, credentials, keys};
 use crate::vault::Vault;
@@ -111,9 +112,9 @@ fn free(tx: &mut Tx<'_>, vault: &Vault, system: &str, of: (&User, &Fields)) -> R
         after: None,
         limit: 100,
     };
-    let named = find(tx, vault, &ask)?;
-    let others = named.iter().filter(|found| found.id != user.patient.0);
-    let others = others.map(|found| PatientId::from_slice(&found.id)).collect::<Result<Vec<_>>>()?;
+    let named = first(tx, vault, &ask)?;
+    let others = named.into_iter().map(|(id, ..)| PatientId(id)).filter(|id| *id != user.patient);
+    let others: Vec<PatientId> = others.collect();
     if others.is_empty() {
         return Ok(());
     }

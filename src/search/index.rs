@@ -52,7 +52,7 @@ impl IndexRow {
 }
 
 /// A boolean as a token (https://hl7.org/fhir/R4/search.html#token).
-const SPECIAL: &str = "http://terminology.hl7.org/CodeSystem/special-values";
+pub const SPECIAL: &str = "http://terminology.hl7.org/CodeSystem/special-values";
 
 /// The rows of a document. `_id` and `_lastUpdated` are columns of their own, and an
 /// AuditEvent is not a document.

@@ -1,14 +1,16 @@
-//! The search rows of live documents: keyed 64-bit hashes, a table for each kind.
+//! By what live documents are found: terms, which are keyed 64-bit hashes of values, and ranges of time.
+//!
+//! A term says that a value stands somewhere in a document, not where: the index only proposes, and the opened body
+//! decides. So a code, a name or a reference that several parameters share is kept once.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, SmallInt};
+use diesel::sql_types::{Array, BigInt, SmallInt};
 
-use super::documents::Key;
-use super::schema::{doc_date, doc_reference, doc_token, doc_word};
+use super::schema::{doc_date, doc_term};
 use super::{Conn, Tx};
 use crate::clock::Millis;
-use crate::error::Result;
-use crate::search::{IndexRow, string};
+use crate::error::{Error, Result};
+use crate::search::{IndexRow, SPECIAL, Text, Type};
 use crate::vault::Hasher;
 
 diesel::define_sql_function! {
@@ -16,166 +18,216 @@ diesel::define_sql_function! {
     fn unnest(values: Array<BigInt>) -> BigInt;
 }
 
-/// Adds rows that are not there yet.
-pub(super) fn add(tx: &mut Tx<'_>, key: &Key, rows: &[Hashed]) -> Result<()> {
+/// The parameter under which every reference of a document stands, whatever element it is in.
+pub const ANY_REFERENCE: &str = "";
+
+/// All that a document is found by, each once and in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundBy {
+    pub terms: Vec<i64>,
+    pub dates: Vec<Range>,
+}
+
+/// A value of a date parameter other than `date`, which is `Live::lo` and `hi`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Range {
+    pub param: i64,
+    pub lo: Millis,
+    pub hi: Millis,
+}
+
+impl FoundBy {
+    /// The terms and dates of search rows.
+    pub fn of(index: &Hasher, of: Type, rows: &[IndexRow]) -> FoundBy {
+        let mut found = FoundBy::default();
+        for row in rows {
+            match row {
+                IndexRow::Token { param, system, code } => {
+                    found.terms.push(code_term(index, param, (system.as_deref(), code)));
+                    if let Some(system) = system.as_deref().filter(|_| is_identifier(of, param)) {
+                        found.terms.push(system_term(index, system));
+                    }
+                }
+                IndexRow::Text { normal, .. } => found.terms.push(word_term(index, of, normal)),
+                IndexRow::Reference { kind, id, .. } => found.terms.push(reference_term(index, kind, id)),
+                IndexRow::Date { param: "date", .. } => {}
+                IndexRow::Date { param, lo, hi } => found.dates.push(Range { param: date_hash(index, param), lo: *lo, hi: *hi }),
+            }
+        }
+        found.terms.sort_unstable();
+        found.terms.dedup();
+        found.dates.sort_unstable();
+        found.dates.dedup();
+        found
+    }
+
+    /// As it is kept beside the document, so that a change touches only what differs: the number of terms, the terms, and
+    /// three numbers for each date, in eight bytes each.
+    pub(super) fn packed(&self) -> Vec<u8> {
+        let dates = self.dates.iter().flat_map(|date| [date.param, date.lo, date.hi]);
+        let numbers = std::iter::once(self.terms.len() as i64).chain(self.terms.iter().copied()).chain(dates);
+        numbers.flat_map(i64::to_be_bytes).collect()
+    }
+
+    pub(super) fn unpacked(bytes: &[u8]) -> Result<FoundBy> {
+        let (numbers, []) = bytes.as_chunks::<8>() else { return Err(Error::bug("terms are cut short")) };
+        let mut numbers = numbers.iter().map(|number| i64::from_be_bytes(*number));
+        let count = numbers.next().unwrap_or_default();
+        let terms = numbers.by_ref().take(usize::try_from(count).map_err(Error::bug)?).collect();
+        let rest: Vec<i64> = numbers.collect();
+        let (dates, _) = rest.as_chunks::<3>();
+        Ok(FoundBy { terms, dates: dates.iter().map(|[param, lo, hi]| Range { param: *param, lo: *lo, hi: *hi }).collect() })
+    }
+}
+
+/// Makes a document found by `now` instead of `before`; what stays is not touched.
+pub(super) fn change(tx: &mut Tx<'_>, which: (Type, i64), before: &FoundBy, now: &FoundBy) -> Result<()> {
+    let without = |all: &[i64], other: &[i64]| -> Vec<i64> { all.iter().filter(|term| !other.contains(term)).copied().collect() };
+    let (gone, new) = (without(&before.terms, &now.terms), without(&now.terms, &before.terms));
     match &mut tx.conn {
         // A statement that is prepared already costs less than one that is longer.
-        Conn::Sqlite(c) => rows.iter().try_for_each(|row| add_one(c, key, *row)),
-        Conn::Pg(c) => add_all(c, key, rows),
+        Conn::Sqlite(c) => one_by_one(c, which, &gone, &new),
+        Conn::Pg(c) => at_once(c, which, gone, new),
     }
-    .map_err(super::failed)
-}
-
-fn add_one(c: &mut SqliteConnection, key: &Key, row: Hashed) -> QueryResult<()> {
-    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
-    macro_rules! row {
-        ($table:ident $($column:ident $value:expr),*) => {{
-            let row = ($table::shelf.eq(shelf), $table::type_.eq(number), $table::id.eq(id), $($table::$column.eq($value)),*);
-            diesel::insert_into($table::table).values(row).execute(c)?;
-        }};
-    }
-    match row {
-        Hashed::Token { system, code } => row!(doc_token system_hash system, code_hash code),
-        Hashed::Word(hash) => row!(doc_word hash hash),
-        Hashed::Reference(target) => row!(doc_reference target_hash target),
-        Hashed::Date { param, lo, hi } => row!(doc_date param_hash param, lo lo, hi hi),
+    .map_err(super::failed)?;
+    if before.dates != now.dates {
+        let (_, doc) = which;
+        on!(tx, c => diesel::delete(doc_date::table.filter(doc_date::doc.eq(doc))).execute(*c))?;
+        for Range { param, lo, hi } in &now.dates {
+            let row = (doc_date::doc.eq(doc), doc_date::param_hash.eq(param), doc_date::lo.eq(lo), doc_date::hi.eq(hi));
+            on!(tx, c => diesel::insert_into(doc_date::table).values(row).execute(*c))?;
+        }
     }
     Ok(())
 }
 
-/// One message for each table.
-fn add_all(c: &mut PgConnection, key: &Key, rows: &[Hashed]) -> QueryResult<()> {
-    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
-    macro_rules! rows {
-        ($table:ident $pattern:pat => $($column:ident $value:ident),*) => {{
-            $(let mut $column: Vec<i64> = Vec::new();)*
-            let mut any = false;
-            for row in rows {
-                if let $pattern = row {
-                    any = true;
-                    $($column.push(*$value);)*
-                }
-            }
-            if any {
-                let which = (shelf.into_sql::<BigInt>(), number.into_sql::<SmallInt>(), id.into_sql::<Binary>(), $(unnest($column)),*);
-                diesel::select(which)
-                    .insert_into($table::table)
-                    .into_columns(($table::shelf, $table::type_, $table::id, $($table::$column),*))
-                    .execute(c)?;
-            }
-        }};
+fn one_by_one(c: &mut SqliteConnection, which: (Type, i64), gone: &[i64], new: &[i64]) -> QueryResult<()> {
+    let (number, doc) = (which.0.number(), which.1);
+    for term in gone {
+        diesel::delete(doc_term::table.find((term, number, doc))).execute(c)?;
     }
-    rows!(doc_token Hashed::Token { system, code } => system_hash system, code_hash code);
-    rows!(doc_word Hashed::Word(word) => hash word);
-    rows!(doc_reference Hashed::Reference(target) => target_hash target);
-    rows!(doc_date Hashed::Date { param, lo: from, hi: to } => param_hash param, lo from, hi to);
+    for term in new {
+        let row = (doc_term::hash.eq(term), doc_term::type_.eq(number), doc_term::doc.eq(doc));
+        diesel::insert_into(doc_term::table).values(row).execute(c)?;
+    }
     Ok(())
 }
 
-/// Makes the rows of a document these; what stays is not touched.
-pub(super) fn change(tx: &mut Tx<'_>, key: &Key, rows: &[Hashed]) -> Result<()> {
-    let kept = kept(tx, key)?;
-    let new: Vec<Hashed> = rows.iter().filter(|row| !kept.contains(row)).copied().collect();
-    for row in kept.iter().filter(|row| !rows.contains(row)) {
-        remove(tx, key, *row)?;
+/// One message for those that go, and one for those that come.
+fn at_once(c: &mut PgConnection, which: (Type, i64), gone: Vec<i64>, new: Vec<i64>) -> QueryResult<()> {
+    let (number, doc) = (which.0.number(), which.1);
+    if !gone.is_empty() {
+        let which = doc_term::hash.eq_any(gone).and(doc_term::type_.eq(number)).and(doc_term::doc.eq(doc));
+        diesel::delete(doc_term::table).filter(which).execute(c)?;
     }
-    add(tx, key, &new)
-}
-
-fn kept(tx: &mut Tx<'_>, key: &Key) -> Result<Vec<Hashed>> {
-    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
-    macro_rules! load {
-        ($table:ident $columns:expr) => {{
-            let of = $table::shelf.eq(shelf).and($table::type_.eq(number)).and($table::id.eq(id));
-            on!(tx, c => $table::table.filter(of).select($columns).load(*c))?
-        }};
+    if !new.is_empty() {
+        diesel::select((unnest(new), number.into_sql::<SmallInt>(), doc.into_sql::<BigInt>()))
+            .insert_into(doc_term::table)
+            .into_columns((doc_term::hash, doc_term::type_, doc_term::doc))
+            .execute(c)?;
     }
-    let tokens: Vec<(i64, i64)> = load!(doc_token(doc_token::system_hash, doc_token::code_hash));
-    let words: Vec<i64> = load!(doc_word doc_word::hash);
-    let references: Vec<i64> = load!(doc_reference doc_reference::target_hash);
-    let dates: Vec<(i64, i64, i64)> = load!(doc_date(doc_date::param_hash, doc_date::lo, doc_date::hi));
-    let tokens = tokens.into_iter().map(|(system, code)| Hashed::Token { system, code });
-    let rest = words.into_iter().map(Hashed::Word).chain(references.into_iter().map(Hashed::Reference));
-    Ok(tokens.chain(rest).chain(dates.into_iter().map(|(param, lo, hi)| Hashed::Date { param, lo, hi })).collect())
-}
-
-fn remove(tx: &mut Tx<'_>, key: &Key, row: Hashed) -> Result<()> {
-    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
-    macro_rules! row {
-        ($table:ident $($value:expr),*) => {
-            on!(tx, c => diesel::delete($table::table.find((shelf, number, id, $($value),*))).execute(*c))?
-        };
-    }
-    match row {
-        Hashed::Token { system, code } => row!(doc_token code, system),
-        Hashed::Word(hash) => row!(doc_word hash),
-        Hashed::Reference(target) => row!(doc_reference target),
-        Hashed::Date { param, lo, hi } => row!(doc_date param, lo, hi),
-    };
     Ok(())
 }
 
-/// Removes all rows of a document.
-pub(super) fn clear(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
-    let (shelf, number, id) = (key.shelf.0, key.resource.number(), key.id.as_slice());
-    macro_rules! rows {
-        ($($table:ident)*) => {
-            $(on!(tx, c => diesel::delete($table::table.filter($table::shelf.eq(shelf).and($table::type_.eq(number)).and($table::id.eq(id)))).execute(*c))?;)*
-        };
+/// Systems are searched for by themselves where they say what an identifier is.
+pub(super) fn is_identifier(of: Type, param: &str) -> bool {
+    of.search().param(param).is_some_and(crate::search::Param::is_identifier)
+}
+
+/// Of a code, whatever its system: few codes stand in two. True and false tell nothing without their parameter.
+pub(super) fn code_term(index: &Hasher, param: &str, token: (Option<&str>, &str)) -> i64 {
+    match token {
+        (Some(SPECIAL), code) => boolean_term(index, param, code),
+        (_, code) => index.hash("code", &[code.as_bytes()]),
     }
-    rows!(doc_token doc_word doc_reference doc_date);
-    Ok(())
 }
 
-/// A search row as it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Hashed {
-    Token { system: i64, code: i64 },
-    Word(i64),
-    Reference(i64),
-    Date { param: i64, lo: Millis, hi: Millis },
+pub(super) fn boolean_term(index: &Hasher, param: &str, code: &str) -> i64 {
+    index.hash("boolean", &[param.as_bytes(), code.as_bytes()])
 }
 
-pub(super) fn system_hash(index: &Hasher, param: &str, system: Option<&str>) -> i64 {
-    index.hash("system", &[param.as_bytes(), system.unwrap_or("").as_bytes()])
+pub(super) fn system_term(index: &Hasher, system: &str) -> i64 {
+    index.hash("system", &[system.as_bytes()])
 }
 
-pub(super) fn code_hash(index: &Hasher, param: &str, code: &str) -> i64 {
-    index.hash("code", &[param.as_bytes(), code.as_bytes()])
-}
-
-pub(super) fn word_hash(index: &Hasher, param: &str, length: u8, word: &str) -> i64 {
-    index.hash("word", &[param.as_bytes(), &[length], word.as_bytes()])
-}
-
-pub(super) fn target_hash(index: &Hasher, param: &str, kind: &str, id: &str) -> i64 {
-    index.hash("reference", &[param.as_bytes(), kind.as_bytes(), id.as_bytes()])
+pub(super) fn reference_term(index: &Hasher, kind: &str, id: &str) -> i64 {
+    index.hash("reference", &[kind.as_bytes(), id.as_bytes()])
 }
 
 pub(super) fn date_hash(index: &Hasher, param: &str) -> i64 {
     index.hash("date", &[param.as_bytes()])
 }
 
-/// The parameter under which every reference of a document stands, whatever element it is in.
-pub const ANY_REFERENCE: &str = "";
+/// How many letters the first three parts of a word's term tell.
+const STARTS: [usize; 3] = [2, 3, 4];
 
-/// The kept form of search rows, each once. The parameter `date` of a type is `Live::lo` and `hi`.
-pub fn hashed(index: &Hasher, rows: &[IndexRow]) -> Vec<Hashed> {
-    let mut out: Vec<Hashed> = Vec::new();
-    for row in rows {
-        match row {
-            IndexRow::Token { param, system, code } => {
-                out.push(Hashed::Token { system: system_hash(index, param, system.as_deref()), code: code_hash(index, param, code) });
-            }
-            IndexRow::Text { param, normal, .. } => {
-                out.extend(string::prefixes(normal).iter().map(|(length, word)| Hashed::Word(word_hash(index, param, *length, word))));
-            }
-            IndexRow::Reference { param, kind, id } => out.push(Hashed::Reference(target_hash(index, param, kind, id))),
-            IndexRow::Date { param: "date", .. } => {}
-            IndexRow::Date { param, lo, hi } => out.push(Hashed::Date { param: date_hash(index, param), lo: *lo, hi: *hi }),
+/// Sixteen bits each of its first 2, 3 and 4 letters and of the whole: those that begin alike stand together.
+fn word_term(index: &Hasher, of: Type, normal: &str) -> i64 {
+    let part = |length: usize, text: &str| index.hash("word", &[of.name().as_bytes(), &[length as u8], text.as_bytes()]) as u64 >> 48;
+    let starts = STARTS.iter().fold(0, |term, length| {
+        let start: String = normal.chars().take(*length).collect();
+        term << 16 | part(*length, &start)
+    });
+    (starts << 16 | part(0, normal)) as i64
+}
+
+/// The terms, from and to, of the words that answer; `None` when one letter is all that is known of them.
+pub(super) fn word_terms(index: &Hasher, of: Type, asked: &Text) -> Option<(i64, i64)> {
+    let normal = crate::search::normal(&asked.text);
+    let term = word_term(index, of, &normal);
+    let told = STARTS.iter().filter(|length| normal.chars().count() >= **length).count() as u32;
+    match told {
+        _ if asked.exact => Some((term, term)),
+        0 => None,
+        told => {
+            let open = (1i64 << (16 * (4 - told))) - 1;
+            Some((term & !open, term | open))
         }
     }
-    out.sort_unstable();
-    out.dedup();
-    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn index() -> Hasher {
+        Hasher::new(&[7; 32])
+    }
+
+    proptest! {
+        #[test]
+        fn what_matches_is_proposed(value in "\\PC{0,9}", length in 1..9_usize, exact: bool) {
+            let normal = crate::search::normal(&value);
+            let text: String = if exact { value.clone() } else { normal.chars().take(length).collect() };
+            let asked = Text { text, exact };
+            prop_assume!(asked.matches(&value));
+            if let Some((from, to)) = word_terms(&index(), Type::Patient, &asked) {
+                prop_assert!((from..=to).contains(&word_term(&index(), Type::Patient, &normal)));
+            }
+        }
+
+        #[test]
+        fn packing_loses_nothing(mut terms: Vec<i64>, dates: Vec<(i64, i64, i64)>) {
+            terms.sort_unstable();
+            let found = FoundBy { terms, dates: dates.into_iter().map(|(param, lo, hi)| Range { param, lo, hi }).collect() };
+            prop_assert_eq!(FoundBy::unpacked(&found.packed()).unwrap(), found);
+        }
+    }
+
+    #[test]
+    fn other_words_are_not_proposed() {
+        let asked = |text: &str| word_terms(&index(), Type::Patient, &Text { text: text.into(), exact: false }).unwrap();
+        let term = word_term(&index(), Type::Patient, "lovelace");
+        for (text, proposed) in [("lo", true), ("LOV", true), ("lovel", true), ("la", false), ("loe", false), ("lova", false)] {
+            let (from, to) = asked(text);
+            assert_eq!((from..=to).contains(&term), proposed, "{text}");
+        }
+    }
+
+    #[test]
+    fn terms_that_were_never_made_are_none() {
+        assert_eq!(FoundBy::unpacked(&[]).unwrap(), FoundBy::default());
+        assert!(FoundBy::unpacked(&[0; 9]).is_err());
+    }
 }

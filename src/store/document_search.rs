@@ -1,17 +1,20 @@
-//! Which live documents may answer a search: SQL over keyed hashes, put together filter by filter.
+//! Which live documents may answer a search: SQL over terms, put together filter by filter.
+//!
+//! Two ways lead to a page. Common terms are met in the order of the page: each document is asked whether it has them. Of
+//! a rare one the few documents that have it are fetched and put in order.
 
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Integer};
 
-use super::document_rows::{code_hash, date_hash, system_hash, target_hash, word_hash};
+use super::document_rows::{boolean_term, code_term, date_hash, is_identifier, reference_term, system_term, word_terms};
 use super::documents::id_bytes;
-use super::schema::doc_token;
+use super::schema::doc_term;
 use super::{Conn, Tx};
 use crate::access::Visible;
 use crate::error::Result;
 use crate::search::{Bounds, Criterion, Filter, Reference, System, Token, Type};
-use crate::vault::{Hasher, Vault};
+use crate::vault::Vault;
 
 /// SQL with its values, in the order in which both backends number them.
 #[derive(Default)]
@@ -40,13 +43,16 @@ impl Sql {
         self.text.push_str(&format!("${}", self.binds.len()));
     }
 
-    fn ints(&mut self, values: impl Iterator<Item = i64>) {
-        // An empty list is no SQL; NULL is in nothing.
-        self.text("NULL");
-        for value in values {
-            self.text(", ");
-            self.int(value);
+    /// `before` up to the condition that a term `t` of the type is any of these, from and to.
+    fn among(&mut self, before: &str, of: Type, terms: &[(i64, i64)]) {
+        self.text(&format!("{before}t.type = {} AND (1 = 0", of.number()));
+        for (from, to) in terms {
+            self.text(" OR t.hash BETWEEN ");
+            self.int(*from);
+            self.text(" AND ");
+            self.int(*to);
         }
+        self.text(")");
     }
 
     /// The access predicate of one alias. Every alias of a query that serves a caller has one. A patient who was merged
@@ -149,110 +155,149 @@ pub struct Ask<'a> {
     pub limit: i64,
 }
 
+/// The fewest documents that one of the filters leaves.
+#[derive(Clone, Debug, Default)]
+pub struct Rare {
+    /// Terms, from and to, of which each document that answers has one.
+    terms: Option<Vec<(i64, i64)>>,
+    /// No document has any of them.
+    pub nothing: bool,
+}
+
+/// So many documents are fetched and put in order; more are asked one by one in the order of the page.
+const FEW: i64 = 4_096;
+
+/// Finds out, once for a search, which filter is best begun with. Who sees the documents of a few Patients only begins with
+/// their shelves.
+pub fn rarest(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Rare> {
+    let mut rare = Rare::default();
+    if *ask.visible != Visible::All {
+        return Ok(rare);
+    }
+    let mut fewest = FEW;
+    for filter in ask.filters {
+        let Some(terms) = terms(vault, ask.resource, filter) else { continue };
+        let mut count = 0;
+        for (from, to) in &terms {
+            count += count_terms(tx, ask.resource, (*from, *to), fewest - count)?;
+        }
+        if count < fewest {
+            fewest = count;
+            rare = Rare { terms: Some(terms), nothing: count == 0 };
+        }
+        if count == 0 {
+            break;
+        }
+    }
+    Ok(rare)
+}
+
+/// How many there are, as far as `most`. The question is prepared: most who ask by an identifier before they create ask
+/// in vain.
+fn count_terms(tx: &mut Tx<'_>, of: Type, range: (i64, i64), most: i64) -> Result<i64> {
+    let all = doc_term::table.filter(doc_term::hash.between(range.0, range.1).and(doc_term::type_.eq(of.number())));
+    let docs: Vec<i64> = on!(tx, c => all.select(doc_term::doc).limit(most).load(*c))?;
+    Ok(docs.len() as i64)
+}
+
 /// Live documents that may match, in order.
-pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Vec<Found>> {
-    if absent(tx, vault.index(), ask)? {
+pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>, rare: &Rare) -> Result<Vec<Found>> {
+    if rare.nothing {
         return Ok(Vec::new());
     }
     let mut sql = Sql::default();
+    // A plus before a column keeps the database from walking its index.
+    let plus = if rare.terms.is_some() { "+" } else { "" };
     sql.text(
         "SELECT k.shelf, k.id, k.version, k.seq, k.committed_at, k.lo, k.hi, d.body, s.wrapped FROM doc_key k \
          JOIN document d ON d.shelf = k.shelf AND d.type = k.type AND d.id = k.id AND d.version = k.version \
          JOIN shelf s ON s.shelf = k.shelf ",
     );
-    driven(&mut sql, vault, ask);
-    sql.text("WHERE k.type = ");
-    sql.int(i64::from(ask.resource.number()));
-    sql.text(" AND ");
+    // The number as it is: an index of one type is used only where the type can be read.
+    sql.text(&format!("WHERE {plus}k.type = {} AND ", ask.resource.number()));
     sql.visible("k", ask.visible);
+    if let Some(terms) = &rare.terms {
+        sql.text(" AND ");
+        sql.among("k.doc IN (SELECT t.doc FROM doc_term t WHERE ", ask.resource, terms);
+        sql.text(")");
+    }
     sql.within(("k.lo", "k.hi"), ask.bounds);
     sql.within(("k.committed_at", "k.committed_at + 1"), ask.committed);
-    ask.filters.iter().for_each(|filter| wanted(&mut sql, vault, ask.resource, filter));
+    ask.filters.iter().for_each(|filter| wanted(&mut sql, vault, (ask.resource, rare), filter));
     let (key, tie) = match ask.order {
         Order::Start => ("k.lo", "k.id"),
         Order::Committed => ("k.committed_at", "k.seq"),
     };
     let (compare, direction) = if ask.descending { ("<", "DESC") } else { (">", "ASC") };
     if let Some((at, id, seq)) = &ask.after {
+        sql.text(&format!(" AND {key} {compare}= "));
+        sql.int(*at);
         sql.text(&format!(" AND ({key} {compare} "));
         sql.int(*at);
-        sql.text(&format!(" OR ({key} = "));
-        sql.int(*at);
-        sql.text(&format!(" AND {tie} {compare} "));
+        sql.text(&format!(" OR {tie} {compare} "));
         match ask.order {
             Order::Start => sql.bytes(id),
             Order::Committed => sql.int(*seq),
         }
-        sql.text("))");
+        sql.text(")");
     }
-    sql.text(&format!(" ORDER BY {key} {direction}, {tie} {direction} LIMIT "));
+    sql.text(&format!(" ORDER BY {plus}{key} {direction}, {tie} {direction} LIMIT "));
     sql.int(ask.limit);
-    let mut found = sql.load(tx)?;
-    // A document that came back to a shelf is in the directory with it twice.
-    found.dedup_by(|a, b| a.id == b.id);
-    Ok(found)
+    sql.load(tx)
 }
 
-/// The one identifier that is asked for, if it is, as hashes of its system and its code. Without a system a document may
-/// have it twice.
-fn identifier(index: &Hasher, ask: &Ask<'_>) -> Option<(i64, i64)> {
-    ask.filters.iter().find_map(|filter| match filter.any.as_slice() {
-        [Criterion::Token(Token { system: System::Is(system), code: Some(code), .. })] if filter.param == "identifier" && !filter.not => {
-            Some((system_hash(index, "identifier", Some(system)), code_hash(index, "identifier", code)))
+/// The terms, from and to, of which each document that answers has one. `None` when terms cannot tell.
+fn terms(vault: &Vault, of: Type, filter: &Filter) -> Option<Vec<(i64, i64)>> {
+    if filter.not {
+        return None;
+    }
+    let mut terms = Vec::new();
+    for criterion in &filter.any {
+        terms.extend(terms_of(vault, (of, filter.param), criterion)?);
+    }
+    Some(terms)
+}
+
+fn terms_of(vault: &Vault, of: (Type, &str), criterion: &Criterion) -> Option<Vec<(i64, i64)>> {
+    let (index, (resource, param)) = (vault.index(), of);
+    let exactly = |terms: &[i64]| Some(terms.iter().map(|term| (*term, *term)).collect());
+    match criterion {
+        Criterion::Token(Token { system: System::Is(system), code: None }) => {
+            if is_identifier(resource, param) {
+                exactly(&[system_term(index, system)])
+            } else {
+                None
+            }
         }
+        Criterion::Token(Token { system, code: Some(code) }) => match (system, code.as_str()) {
+            (System::Is(system), code) => exactly(&[code_term(index, param, (Some(system), code))]),
+            (System::Any, "true" | "false") => exactly(&[boolean_term(index, param, code), code_term(index, param, (None, code))]),
+            (_, code) => exactly(&[code_term(index, param, (None, code))]),
+        },
+        Criterion::Uri(uri) => exactly(&[code_term(index, param, (None, uri))]),
+        Criterion::Birth { tokens, .. } => exactly(&tokens.iter().map(|token| code_term(index, param, (None, token))).collect::<Vec<_>>()),
+        Criterion::Reference(reference) => {
+            let kinds = targets(resource, param, reference).into_iter();
+            exactly(&kinds.map(|kind| reference_term(index, kind, &reference.id)).collect::<Vec<_>>())
+        }
+        Criterion::Text(text) => word_terms(index, resource, text).map(|range| vec![range]),
         _ => None,
-    })
-}
-
-/// Has no document the identifier? Most who ask by one before they create ask in vain, and this question is prepared.
-fn absent(tx: &mut Tx<'_>, index: &Hasher, ask: &Ask<'_>) -> Result<bool> {
-    let Some((system, code)) = identifier(index, ask) else { return Ok(false) };
-    let of = doc_token::type_.eq(ask.resource.number());
-    let one = doc_token::table.filter(of.and(doc_token::code_hash.eq(code)).and(doc_token::system_hash.eq(system)));
-    let found: Option<i64> = on!(tx, c => one.select(doc_token::shelf).first(*c).optional())?;
-    Ok(found.is_none())
-}
-
-/// An identifier stands in few documents, and few point to one resource: they are found from those rows. Left to the
-/// order of the page, the database would ask every document of the type whether it has it.
-fn driven(sql: &mut Sql, vault: &Vault, ask: &Ask<'_>) {
-    let index = vault.index();
-    // The key begins with the shelf, which the directory knows; samples are not in it.
-    let id = ask.filters.iter().filter(|_| ask.resource != Type::Observation).find_map(|filter| match filter.any.as_slice() {
-        [Criterion::Id(id)] => Some(id_bytes(vault, ask.resource, id)),
-        _ => None,
-    });
-    let pointing = ask.filters.iter().filter(|filter| !filter.not).find_map(|filter| match filter.any.as_slice() {
-        [Criterion::Reference(Reference { kind: Some(kind), id })] => Some(target_hash(index, filter.param, kind, id)),
-        _ => None,
-    });
-    if let Some((system, code)) = identifier(index, ask) {
-        sql.text("JOIN doc_token i ON i.shelf = k.shelf AND i.type = k.type AND i.id = k.id AND i.type = ");
-        sql.int(i64::from(ask.resource.number()));
-        sql.text(" AND i.code_hash = ");
-        sql.int(code);
-        sql.text(" AND i.system_hash = ");
-        sql.int(system);
-        sql.text(" ");
-    } else if let Some(id) = id {
-        sql.text("JOIN directory i ON i.shelf = k.shelf AND i.type = k.type AND i.id = k.id AND i.type = ");
-        sql.int(i64::from(ask.resource.number()));
-        sql.text(" AND i.id = ");
-        sql.bytes(&id);
-        sql.text(" ");
-    } else if let Some(target) = pointing {
-        sql.text("JOIN doc_reference i ON i.shelf = k.shelf AND i.type = k.type AND i.id = k.id AND i.type = ");
-        sql.int(i64::from(ask.resource.number()));
-        sql.text(" AND i.target_hash = ");
-        sql.int(target);
-        sql.text(" ");
     }
 }
 
 /// Any of the filter's criteria, or none of them with `:not`.
-fn wanted(sql: &mut Sql, vault: &Vault, resource: Type, filter: &Filter) {
+fn wanted(sql: &mut Sql, vault: &Vault, of: (Type, &Rare), filter: &Filter) {
+    let (resource, rare) = of;
     // These bound the row itself; a date with `:missing` is asked of the bits.
     if ["date", "_lastUpdated"].contains(&filter.param) && filter.any.iter().all(|criterion| matches!(criterion, Criterion::Date(_))) {
+        return;
+    }
+    // What a term does not tell, the opened document does: of what is not wanted it would tell too much.
+    let bits = |criterion: &Criterion| matches!(criterion, Criterion::Missing(_) | Criterion::Date(_) | Criterion::Id(_));
+    if filter.not && !filter.any.iter().all(bits) {
+        return;
+    }
+    if rare.terms.is_some() && terms(vault, resource, filter) == rare.terms {
         return;
     }
     sql.text(if filter.not { " AND NOT (" } else { " AND (" });
@@ -264,35 +309,22 @@ fn wanted(sql: &mut Sql, vault: &Vault, resource: Type, filter: &Filter) {
 }
 
 fn one(sql: &mut Sql, vault: &Vault, of: (Type, &str), criterion: &Criterion) {
-    let (index, (resource, param)) = (vault.index(), of);
+    let (resource, param) = of;
     match criterion {
         Criterion::Id(id) => {
+            // The key begins with the shelf, which the directory knows; samples are not in it.
+            let id = id_bytes(vault, resource, id);
             sql.text("k.id = ");
-            sql.bytes(&id_bytes(vault, resource, id));
-        }
-        Criterion::Token(token) => token_exists(sql, index, param, token),
-        Criterion::Uri(uri) => token_exists(sql, index, param, &Token { system: System::None, code: Some(uri.clone()) }),
-        Criterion::Birth { tokens, .. } => {
-            sql.text("EXISTS (SELECT 1 FROM doc_token t WHERE t.shelf = k.shelf AND t.type = k.type AND t.id = k.id AND t.code_hash IN (");
-            sql.ints(tokens.iter().map(|token| code_hash(index, param, token)));
-            sql.text("))");
-        }
-        Criterion::Reference(reference) => {
-            sql.text(
-                "EXISTS (SELECT 1 FROM doc_reference r WHERE r.shelf = k.shelf AND r.type = k.type AND r.id = k.id AND r.target_hash IN (",
-            );
-            sql.ints(targets(resource, param, reference).into_iter().map(|kind| target_hash(index, param, kind, &reference.id)));
-            sql.text("))");
-        }
-        Criterion::Text(text) => {
-            let (length, word) = text.probe();
-            sql.text("EXISTS (SELECT 1 FROM doc_word w WHERE w.shelf = k.shelf AND w.type = k.type AND w.id = k.id AND w.hash = ");
-            sql.int(word_hash(index, param, length, &word));
-            sql.text(")");
+            sql.bytes(&id);
+            if resource != Type::Observation {
+                sql.text(&format!(" AND k.shelf IN (SELECT i.shelf FROM directory i WHERE i.type = {} AND i.id = ", resource.number()));
+                sql.bytes(&id);
+                sql.text(")");
+            }
         }
         Criterion::Date(when) => {
-            sql.text("EXISTS (SELECT 1 FROM doc_date x WHERE x.shelf = k.shelf AND x.type = k.type AND x.id = k.id AND x.param_hash = ");
-            sql.int(date_hash(index, param));
+            sql.text("EXISTS (SELECT 1 FROM doc_date x WHERE x.doc = k.doc AND x.param_hash = ");
+            sql.int(date_hash(vault.index(), param));
             sql.within(("x.lo", "x.hi"), when.bounds());
             sql.text(")");
         }
@@ -301,8 +333,18 @@ fn one(sql: &mut Sql, vault: &Vault, of: (Type, &str), criterion: &Criterion) {
             sql.int(resource.search().param(param).map_or(0, |param| 1i64 << param.bit));
             sql.text(if *missing { ") = 0" } else { ") <> 0" });
         }
-        // No document has it.
-        Criterion::Identifier(_) => sql.text("1 = 1"),
+        criterion => match terms_of(vault, of, criterion) {
+            None => sql.text("1 = 1"),
+            // One value is looked for in each document; words that begin alike are fetched once.
+            Some(terms) if terms.iter().all(|(from, to)| from == to) => {
+                sql.among("EXISTS (SELECT 1 FROM doc_term t WHERE t.doc = k.doc AND ", resource, &terms);
+                sql.text(")");
+            }
+            Some(terms) => {
+                sql.among("+k.doc IN (SELECT t.doc FROM doc_term t WHERE ", resource, &terms);
+                sql.text(")");
+            }
+        },
     }
 }
 
@@ -316,24 +358,4 @@ fn targets(resource: Type, param: &str, reference: &Reference) -> Vec<&'static s
             all.iter().copied().filter(served).collect()
         }
     }
-}
-
-fn token_exists(sql: &mut Sql, index: &Hasher, param: &str, token: &Token) {
-    sql.text("EXISTS (SELECT 1 FROM doc_token t WHERE t.shelf = k.shelf AND t.type = k.type AND t.id = k.id");
-    let system = match &token.system {
-        System::Any => None,
-        System::None => Some(system_hash(index, param, None)),
-        System::Is(system) => Some(system_hash(index, param, Some(system))),
-    };
-    if let Some(system) = system {
-        sql.text(" AND t.system_hash = ");
-        sql.int(system);
-    } else if token.code.is_none() {
-        sql.text(" AND 1 = 0");
-    }
-    if let Some(code) = &token.code {
-        sql.text(" AND t.code_hash = ");
-        sql.int(code_hash(index, param, code));
-    }
-    sql.text(")");
 }

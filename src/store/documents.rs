@@ -2,9 +2,9 @@
 
 use diesel::prelude::*;
 
-use super::document_rows::target_hash;
-pub use super::document_rows::{ANY_REFERENCE, Hashed, hashed};
-use super::schema::{directory, doc_key, doc_reference, document};
+use super::document_rows::reference_term;
+pub use super::document_rows::{ANY_REFERENCE, FoundBy};
+use super::schema::{directory, doc_key, doc_term, document};
 use super::{Tx, document_rows};
 use crate::access::Visible;
 use crate::clock::Millis;
@@ -12,6 +12,29 @@ use crate::error::{Error, Result};
 use crate::id::{DocumentId, Shelf};
 use crate::search::Type;
 use crate::vault::{Place, Vault};
+
+/// The rows of one document.
+macro_rules! of_key {
+    ($table:ident, $key:expr) => {
+        $table::table
+            .filter($table::shelf.eq($key.shelf.0).and($table::type_.eq($key.resource.number())).and($table::id.eq($key.id.as_slice())))
+    };
+}
+
+/// What changes of a live document with its version.
+macro_rules! columns {
+    ($live:expr, $found_by:expr) => {
+        (
+            doc_key::version.eq($live.version as i32),
+            doc_key::seq.eq($live.seq),
+            doc_key::committed_at.eq($live.committed_at),
+            doc_key::lo.eq($live.lo),
+            doc_key::hi.eq($live.hi),
+            doc_key::present.eq($live.present as i64),
+            doc_key::terms.eq($found_by.packed()),
+        )
+    };
+}
 
 /// The place of a document's body.
 pub fn body_place(shelf: Shelf, id: &[u8; 16], version: u32) -> Place<'_> {
@@ -94,8 +117,8 @@ pub fn directory_hold(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16], changing: 
 
 /// Is the document there and not deleted?
 pub fn alive(tx: &mut Tx<'_>, key: &Key) -> Result<bool> {
-    let one = doc_key::table.find((key.shelf.0, key.resource.number(), key.id.as_slice())).select(doc_key::version);
-    let found: Option<i32> = on!(tx, c => one.first(*c).optional())?;
+    let one = of_key!(doc_key, key).select(doc_key::doc);
+    let found: Option<i64> = on!(tx, c => one.first(*c).optional())?;
     Ok(found.is_some())
 }
 
@@ -134,11 +157,11 @@ pub fn hold_criteria(tx: &mut Tx<'_>, hash: i64) -> Result<()> {
 /// The live documents that point to a resource, a few more than anybody is told of.
 pub fn referrers(tx: &mut Tx<'_>, vault: &Vault, of: Type, id: &str) -> Result<Vec<Key>> {
     const MOST: i64 = 1_000;
-    let types: Vec<i16> = Type::ALL.iter().map(|of| of.number()).collect();
-    let hash = target_hash(vault.index(), ANY_REFERENCE, of.name(), id);
-    let rows: Vec<(i64, i16, Vec<u8>)> = on!(tx, c => doc_reference::table
-        .filter(doc_reference::type_.eq_any(types).and(doc_reference::target_hash.eq(hash)))
-        .select((doc_reference::shelf, doc_reference::type_, doc_reference::id))
+    let term = reference_term(vault.index(), of.name(), id);
+    let rows: Vec<(i64, i16, Vec<u8>)> = on!(tx, c => doc_term::table
+        .inner_join(doc_key::table.on(doc_key::doc.eq(doc_term::doc)))
+        .filter(doc_term::hash.eq(term))
+        .select((doc_key::shelf, doc_key::type_, doc_key::id))
         .limit(MOST)
         .load(*c))?;
     rows.into_iter().map(key).collect()
@@ -150,10 +173,7 @@ type VersionRow = (i32, i64, bool, Vec<u8>);
 pub fn version(tx: &mut Tx<'_>, key: &Key, which: Option<u32>) -> Result<Option<Version>> {
     macro_rules! run {
         ($conn:expr) => {{
-            let mut query = document::table
-                .filter(
-                    document::shelf.eq(key.shelf.0).and(document::type_.eq(key.resource.number())).and(document::id.eq(key.id.as_slice())),
-                )
+            let mut query = of_key!(document, key)
                 .select((document::version, document::committed_at, document::deleted, document::body))
                 .order(document::version.desc())
                 .into_boxed();
@@ -179,16 +199,10 @@ pub struct Live {
     pub present: u64,
 }
 
-/// Adds a version and makes it the live one with its search rows.
-pub fn insert(tx: &mut Tx<'_>, key: &Key, live: Live, body: &[u8], rows: &[Hashed]) -> Result<()> {
+/// Adds a version and makes it the live one.
+pub fn insert(tx: &mut Tx<'_>, key: &Key, live: Live, body: &[u8], found_by: &FoundBy) -> Result<()> {
     version_insert(tx, key, (live.version, live.seq, false), body)?;
-    if live.version > 1 {
-        on!(tx, c => diesel::delete(doc_key::table.find((key.shelf.0, key.resource.number(), key.id.as_slice()))).execute(*c))?;
-        document_rows::change(tx, key, rows)?;
-    } else {
-        document_rows::add(tx, key, rows)?;
-    }
-    live_insert(tx, key, live)
+    if live.version > 1 { index(tx, key, live, found_by) } else { live_insert(tx, key, live, found_by) }
 }
 
 /// Adds a version that says that the resource is deleted; nothing of it is found any more.
@@ -215,10 +229,19 @@ fn version_insert(tx: &mut Tx<'_>, key: &Key, what: (u32, i64, bool), body: &[u8
     Ok(())
 }
 
+/// The number of a live document, and by what it is found.
+fn live(tx: &mut Tx<'_>, key: &Key) -> Result<Option<(i64, FoundBy)>> {
+    let one = of_key!(doc_key, key).select((doc_key::doc, doc_key::terms));
+    let row: Option<(i64, Vec<u8>)> = on!(tx, c => one.first(*c).optional())?;
+    row.map(|(doc, terms)| Ok((doc, FoundBy::unpacked(&terms)?))).transpose()
+}
+
 /// Takes the live version out of search.
 pub fn unindex(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
-    on!(tx, c => diesel::delete(doc_key::table.find((key.shelf.0, key.resource.number(), key.id.as_slice()))).execute(*c))?;
-    document_rows::clear(tx, key)
+    let Some((doc, before)) = live(tx, key)? else { return Ok(()) };
+    document_rows::change(tx, (key.resource, doc), &before, &FoundBy::default())?;
+    on!(tx, c => diesel::delete(doc_key::table.find(doc)).execute(*c))?;
+    Ok(())
 }
 
 /// A live version as it is found.
@@ -259,23 +282,18 @@ fn key((shelf, number, id): (i64, i16, Vec<u8>)) -> Result<Key> {
 }
 
 /// Makes a version that is stored the live one.
-pub fn index(tx: &mut Tx<'_>, key: &Key, live: Live, rows: &[Hashed]) -> Result<()> {
-    live_insert(tx, key, live)?;
-    document_rows::add(tx, key, rows)
+pub fn index(tx: &mut Tx<'_>, key: &Key, now: Live, found_by: &FoundBy) -> Result<()> {
+    let Some((doc, before)) = live(tx, key)? else { return live_insert(tx, key, now, found_by) };
+    document_rows::change(tx, (key.resource, doc), &before, found_by)?;
+    on!(tx, c => diesel::update(doc_key::table.find(doc)).set(columns!(now, found_by)).execute(*c))?;
+    Ok(())
 }
 
-fn live_insert(tx: &mut Tx<'_>, key: &Key, live: Live) -> Result<()> {
+fn live_insert(tx: &mut Tx<'_>, key: &Key, now: Live, found_by: &FoundBy) -> Result<()> {
     let row = (
         (doc_key::shelf.eq(key.shelf.0), doc_key::type_.eq(key.resource.number()), doc_key::id.eq(key.id.as_slice())),
-        (
-            doc_key::version.eq(live.version as i32),
-            doc_key::seq.eq(live.seq),
-            doc_key::committed_at.eq(live.committed_at),
-            doc_key::lo.eq(live.lo),
-            doc_key::hi.eq(live.hi),
-            doc_key::present.eq(live.present as i64),
-        ),
+        columns!(now, found_by),
     );
-    on!(tx, c => diesel::insert_into(doc_key::table).values(row).execute(*c))?;
-    Ok(())
+    let doc: i64 = on!(tx, c => diesel::insert_into(doc_key::table).values(row).returning(doc_key::doc).get_result(*c))?;
+    document_rows::change(tx, (key.resource, doc), &FoundBy::default(), found_by)
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use super::Tx;
-use super::document_search::{Ask, Found, Order, find};
+use super::document_search::{Ask, Found, Order, Rare, find, rarest};
 use super::documents::body_place;
 use super::keys::{self, Whose};
 use crate::access::Visible;
@@ -102,13 +102,18 @@ impl Look<'_> {
 
 /// How many documents are opened before the caller is asked to narrow the search.
 const CANDIDATES: usize = 10_000;
+/// How many are fetched at first; each time twice as many.
 const BATCH: i64 = 64;
+const BATCH_MOST: i64 = 1_024;
 
 /// A stream of documents that answer the query.
 pub struct Listing<'a> {
     look: &'a Look<'a>,
     filters: Vec<Filter>,
     after: Option<(i64, [u8; 16], i64)>,
+    /// With which filter to begin; found out with the first batch.
+    rare: Option<Rare>,
+    batch: i64,
     waiting: VecDeque<(Position, Item)>,
     opened: usize,
     ended: bool,
@@ -119,12 +124,12 @@ impl<'a> Listing<'a> {
     pub fn new(tx: &mut Tx<'_>, look: &'a Look<'a>, known: &HashMap<Shelf, Whose>) -> Result<Listing<'a>> {
         let after = look.after.map(|at| (at.key, at.tie.to_be_bytes(), (at.tie >> 32) as i64));
         let filters = of_persons(tx, look.query, known)?;
-        Ok(Listing { look, filters, after, waiting: VecDeque::new(), opened: 0, ended: false })
+        Ok(Listing { filters, after, ended: false, ..Listing::empty(look) })
     }
 
     /// A stream that has nothing: the caller knows that no document can answer.
     pub fn empty(look: &'a Look<'a>) -> Listing<'a> {
-        Listing { look, filters: Vec::new(), after: None, waiting: VecDeque::new(), opened: 0, ended: true }
+        Listing { look, filters: Vec::new(), after: None, rare: None, batch: BATCH, waiting: VecDeque::new(), opened: 0, ended: true }
     }
 
     /// The next document without taking it.
@@ -151,10 +156,16 @@ impl<'a> Listing<'a> {
             order,
             descending: sort.descending,
             after: self.after,
-            limit: BATCH,
+            limit: self.batch,
         };
-        let found = find(tx, self.look.vault, &ask)?;
-        self.ended = found.len() < BATCH as usize;
+        let rare = match self.rare.take() {
+            Some(rare) => rare,
+            None => rarest(tx, self.look.vault, &ask)?,
+        };
+        let found = find(tx, self.look.vault, &ask, &rare)?;
+        self.rare = Some(rare);
+        self.ended = found.len() < self.batch as usize;
+        self.batch = (self.batch * 2).min(BATCH_MOST);
         self.opened += found.len();
         if self.opened > CANDIDATES {
             return Err(Error::new(
@@ -178,16 +189,39 @@ impl<'a> Listing<'a> {
     }
 
     fn judge(&self, row: &Found, id: [u8; 16]) -> Result<Option<Item>> {
-        let shelf = Shelf(row.shelf);
-        let keys = self.look.vault.shelf(shelf, &row.wrapped)?;
-        let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, row.version as u32), &row.body)?).map_err(Error::bug)?;
-        let document = object(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
-        let text_id = document.text("id").unwrap_or_default().to_owned();
-        let rows = index(self.look.query.resource, &document);
-        let opened = Opened { id: &text_id, rows: &rows, last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 } };
-        let answers = row.committed_at <= self.look.horizon && self.filters.iter().all(|filter| opened.answers(filter));
-        Ok(answers.then(|| Item { resource: self.look.query.resource.name(), id: text_id.clone(), json, shelf }))
+        let resource = self.look.query.resource;
+        let Some((id, json)) = answer(self.look.vault, (resource, &self.filters), (row, id))? else { return Ok(None) };
+        let item = Item { resource: resource.name(), id, json, shelf: Shelf(row.shelf) };
+        Ok((row.committed_at <= self.look.horizon).then_some(item))
     }
+}
+
+/// The id and text of a document that the index proposed, if it answers the filters.
+fn answer(vault: &Vault, asked: (Type, &[Filter]), found: (&Found, [u8; 16])) -> Result<Option<(String, String)>> {
+    let ((resource, filters), (row, id)) = (asked, found);
+    let shelf = Shelf(row.shelf);
+    let keys = vault.shelf(shelf, &row.wrapped)?;
+    let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, row.version as u32), &row.body)?).map_err(Error::bug)?;
+    let document = object(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
+    let text_id = document.text("id").unwrap_or_default().to_owned();
+    let rows = index(resource, &document);
+    let opened = Opened { id: &text_id, rows: &rows, last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 } };
+    let answers = filters.iter().all(|filter| opened.answers(filter));
+    drop(document);
+    Ok(answers.then_some((text_id, json)))
+}
+
+/// The first documents that answer, for the server's own use: their ids, versions and texts.
+pub fn first(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Vec<([u8; 16], u32, String)>> {
+    let rare = rarest(tx, vault, ask)?;
+    let mut first = Vec::new();
+    for row in find(tx, vault, ask, &rare)? {
+        let id: [u8; 16] = row.id.as_slice().try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
+        if let Some((_, json)) = answer(vault, (ask.resource, ask.filters), (&row, id))? {
+            first.push((id, row.version as u32, json));
+        }
+    }
+    Ok(first)
 }
 
 /// The filters, in which a reference to a Patient means the person: stored references keep the id they were written with,

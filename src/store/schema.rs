@@ -2,6 +2,7 @@
 
 diesel::allow_tables_to_appear_in_same_query!(upload, raw_segment);
 diesel::allow_tables_to_appear_in_same_query!(shelf, patient_shelf);
+diesel::allow_tables_to_appear_in_same_query!(doc_term, doc_key);
 diesel::allow_tables_to_appear_in_same_query!(credential, credential_patient, app_user, patient_shelf);
 
 diesel::table! {
@@ -65,11 +66,13 @@ diesel::table! {
         committed_at -> BigInt,
         deleted -> Bool,
         body -> Binary,
+        interaction -> SmallInt,
     }
 }
 
 diesel::table! {
-    doc_key (shelf, type_, id) {
+    doc_key (doc) {
+        doc -> BigInt,
         shelf -> BigInt,
         #[sql_name = "type"]
         type_ -> SmallInt,
@@ -80,49 +83,25 @@ diesel::table! {
         lo -> BigInt,
         hi -> BigInt,
         present -> BigInt,
+        terms -> Binary,
     }
 }
 
 diesel::table! {
-    doc_date (shelf, type_, id, param_hash, lo, hi) {
-        shelf -> BigInt,
+    doc_term (hash, type_, doc) {
+        hash -> BigInt,
         #[sql_name = "type"]
         type_ -> SmallInt,
-        id -> Binary,
+        doc -> BigInt,
+    }
+}
+
+diesel::table! {
+    doc_date (doc, param_hash, lo, hi) {
+        doc -> BigInt,
         param_hash -> BigInt,
         lo -> BigInt,
         hi -> BigInt,
-    }
-}
-
-diesel::table! {
-    doc_token (shelf, type_, id, code_hash, system_hash) {
-        shelf -> BigInt,
-        #[sql_name = "type"]
-        type_ -> SmallInt,
-        id -> Binary,
-        system_hash -> BigInt,
-        code_hash -> BigInt,
-    }
-}
-
-diesel::table! {
-    doc_word (shelf, type_, id, hash) {
-        shelf -> BigInt,
-        #[sql_name = "type"]
-        type_ -> SmallInt,
-        id -> Binary,
-        hash -> BigInt,
-    }
-}
-
-diesel::table! {
-    doc_reference (shelf, type_, id, target_hash) {
-        shelf -> BigInt,
-        #[sql_name = "type"]
-        type_ -> SmallInt,
-        id -> Binary,
-        target_hash -> BigInt,
     }
 }
 

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 pub struct Hasher(Hmac<Sha256>);
 
 impl Hasher {
-    pub(super) fn new(key: &[u8; 32]) -> Hasher {
+    pub(crate) fn new(key: &[u8; 32]) -> Hasher {
         // HMAC pads a shorter key with zeros to the block size (RFC 2104).
         let mut block = [0u8; 64];
         block[..32].copy_from_slice(key);
