@@ -25,7 +25,7 @@ ALTER INDEX doc_live_pkey RENAME TO doc_key_pkey;
 CREATE UNIQUE INDEX doc_key_id ON doc_key (shelf, type, id);
 CREATE INDEX doc_key_committed ON doc_key (type, committed_at, seq);
 -- Observations (type 3) come in the order of their time.
-CREATE INDEX doc_key_start ON doc_key (lo, id) WHERE type = 3;
+CREATE INDEX doc_key_start ON doc_key (type, lo, id) WHERE type = 3;
 
 -- Keyed 64-bit hashes of values, whatever element they stand in. New documents of a common value stand at its end, so a
 -- write touches few pages.
