@@ -26,8 +26,7 @@ pub fn json_only(request: &Request, pairs: &[(String, String)]) -> Result<()> {
 pub fn weight(accept: &str, kind: &str) -> u32 {
     let group = kind.split('/').next().unwrap_or_default();
     let ranges = accept.split(',').filter_map(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let named = parts.next().unwrap_or_default();
+        let named = range.split(';').next().unwrap_or_default().trim();
         let narrow = if named.eq_ignore_ascii_case(kind) {
             2
         } else if named.strip_suffix("/*").is_some_and(|named| named.eq_ignore_ascii_case(group)) {
@@ -37,15 +36,16 @@ pub fn weight(accept: &str, kind: &str) -> u32 {
         } else {
             return None;
         };
-        let q = parts.find_map(|part| part.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q")));
-        Some((narrow, q.map_or(1_000, |(_, q)| thousandths(q.trim()))))
+        Some((narrow, quality(range)))
     });
     ranges.max().map_or(0, |(_, weight)| weight)
 }
 
-/// A weight of at most three digits behind the point.
-fn thousandths(q: &str) -> u32 {
-    let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
+/// The weight that a range says, in thousandths; without one it is the highest.
+pub fn quality(range: &str) -> u32 {
+    let mut named = range.split(';').skip(1).filter_map(|part| part.split_once('='));
+    let Some((_, q)) = named.find(|(name, _)| name.trim().eq_ignore_ascii_case("q")) else { return 1_000 };
+    let (whole, fraction) = q.trim().split_once('.').unwrap_or((q.trim(), ""));
     let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
     if whole == "0" { digits.parse().unwrap_or(0) } else { 1_000 }
 }

@@ -27,7 +27,9 @@ both! {
         }
         assert_eq!(ehr.get(&path).is(200).text(), made.text());
         assert_eq!(ehr.with("accept", "image/png").get(&format!("{path}?_format=json")).is(200).text(), made.text());
-        ehr.with("accept", "application/fhir+xml").get(&path).is(406);
+        for accept in ["application/fhir+xml", "image/png;q=0", "*/*;q=0.0"] {
+            ehr.with("accept", accept).get(&path).is(406);
+        }
         ehr.get(&format!("{path}?_format=xml")).is(406);
     }
 }

@@ -220,7 +220,8 @@ both! {
             }
         }
         ehr.get("/fhir/Observation/$merge").is(404);
-        ehr.get("/fhir/Patient/%24foo").is(404);
+        assert!(ehr.get("/fhir/Patient/%24foo").is(404).text().contains("there is no operation"));
+        ehr.post("/fhir/Patient/%24validate", &patient()).is(200);
         let wrong = ehr.get("/fhir/Patient/$validate").is(405);
         assert_eq!(wrong.header("allow"), Some("POST"));
         let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": "Patient/$foo"}}]});

@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 
 use super::{base, write};
-use crate::api::negotiate::{self, FHIR, weight};
+use crate::api::negotiate::{self, FHIR, quality, weight};
 use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
@@ -83,7 +83,7 @@ fn is_media_type(text: &str) -> bool {
 /// Leaves an `Accept` room for the content, or for FHIR in JSON? Which of them, `answer` decides.
 pub fn acceptable(request: &Request, pairs: &[(String, String)]) -> Result<()> {
     match asked(request, pairs) {
-        Some(accept) if accept.split(',').any(|range| !is_fhir(range.trim())) => Ok(()),
+        Some(accept) if accept.split(',').map(str::trim).any(|range| !is_fhir(range) && quality(range) > 0) => Ok(()),
         _ => negotiate::json_only(request, pairs),
     }
 }
