@@ -1,5 +1,6 @@
 //! Every request passes here: its id, its caller, its handler, its audit entry, its log line.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use super::pieces::pieces;
 use super::readers::Readers;
 use super::request::{Body, Reply, Request};
-use super::{Need, Route, error, proxy};
+use super::{Need, Route, error, negotiate, proxy, unrouted};
 use crate::access::{Caller, Role};
 use crate::app::App;
 use crate::audit::{Action, Entry};
@@ -78,6 +79,7 @@ fn plain(app: &App, route: &Route, http: &HttpRequest, body: Body) -> Result<Req
         entry,
         body,
         body_digest: [0; 32],
+        honoured: Cell::default(),
     })
 }
 
@@ -115,7 +117,8 @@ fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Ent
         let parts = [request.param("type"), request.param("id")];
         request.entry.resource = Some(parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/"));
     }
-    let outcome = caller.and_then(|caller| (route.to)(app, &mut request, caller.as_deref()));
+    let outcome = caller.and_then(|caller| unrouted::answer(app, route, &mut request, caller.as_deref()));
+    let outcome = outcome.map(|reply| negotiate::applied(&request, reply));
     (Some(request.entry), outcome)
 }
 
@@ -218,7 +221,7 @@ fn respond(reply: Reply, http: &HttpRequest, id: &str) -> HttpResponse {
         response.insert_header((*name, value.as_str()));
     }
     if ![204, 304].contains(&reply.status) {
-        response.content_type(reply.content_type);
+        response.content_type(reply.content_type.as_ref());
     }
     match reply.rest {
         None => response.body(reply.body),

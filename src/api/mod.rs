@@ -7,7 +7,6 @@ mod base;
 mod error;
 mod fhir;
 mod gate;
-mod members;
 mod negotiate;
 mod operations;
 mod pieces;

@@ -48,7 +48,7 @@ pub fn metrics(app: &App, _: &mut Request, _: Option<&Caller>) -> Result<Reply> 
     metrics::gauge!("firth_inbox_depth").set(inbox as f64);
     metrics::gauge!("firth_audit_backlog").set(backlog as f64);
     let text = telemetry::metrics().ok_or_else(|| Error::new(Kind::Busy, "metrics are not recorded"))?;
-    Ok(unaudited(Reply { status: 200, content_type: "text/plain; version=0.0.4", body: text.into_bytes(), ..Reply::default() }))
+    Ok(unaudited(Reply { status: 200, content_type: "text/plain; version=0.0.4".into(), body: text.into_bytes(), ..Reply::default() }))
 }
 
 /// Probes come every few seconds and show nothing of anybody: they are logged, not audited.

@@ -1,13 +1,17 @@
 //! A request and a reply in plain words, so that handlers know nothing of actix.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::{self, Read};
 
 use actix_web::web::Bytes;
 use tokio::sync::mpsc::Receiver;
 
-use super::members;
+use super::negotiate::Honoured;
 use crate::audit::Entry;
 use crate::error::{Error, Kind, Result};
+use crate::fhir::validate::{self, Options};
+use crate::ledger::submitted::refused;
 use crate::vault::digest;
 
 /// The pieces of a body as they arrive, or why they stopped.
@@ -27,6 +31,8 @@ pub struct Request {
     pub body: Body,
     /// SHA-256 of the body under `/fhir`, once it was read.
     pub body_digest: [u8; 32],
+    /// The preferences that the answer keeps to.
+    pub honoured: Cell<Honoured>,
 }
 
 impl Request {
@@ -47,13 +53,9 @@ impl Request {
 
     /// A small JSON body as an object; `Kind::Syntax` or `Kind::Unprocessable`.
     pub fn json(&mut self) -> Result<serde_json::Map<String, serde_json::Value>> {
-        /// How much of a name a refusal repeats.
-        const NAME: usize = 128;
         let bytes = self.small_body()?;
-        if let Some(name) = members::twice(&bytes) {
-            let name = &name[..name.floor_char_boundary(NAME)];
-            return Err(Error::new(Kind::Syntax, format!("the member {name} is there twice")).at(name));
-        }
+        // serde_json takes the last of two members of a name without a word, a proxy before us the first.
+        validate::read(&bytes, &Options::default()).map_err(refused)?;
         match serde_json::from_slice(&bytes) {
             Ok(serde_json::Value::Object(object)) => Ok(object),
             Ok(_) => Err(Error::new(Kind::Unprocessable, "the body must be a JSON object")),
@@ -188,7 +190,7 @@ pub type Rest = Box<dyn FnMut() -> Result<Option<Vec<u8>>> + Send>;
 #[derive(Default)]
 pub struct Reply {
     pub status: u16,
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
     /// What follows of a long body; it is asked for when the client takes it.
@@ -208,15 +210,15 @@ pub const JSON: &str = "application/json";
 
 impl Reply {
     pub fn json(status: u16, body: &serde_json::Value) -> Reply {
-        Reply { status, content_type: JSON, body: body.to_string().into_bytes(), ..Reply::default() }
+        Reply { status, content_type: Cow::Borrowed(JSON), body: body.to_string().into_bytes(), ..Reply::default() }
     }
 
     pub fn fhir(status: u16, body: String) -> Reply {
-        Reply { status, content_type: FHIR_JSON, body: body.into_bytes(), ..Reply::default() }
+        Reply { status, content_type: Cow::Borrowed(FHIR_JSON), body: body.into_bytes(), ..Reply::default() }
     }
 
     pub fn empty(status: u16) -> Reply {
-        Reply { status, content_type: JSON, ..Reply::default() }
+        Reply { status, content_type: Cow::Borrowed(JSON), ..Reply::default() }
     }
 
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Reply {

@@ -31,7 +31,7 @@ manual! {
 pub fn handler(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     let page = app.demo_page.get().filter(|_| request.header("host").is_some_and(is_loopback));
     let text = page.map_or(PLAIN, String::as_str);
-    let reply = Reply { status: 200, content_type: HTML, body: text.as_bytes().to_vec(), ..Reply::default() };
+    let reply = Reply { status: 200, content_type: HTML.into(), body: text.as_bytes().to_vec(), ..Reply::default() };
     Ok(reply.with("content-security-policy", POLICY).with("referrer-policy", "no-referrer"))
 }
 
@@ -50,7 +50,7 @@ pub fn docs(_: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply>
         .find(|(name, _)| *name == asked)
         .ok_or_else(|| Error::new(Kind::NotFound, "the manual has no such page; GET /docs/README.md lists them"))?;
     // The manual says nothing of anybody: it is logged, not audited.
-    Ok(Reply { status: 200, content_type: TEXT, body: text.as_bytes().to_vec(), audited: true, ..Reply::default() })
+    Ok(Reply { status: 200, content_type: TEXT.into(), body: text.as_bytes().to_vec(), audited: true, ..Reply::default() })
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ fn head(out: &mut String, kind: &str, total: Option<i64>, links: &[(&str, String
 }
 
 /// A JSON string (RFC 8259 section 7).
-pub(super) fn quote(out: &mut String, text: &str) {
+pub(crate) fn quote(out: &mut String, text: &str) {
     out.push('"');
     escape(out, text);
     out.push('"');

@@ -4,7 +4,7 @@ use super::resources::{Effect, Writer, Written, not_found};
 use crate::access::Visible;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::validate::object;
-use crate::search::{Query, Type, canonical};
+use crate::search::{self, Query, Type};
 use crate::store::listing::{self, Look};
 use crate::store::resources::version;
 use crate::store::{Tx, documents, observations};
@@ -22,7 +22,10 @@ pub struct Criteria {
 /// The id of the one resource that answers; several are `Kind::ManyMatch`. Who asks the same at the same time waits.
 pub fn one(tx: &mut Tx<'_>, writer: &Writer<'_>, criteria: &Criteria) -> Result<Option<String>> {
     let of = criteria.query.resource;
-    documents::hold_criteria(tx, writer.vault.index().hash("criteria", &[of.name().as_bytes(), canonical(&criteria.query).as_bytes()]))?;
+    documents::hold_criteria(
+        tx,
+        writer.vault.index().hash("criteria", &[of.name().as_bytes(), search::criteria(&criteria.query).as_bytes()]),
+    )?;
     let query = Query { count: 2, ..criteria.query.clone() };
     let visible = if of.is_shared() { &Visible::All } else { writer.visible };
     let look = Look { query: &query, visible, vault: writer.vault, base: "", after: None, horizon: i64::MAX };

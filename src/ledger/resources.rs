@@ -61,11 +61,15 @@ pub enum IfMatch {
     Versions(Vec<u32>),
     /// `If-None-Match: *`: only what is not there is made.
     Absent,
+    /// `If-Unmodified-Since`, in seconds: HTTP's dates have no more. What never was has no date that could be later.
+    Unmodified(i64),
 }
 
 impl IfMatch {
     fn holds(&self, now: Option<&Version>) -> bool {
         match (self, now.filter(|now| !now.deleted)) {
+            // A deletion is a modification, too.
+            (IfMatch::Unmodified(since), _) => now.is_none_or(|now| now.committed_at.div_euclid(1_000) <= *since),
             (IfMatch::Absent, now) => now.is_none(),
             (_, None) => false,
             (IfMatch::Any, Some(_)) => true,
@@ -123,13 +127,24 @@ fn born(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, id: &str) -
 
 /// Where the document belongs, if the caller may write there.
 fn open_shelf(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, bytes: &[u8; 16]) -> Result<Shelf> {
-    let shelf = shelves::of_document(tx, writer.vault, (submitted.of, bytes), &submitted.rows)?;
+    let shelf = match of_context(tx, writer, submitted)? {
+        Some(shelf) => shelf,
+        None => shelves::of_document(tx, writer.vault, (submitted.of, bytes), &submitted.rows)?,
+    };
     let patient = keys::patient_of(tx, shelf)?;
     // What is shared is read by many and written by those who see all.
     if !writer.visible.sees(false, patient) {
         return Err(shelves::hidden());
     }
     Ok(shelf)
+}
+
+/// A Binary belongs to whose resource its securityContext names (https://hl7.org/fhir/R4/binary.html#security).
+fn of_context(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted) -> Result<Option<Shelf>> {
+    let Some(context) = submitted.security_context() else { return Ok(None) };
+    let Some(of) = Type::parse(&context.kind) else { return Ok(None) };
+    let found = resources::version(tx, writer.all(), (of, &context.id, None))?;
+    Ok(found.filter(|found| found.patient.is_some()).map(|found| found.shelf))
 }
 
 fn put(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, what: (Key, &str, u32)) -> Result<Written> {

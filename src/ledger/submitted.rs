@@ -28,6 +28,13 @@ pub struct Target {
     pub version: Option<String>,
 }
 
+impl Submitted {
+    /// The resource by which it is decided who may see a Binary.
+    pub fn security_context(&self) -> Option<&Target> {
+        self.targets.iter().find(|target| self.of == Type::Binary && target.at == "Binary.securityContext.reference")
+    }
+}
+
 /// Judges the text of a resource. `base` is what our own absolute references begin with.
 pub fn read(of: Type, text: &[u8], base: &str, options: Options<'_>) -> Result<Submitted> {
     let local = str::from_utf8(text).map(|text| local(text, base)).unwrap_or_default();

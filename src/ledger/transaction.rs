@@ -1,8 +1,8 @@
 //! transaction (https://hl7.org/fhir/R4/http.html#trules): every entry of a Bundle in one `Tx`, or none of them.
 //!
 //! What is deleted goes first. Then it is looked up which entries mean resources that are there, and the others get ids,
-//! so that every link can be written as it will be kept. What has conditional references is written last, for those may
-//! mean what the transaction itself has made. Whether all references hold is judged at the end.
+//! so that every link can be written as it will be kept. Patients are written before what is about them, and what has
+//! conditional references after others, for those may mean what the transaction itself has made. Whether all references hold is judged at the end.
 
 use super::conditional::{self, Criteria};
 use super::patch::{Patch, patched};
@@ -12,7 +12,7 @@ use super::submitted::{Submitted, Target, refused};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::interaction::{self, Links, overlap};
 use crate::fhir::validate::object;
-use crate::search::Type;
+use crate::search::{self, Type};
 use crate::store::Tx;
 use crate::store::resources::version;
 
@@ -62,16 +62,22 @@ pub fn run(tx: &mut Tx<'_>, writer: &Writer<'_>, steps: &[Step]) -> Result<Vec<O
         run.identify(tx, n, step).map_err(|e| placed(e, step))?;
     }
     run.disjoint(steps)?;
-    for late in [false, true] {
-        for (n, step) in steps.iter().enumerate().filter(|(_, step)| step.is_late() == late) {
-            run.write(tx, n, step).map_err(|e| placed(e, step))?;
-        }
+    let mut order: Vec<(usize, &Step)> = steps.iter().enumerate().collect();
+    order.sort_by_key(|(_, step)| step.turn());
+    for (n, step) in order {
+        run.write(tx, n, step).map_err(|e| placed(e, step))?;
     }
     run.judge(tx, steps)?;
     Ok(run.done)
 }
 
 impl Step {
+    /// What is about a Patient belongs to that Patient's data, and a Binary to what its securityContext names: those must
+    /// be there by then. Within this, what may mean what others make comes last.
+    fn turn(&self) -> (bool, bool, bool) {
+        (self.of == Type::Binary, self.of != Type::Patient && !self.of.is_shared(), self.is_late())
+    }
+
     /// Has it references that may mean what others make?
     fn is_late(&self) -> bool {
         matches!(&self.act, Act::Create(Content::Linked(_, criteria)) | Act::Update(Content::Linked(_, criteria)) if !criteria.is_empty())
@@ -140,7 +146,7 @@ impl Run<'_> {
                 (Act::Create(_), Some((_, true)), _) | (Act::Read(_) | Act::Other, _, _) | (_, None, _) => {}
                 (Act::Create(_) | Act::Update(_), Some((id, false)), Some(criteria)) => {
                     changes.push((step.index, format!("{}/{id}", step.of.name())));
-                    changes.push((step.index, format!("{}?{}", step.of.name(), crate::search::canonical(&criteria.query))));
+                    changes.push((step.index, format!("{}?{}", step.of.name(), search::criteria(&criteria.query))));
                 }
                 (_, Some((id, _)), _) => changes.push((step.index, format!("{}/{id}", step.of.name()))),
             }

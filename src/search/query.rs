@@ -194,7 +194,17 @@ fn pair(filter: &Filter) -> (String, String) {
 /// One text for one query whatever the order it was asked in: a query string without the cursor.
 /// It is the self link's query, what a cursor is bound to, and what the audit entry holds.
 pub fn canonical(query: &Query) -> String {
-    let pairs = self_link_params(query);
+    joined(&self_link_params(query))
+}
+
+/// What selects, and nothing of what shapes the answer: one text for the criteria of a conditional interaction.
+pub fn criteria(query: &Query) -> String {
+    let mut pairs: Vec<(String, String)> = query.filters.iter().map(pair).collect();
+    pairs.sort();
+    joined(&pairs)
+}
+
+fn joined(pairs: &[(String, String)]) -> String {
     pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect::<Vec<_>>().join("&")
 }
 

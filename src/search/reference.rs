@@ -2,6 +2,7 @@
 
 use super::params::Param;
 use crate::error::{Error, Kind, Result};
+pub use crate::fhir::validate::is_id;
 use crate::id::PatientId;
 
 /// A reference that is searched for; `kind` is `None` when any of the parameter's types will do.
@@ -45,11 +46,6 @@ impl Reference {
             None => self.id.clone(),
         }
     }
-}
-
-/// A FHIR id (https://hl7.org/fhir/R4/datatypes.html#id).
-pub fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
 }
 
 /// The type and id of a stored relative reference; the version of a versioned one is left out.

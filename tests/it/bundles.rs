@@ -163,3 +163,24 @@ both! {
         ehr.send("PATCH", &path, Some(b"[]")).is(415);
     }
 }
+
+both! {
+    fn what_is_about_a_patient_belongs_to_the_patient_wherever_it_stands(server) {
+        const PATIENT: &str = "urn:uuid:2fc374a1-a226-4552-9683-55dd510e67c9";
+        let ehr = server.ehr();
+        let flag = json!({"resourceType": "Flag", "status": "active", "code": {"text": "x"}, "subject": {"reference": PATIENT}});
+        let made = |method: &str, url: &str, patient: Value| transaction(&ehr, vec![entry("POST", "Flag", flag.clone()), named(PATIENT, entry(method, url, patient))]).is(200);
+        let organization = json!({"reference": "Organization?identifier=urn:x|1"});
+        ehr.post("/fhir/Organization", &json!({"resourceType": "Organization", "name": "x", "identifier": [{"system": "urn:x", "value": "1"}]})).is(201);
+        for done in [
+            made("POST", "Patient", json!({"resourceType": "Patient"})),
+            made("POST", "Patient", json!({"resourceType": "Patient", "managingOrganization": organization})),
+            made("PUT", &format!("Patient/{NOTHING}"), json!({"resourceType": "Patient", "id": NOTHING})),
+        ] {
+            let at = |n: usize| done.text_at(&format!("/entry/{n}/response/location")).split("/_history").next().unwrap().to_owned();
+            let patient = at(1).trim_start_matches("Patient/").to_owned();
+            let own = server.nobody().bearer(&server.token(&["--role", "patient", "--patient", &patient]).0);
+            own.get(&format!("/fhir/{}", at(0))).is(200);
+        }
+    }
+}

@@ -6,6 +6,7 @@
 mod support;
 
 mod audit;
+mod binary;
 mod bundles;
 mod capability;
 mod conformance;
@@ -17,6 +18,7 @@ mod edited;
 mod ehr;
 mod fhir_search;
 mod generated;
+mod headers;
 mod history;
 mod house_rules;
 mod identity;

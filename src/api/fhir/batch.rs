@@ -1,10 +1,11 @@
 //! batch (https://hl7.org/fhir/R4/http.html#batch): each entry of a Bundle as if it had been sent alone.
 
+use std::cell::Cell;
 use std::str::FromStr;
 use std::time::SystemTime;
 
 use actix_web::http::header::HttpDate;
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 
 use crate::access::Caller;
 use crate::api::request::{Body, Reply, Request};
@@ -15,8 +16,10 @@ use crate::fhir::interaction::{Answered, Entry, Incoming, Kind, Method, response
 use crate::fhir::outcome;
 use crate::fhir::validate::{self, Object, Severity};
 use crate::ledger::submitted::refused;
+use crate::vault::digest;
 
 pub fn run(app: &App, request: &Request, who: &Caller, incoming: &Incoming<'_>) -> Result<Reply> {
+    super::write::idempotency(app, request, who)?;
     let mut answers: Vec<(usize, Answered)> = Vec::with_capacity(incoming.entries.len());
     for one in &incoming.refused {
         let outcome = outcome::of(&refused(vec![one.issue.clone()]), &request.id);
@@ -44,7 +47,8 @@ pub fn one(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) -> Res
     let (verb, url) = (verb(entry.method), url(entry));
     let path = url.split('?').next().unwrap_or_default();
     let Some((route, params)) = unrouted::routed(verb, path) else {
-        let e = Error::new(Wrong::NotFound, "nothing is served at this URL").at(format!("Bundle.entry[{}].request.url", entry.index));
+        let e = unrouted::unknown_operation(path).unwrap_or_else(|| Error::new(Wrong::NotFound, "nothing is served at this URL"));
+        let e = e.at(format!("Bundle.entry[{}].request.url", entry.index));
         return Ok(Answered { status: 404, outcome: Some(outcome::of(&e, &request.id)), ..Answered::default() });
     };
     let id = app.entry_id()?;
@@ -59,13 +63,15 @@ pub fn one(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) -> Res
         entry: crate::audit::Entry { action: route.action, route: route.name.to_owned(), ..request.entry.again(id) },
         body: Body::of(body(entry)?),
         body_digest: [0; 32],
+        honoured: Cell::clone(&request.honoured),
     };
     inner.entry.query = (route.action == crate::audit::Action::Search).then(|| url.clone());
     inner.entry.resource = None;
     let outcome = match route.need {
-        Need::Nothing | Need::Token => (route.to)(app, &mut inner, Some(who)),
+        Need::Nothing | Need::Token => unrouted::answer(app, route, &mut inner, Some(who)),
         Need::App | Need::Sdk => Err(Error::new(Wrong::NotFound, "nothing is served at this URL")),
     };
+    request.honoured.set(inner.honoured.get());
     let reply = outcome.unwrap_or_else(|e| error::reply(&placed(e, entry.index), true, &request.id));
     let reply = audited(app, inner.entry, reply)?;
     Ok(answered(read(reply, entry.method)))
@@ -104,17 +110,22 @@ fn url(entry: &Entry<'_>) -> String {
 
 /// What the Bundle's own request preferred, and the conditions of the entry.
 fn headers(request: &Request, entry: &Entry<'_>) -> Vec<(String, String)> {
-    let kept = request.headers.iter().filter(|(name, _)| ["prefer", "accept"].contains(&name.as_str())).cloned();
+    let kept = request.headers.iter().filter(|(name, _)| name == "prefer").cloned();
     let json_patch = entry.method == Method::Patch && is_binary(entry);
     let kind = if json_patch { "application/json-patch+json" } else { "application/fhir+json" };
     let own = [
+        // What a Bundle holds is a resource, of a Binary as well.
+        ("accept", Some("application/fhir+json")),
         ("content-type", Some(kind)),
         ("if-match", entry.if_match),
         ("if-none-match", entry.if_none_match),
         ("if-none-exist", entry.if_none_exist),
     ];
+    // Each create has a key of its own, that of the Bundle and its place.
+    let key = request.header("idempotency-key").map(|key| HEXLOWER.encode(&digest(&[key.as_bytes(), &entry.index.to_be_bytes()])));
+    let key = key.map(|key| ("idempotency-key".to_owned(), key));
     let since = entry.if_modified_since.and_then(http_date).map(|date| ("if-modified-since".to_owned(), date));
-    kept.chain(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))).chain(since).collect()
+    kept.chain(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))).chain(since).chain(key).collect()
 }
 
 /// An instant of FHIR as HTTP writes a date.

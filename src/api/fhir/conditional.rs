@@ -23,9 +23,13 @@ pub fn unchanged(request: &Request, version: u32, committed_at: Millis) -> bool 
         let same = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag) == format!("\"{version}\"");
         return tags.split(',').map(str::trim).any(|tag| tag == "*" || same(tag));
     }
-    let since = request.header("if-modified-since").and_then(|date| HttpDate::from_str(date.trim()).ok()).map(SystemTime::from);
-    let seconds = since.and_then(|since| since.duration_since(SystemTime::UNIX_EPOCH).ok()).map(|since| since.as_secs());
-    seconds.is_some_and(|seconds| committed_at.div_euclid(1_000) <= seconds as i64)
+    request.header("if-modified-since").and_then(seconds).is_some_and(|since| committed_at.div_euclid(1_000) <= since)
+}
+
+/// The seconds since 1970 of HTTP's date.
+pub fn seconds(date: &str) -> Option<i64> {
+    let at = SystemTime::from(HttpDate::from_str(date.trim()).ok()?);
+    i64::try_from(at.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
 #[cfg(test)]

@@ -1,20 +1,15 @@
 //! create and conditional create (https://hl7.org/fhir/R4/http.html#create, #ccreate).
 
-use super::{caller, document, write};
+use super::write;
 use crate::access::{Caller, Interaction};
-use crate::api::negotiate;
 use crate::api::request::{Reply, Request, decode_pairs};
 use crate::app::App;
 use crate::error::Result;
 use crate::ledger::{conditional, references, resources};
 
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
-    let who = caller(who)?;
-    let of = document(request.param("type"))?;
-    who.may(of.name(), Interaction::Create)?;
-    let pairs = request.pairs()?;
-    negotiate::json_only(request, &pairs)?;
-    negotiate::only_these(request, &pairs, &["_format"])?;
+    let write::Opened { who, of, .. } = write::open_plain(request, who, Interaction::Create)?;
+    write::no_version(request.header("if-match"))?;
     let criteria = request.header("if-none-exist").map(|text| decode_pairs(text.split_once('?').map_or(text, |(_, query)| query)));
     let criteria = criteria.transpose()?.map(|pairs| super::criteria(app, who, of, &pairs)).transpose()?;
     let submitted = write::submitted(app, request, of)?;

@@ -10,6 +10,7 @@ use crate::audit::events;
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::bundle::{self, Revision};
+use crate::fhir::validate::is_instant;
 use crate::id::PatientId;
 use crate::ledger::resources::not_found;
 use crate::search::params::CURSOR;
@@ -48,8 +49,10 @@ impl Asked {
                 }
                 "_count" => return Err(refused("_count is a whole number, 0 or more")),
                 "_since" => {
-                    let range = DateRange::parse(value).ok_or_else(|| refused("_since is a date and time"))?;
-                    asked.since = Some(range.lo);
+                    // A + that was not encoded arrives as a blank.
+                    let range = DateRange::parse(value).filter(|_| is_instant(&value.replace(' ', "+")));
+                    let says = "_since is an instant: YYYY-MM-DDThh:mm:ss with Z or an offset such as +01:00";
+                    asked.since = Some(range.ok_or_else(|| refused(says))?.lo);
                     since = format!("&_since={}", value.replace(['+', ' '], "%2B"));
                 }
                 "_at" => {

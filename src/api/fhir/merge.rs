@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::write::Writing;
+use super::write::{self, Writing};
 use super::{base, caller};
 use crate::access::{Caller, Interaction};
 use crate::api::negotiate;
@@ -76,10 +76,7 @@ fn may<'c>(request: &Request, who: Option<&'c Caller>) -> Result<&'c Caller> {
 
 /// The text of the Parameters in the body, judged by R4.
 fn body(app: &App, request: &mut Request) -> Result<String> {
-    if !negotiate::is_json(request) {
-        return Err(Error::new(Kind::MediaType, "Parameters are sent as application/fhir+json"));
-    }
-    let text = request.body(app.config.max_request_bytes)?;
+    let text = write::body(app, request, "Parameters are sent as application/fhir+json")?;
     validate(&text, &Options { expected: Some("Parameters"), ..options(app) }).map_err(submitted::refused)?;
     String::from_utf8(text).map_err(Error::bug)
 }

@@ -70,6 +70,7 @@ fn remarks(of: &Searchable) -> String {
             format!("{sorts} An id that a client chooses is a UUID in lower case; the id of another system is sent as an identifier.")
         }
         Type::Observation => format!("{sorts} Samples have ids of 26 letters and digits; a client cannot choose such an id."),
+        Type::Binary => format!("{sorts} Sent and read as what it holds, too; seen by those who see what its securityContext names."),
         Type::AuditEvent => format!("{sorts} Recorded by the server and never changed."),
         _ => sorts,
     }

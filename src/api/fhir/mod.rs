@@ -1,6 +1,7 @@
 //! The FHIR API: one file an interaction.
 
 pub mod batch;
+pub mod binary;
 pub mod changes;
 pub mod conditional;
 pub mod create;

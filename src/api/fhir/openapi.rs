@@ -25,9 +25,16 @@ const TOLD: &[Told] = &[
     Told("search", "Search", "200", "Prefer", "Form", "Resource"),
     Told("create", "Create, also by a condition", "200 201", "If-None-Exist Idempotency-Key Prefer _format", "Resource", "Resource"),
     Told("transaction", "Batch or transaction", "200", "Idempotency-Key Prefer _format", "Resource", "Resource"),
-    Told("update", "Update, also as create and by a condition", "200 201", "If-Match Prefer _format", "Resource", "Resource"),
-    Told("patch", "Patch, also by a condition", "200", "If-Match Prefer _format", "Patch", "Resource"),
-    Told("delete", "Delete, also by a condition", "204", "If-Match _format", "", ""),
+    Told(
+        "update",
+        "Update, also as create and by a condition",
+        "200 201",
+        "If-Match If-Unmodified-Since Prefer _format",
+        "Resource",
+        "Resource",
+    ),
+    Told("patch", "Patch, also by a condition", "200", "If-Match If-Unmodified-Since Prefer _format", "Patch", "Resource"),
+    Told("delete", "Delete, also by a condition", "204", "If-Match If-Unmodified-Since _format", "", ""),
     Told("read", "Read", "200 304", "If-None-Match If-Modified-Since _format", "", "Resource"),
     Told("vread", "Read one version", "200 304", "If-None-Match If-Modified-Since _format", "", "Resource"),
     Told("history", "Versions, newest first", "200", "_count _since _at _format", "", "Resource"),
@@ -57,6 +64,7 @@ const PARAMETERS: &[(&str, &str, &str, &str)] = &[
     ("_since", "query", "_since", "Only versions of this instant or later."),
     ("_at", "query", "_at", "Only versions that were the current one then."),
     ("If-Match", "header", "If-Match", "The ETag of the version that is changed; another one is 412."),
+    ("If-Unmodified-Since", "header", "If-Unmodified-Since", "412 when there is something newer; without If-Match."),
     ("If-None-Match", "header", "If-None-Match", "The ETag of what the client has; the same is 304."),
     ("If-Modified-Since", "header", "If-Modified-Since", "304 when there is nothing newer."),
     ("If-None-Exist", "header", "If-None-Exist", "A search; what answers it is returned instead of a new resource."),
@@ -182,6 +190,10 @@ fn operation(route: &Route, of: Option<Type>) -> Value {
                 "application/fhir+json": {"schema": {"$ref": "#/components/schemas/Resource"}}}}),
             name => json!({"required": true, "content": content(fhir, name)}),
         };
+        // What a Binary holds (https://hl7.org/fhir/R4/binary.html#rest).
+        if of == Some(Type::Binary) && *body == "Resource" {
+            made["requestBody"]["content"]["*/*"] = json!({});
+        }
     }
     made
 }

@@ -1,7 +1,7 @@
 //! read and vread (https://hl7.org/fhir/R4/http.html#read, #vread).
 
 use super::conditional::{http_date, unchanged};
-use super::{caller, resource};
+use super::{binary, caller, resource};
 use crate::access::{Caller, Interaction};
 use crate::api::request::{Reply, Request};
 use crate::api::{error, negotiate};
@@ -19,7 +19,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let of = resource(request.param("type"))?;
     who.may(of.name(), Interaction::Read)?;
     let pairs = request.pairs()?;
-    negotiate::json_only(request, &pairs)?;
+    if of == Type::Binary { binary::acceptable(request, &pairs) } else { negotiate::json_only(request, &pairs) }?;
     negotiate::only_these(request, &pairs, &["_format"])?;
     let which = match request.param("version") {
         "" => None,
@@ -38,6 +38,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let whose = found.patient.map(Whose::named).unwrap_or_default();
     let reply = if found.deleted {
         gone(request, (found.version, found.committed_at))
+    } else if of == Type::Binary && !unchanged(request, found.version, found.committed_at) {
+        stamped(binary::answer(request, &pairs, found.json)?, (found.version, found.committed_at))
     } else {
         answer(request, found.json, (found.version, found.committed_at))
     };
@@ -47,12 +49,16 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 /// 410 says which version is the deletion (https://hl7.org/fhir/R4/http.html#read).
 fn gone(request: &Request, of: (u32, Millis)) -> Reply {
     let reply = error::reply(&Error::new(Kind::Gone, "the resource was deleted"), true, &request.id);
-    reply.with("etag", format!("W/\"{}\"", of.0)).with("last-modified", http_date(of.1))
+    stamped(reply, of)
 }
 
 /// The resource, or 304 when the client has this version.
 fn answer(request: &Request, json: String, of: (u32, Millis)) -> Reply {
-    let (version, committed_at) = of;
-    let reply = if unchanged(request, version, committed_at) { Reply::empty(304) } else { Reply::fhir(200, json) };
-    reply.with("etag", format!("W/\"{version}\"")).with("last-modified", http_date(committed_at))
+    let reply = if unchanged(request, of.0, of.1) { Reply::empty(304) } else { Reply::fhir(200, json) };
+    stamped(reply, of)
+}
+
+/// With the version and when it was made.
+fn stamped(reply: Reply, of: (u32, Millis)) -> Reply {
+    reply.with("etag", format!("W/\"{}\"", of.0)).with("last-modified", http_date(of.1))
 }

@@ -29,10 +29,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let pairs = request.pairs()?;
     negotiate::json_only(request, &pairs)?;
     negotiate::only_these(request, &pairs, &["_format"])?;
-    if !negotiate::is_json(request) {
-        return Err(Error::new(Wrong::MediaType, "a Bundle is sent as application/fhir+json"));
-    }
-    let body = request.body(app.config.max_request_bytes)?;
+    let body = write::body(app, request, "a Bundle is sent as application/fhir+json")?;
     let options = Options { expected: Some("Bundle"), ..write::options(app) };
     let judged = validate::validate(&body, &options).map(|_| ());
     let text = str::from_utf8(&body).map_err(|_| Error::new(Wrong::Syntax, "the body is not UTF-8"))?;
@@ -63,7 +60,7 @@ fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_
     });
     let steps: Vec<Step> = steps.collect::<Result<_>>()?;
     let entry_ids: Vec<EntryId> = steps.iter().map(|_| app.entry_id()).collect::<Result<_>>()?;
-    let (writing, entry, key) = (write::Writing::of(app, who), request.entry.clone(), write::idempotency(app, request, who));
+    let (writing, entry, key) = (write::Writing::of(app, who), request.entry.clone(), write::idempotency(app, request, who)?);
     let done = app.db.write("transaction", move |tx| {
         let writer = writing.writer();
         let done = once(tx, &writer, key.as_ref(), |tx| run(tx, &writer, &steps))?;
@@ -134,7 +131,11 @@ fn step(app: &App, who: &Caller, of: (&Entry<'_>, Option<&str>), links: &Links) 
                 _ => Act::Other,
             }
         }
-        Method::Post => may(Interaction::Create).and_then(|()| Ok(Act::Create(content()?)))?,
+        Method::Post => {
+            may(Interaction::Create)?;
+            write::no_version(entry.if_match)?;
+            Act::Create(content()?)
+        }
         Method::Put => may(Interaction::Update).and_then(|()| Ok(Act::Update(content()?)))?,
         Method::Patch => may(Interaction::Update).and_then(|()| Ok(Act::Patch(patch(entry, text.unwrap_or_default())?)))?,
         Method::Delete => may(Interaction::Delete).map(|()| Act::Delete)?,

@@ -1,21 +1,16 @@
 //! update, also as create, and conditional update (https://hl7.org/fhir/R4/http.html#update, #cond-update).
 
-use super::{caller, document, write};
+use super::write;
 use crate::access::{Caller, Interaction};
-use crate::api::negotiate;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
+use crate::ledger::resources::IfMatch;
 use crate::ledger::{conditional, references, resources};
 use crate::search::reference::is_id;
 
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
-    let who = caller(who)?;
-    let of = document(request.param("type"))?;
-    who.may(of.name(), Interaction::Update)?;
-    let pairs = request.pairs()?;
-    negotiate::json_only(request, &pairs)?;
-    negotiate::only_these(request, &pairs, &["_format"])?;
+    let write::Opened { who, of, .. } = write::open_plain(request, who, Interaction::Update)?;
     let id = request.param("id").to_owned();
     if !is_id(&id) {
         return Err(
@@ -40,10 +35,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 
 /// `PUT [type]?criteria`: what answers is updated; when nothing does, it is created.
 pub fn by_criteria(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
-    let who = caller(who)?;
-    let of = document(request.param("type"))?;
-    who.may(of.name(), Interaction::Update)?;
-    let (criteria, if_match) = (super::criteria(app, who, of, &request.pairs()?)?, write::if_match(request)?);
+    let write::Opened { who, of, pairs } = write::open(request, who, Interaction::Update)?;
+    let (criteria, if_match) = (super::criteria(app, who, of, &pairs)?, write::if_match(request)?);
     let submitted = write::submitted(app, request, of)?;
     write::commit(app, request, who, move |tx, writer| {
         let found = conditional::one(tx, writer, &criteria)?;
@@ -59,7 +52,7 @@ pub fn by_criteria(app: &App, request: &mut Request, who: Option<&Caller>) -> Re
             Some(id) => id,
             None => {
                 // No version is the one that was named.
-                if if_match.is_some() {
+                if matches!(if_match, Some(IfMatch::Any | IfMatch::Versions(_))) {
                     return Err(Error::new(Kind::Precondition, "nothing answers the criteria, so there is no version to match"));
                 }
                 let id = writer.new_id()?;

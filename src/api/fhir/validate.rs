@@ -108,8 +108,8 @@ fn allowed(who: &Caller, of: Type, mode: Option<Mode>) -> Result<()> {
 
 fn body(app: &App, request: &mut Request) -> Result<Vec<u8>> {
     let body = request.body(app.config.max_request_bytes)?;
-    if !body.is_empty() && !negotiate::is_json(request) {
-        return Err(Error::new(Kind::MediaType, "a resource is sent as application/fhir+json"));
+    if !body.is_empty() {
+        negotiate::sent_as(request, &negotiate::FHIR, "a resource is sent as application/fhir+json")?;
     }
     Ok(body)
 }

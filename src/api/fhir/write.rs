@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::base;
-use super::conditional::http_date;
-use crate::access::{Caller, Visible};
+use super::conditional::{http_date, seconds};
+use super::{base, binary, caller, document};
+use crate::access::{Caller, Interaction, Visible};
 use crate::api::negotiate::{self, Return};
 use crate::api::request::{Reply, Request};
 use crate::app::App;
@@ -58,6 +58,30 @@ impl Writing {
     }
 }
 
+/// A write that may begin.
+pub struct Opened<'c> {
+    pub who: &'c Caller,
+    pub of: Type,
+    pub pairs: Vec<(String, String)>,
+}
+
+/// How every write begins: who does it, of which type, and whether they may.
+pub fn open<'c>(request: &Request, who: Option<&'c Caller>, to: Interaction) -> Result<Opened<'c>> {
+    let who = caller(who)?;
+    let of = document(request.param("type"))?;
+    who.may(of.name(), to)?;
+    let pairs = request.pairs()?;
+    negotiate::json_only(request, &pairs)?;
+    Ok(Opened { who, of, pairs })
+}
+
+/// The same for one that takes no criteria.
+pub fn open_plain<'c>(request: &Request, who: Option<&'c Caller>, to: Interaction) -> Result<Opened<'c>> {
+    let opened = open(request, who, to)?;
+    negotiate::only_these(request, &opened.pairs, &["_format"])?;
+    Ok(opened)
+}
+
 /// Does `work` and commits the audit entry with it, and answers.
 pub fn commit(
     app: &App,
@@ -66,7 +90,7 @@ pub fn commit(
     work: impl Fn(&mut Tx<'_>, &Writer<'_>) -> Result<Written> + Send + 'static,
 ) -> Result<Reply> {
     let (writing, entry) = (Writing::of(app, who), request.entry.clone());
-    let key = idempotency(app, request, who);
+    let key = idempotency(app, request, who)?;
     let written = app.db.write("resource.write", move |tx| {
         let writer = writing.writer();
         let mut done = once(tx, &writer, key.as_ref(), |tx| Ok(vec![Some(work(tx, &writer)?)]))?;
@@ -77,12 +101,21 @@ pub fn commit(
     Ok(answer(app, request, &written))
 }
 
-/// The key of a POST that may be sent again. Its body was read before.
-pub fn idempotency(app: &App, request: &Request, who: &Caller) -> Option<Key> {
-    let header = request.header("idempotency-key").filter(|_| request.verb == "POST")?;
-    let parts: [&[u8]; 3] = [&who.credential.0, request.uri.as_bytes(), header.as_bytes()];
+/// The key of a POST that may be sent again. Its body was read before. No parameter changes what such a POST does, so
+/// the path alone says what it is.
+pub fn idempotency(app: &App, request: &Request, who: &Caller) -> Result<Option<Key>> {
+    /// No honest key is longer.
+    const MOST: usize = 255;
+    let Some(key) = request.header("idempotency-key").filter(|_| request.verb == "POST") else { return Ok(None) };
+    if key.is_empty() || key.len() > MOST || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let says = format!("Idempotency-Key is 1 to {MOST} visible ASCII characters, none of them a blank; send a UUID");
+        return Err(Error::new(Kind::Parameter, says).at("Idempotency-Key"));
+    }
+    let path = request.uri.split('?').next().unwrap_or_default();
+    let parts: [&[u8]; 4] = [&who.credential.0, request.verb.as_bytes(), path.as_bytes(), key.as_bytes()];
     let condition = request.header("if-none-exist").unwrap_or_default();
-    Some(Key { hash: app.vault.index().full("idempotency", &parts), request: digest(&[&request.body_digest, condition.as_bytes()]) })
+    let (hash, request) = (app.vault.index().full("idempotency", &parts), digest(&[&request.body_digest, condition.as_bytes()]));
+    Ok(Some(Key { hash, request }))
 }
 
 fn noted(tx: &mut Tx<'_>, entry: &Entry, written: &Written) -> Result<()> {
@@ -103,12 +136,12 @@ pub fn status(effect: Effect) -> u16 {
 fn answer(app: &App, request: &Request, written: &Written) -> Reply {
     let status = status(written.effect);
     let name = format!("{}/{}", written.of.name(), written.id);
-    let reply = match (status, negotiate::returned(request)) {
-        (204, _) => Reply::fhir(204, String::new()),
-        (_, Return::Minimal) => Reply::fhir(status, String::new()),
-        (_, Return::Outcome) => Reply::fhir(status, outcome::done(&format!("{name} has version {}", written.version))),
-        (_, Return::Representation) => Reply::fhir(status, written.json.clone()),
+    let body = || match negotiate::returned(request) {
+        Return::Minimal => String::new(),
+        Return::Outcome => outcome::done(&format!("{name} has version {}", written.version)),
+        Return::Representation => written.json.clone(),
     };
+    let reply = Reply::fhir(status, if status == 204 { String::new() } else { body() });
     let reply = match written.effect {
         Effect::Nothing if written.version == 0 => reply,
         _ => reply.with("etag", format!("W/\"{}\"", written.version)).with("last-modified", http_date(written.committed_at)),
@@ -124,11 +157,19 @@ fn answer(app: &App, request: &Request, written: &Written) -> Reply {
 
 /// Reads and judges the resource in the body.
 pub fn submitted(app: &App, request: &mut Request, of: Type) -> Result<Submitted> {
-    if !negotiate::is_json(request) {
-        return Err(Error::new(Kind::MediaType, "a resource is sent as application/fhir+json"));
+    if of == Type::Binary
+        && let Some(submitted) = binary::submitted(app, request)?
+    {
+        return Ok(submitted);
     }
-    let text = request.body(app.config.max_request_bytes)?;
+    let text = body(app, request, "a resource is sent as application/fhir+json")?;
     submitted::read(of, &text, &base(app), options(app))
+}
+
+/// The text of a body that is FHIR in JSON.
+pub fn body(app: &App, request: &mut Request, says: &str) -> Result<Vec<u8>> {
+    negotiate::sent_as(request, &negotiate::FHIR, says)?;
+    request.body(app.config.max_request_bytes)
 }
 
 /// The limits of a resource.
@@ -136,13 +177,22 @@ pub fn options(app: &App) -> Options<'static> {
     Options { bytes: app.config.max_request_bytes, depth: app.config.max_depth, ..Options::default() }
 }
 
-/// `If-Match`.
+/// On which versions the request is to be done (RFC 9110, section 13.2.2): `If-Unmodified-Since` counts only where
+/// `If-Match` is absent, and a date that cannot be read is none.
 pub fn if_match(request: &Request) -> Result<Option<IfMatch>> {
-    if request.verb == "PUT" && request.header("if-match").is_none() && request.header("if-none-match").is_some_and(|tag| tag.trim() == "*")
-    {
+    if let Some(tags) = request.header("if-match") {
+        return versions(tags).map(Some);
+    }
+    if request.verb == "PUT" && request.header("if-none-match").is_some_and(|tag| tag.trim() == "*") {
         return Ok(Some(IfMatch::Absent));
     }
-    request.header("if-match").map(versions).transpose()
+    Ok(request.header("if-unmodified-since").and_then(seconds).map(IfMatch::Unmodified))
+}
+
+/// A create makes what is not there yet: no version of it can be named.
+pub fn no_version(if_match: Option<&str>) -> Result<()> {
+    let says = "a create has no version that If-Match could name; leave it out, or PUT to the id";
+    if_match.map_or(Ok(()), |_| Err(Error::new(Kind::Precondition, says)))
 }
 
 /// `*`, or versions as `W/"2"`, `"2"` or bare.

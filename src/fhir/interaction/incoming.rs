@@ -135,7 +135,7 @@ fn capped(mut issues: Vec<Issue>) -> Vec<Issue> {
 fn kind(tree: &Object) -> Result<Kind, Issue> {
     let name = tree.text("resourceType").unwrap_or_default();
     if name != "Bundle" {
-        let says = format!("The resource is a {}, not a Bundle.", quoted(name));
+        let says = format!("The resource is of type {}, not Bundle.", quoted(name));
         return Err(issue("invalid", "Bundle".to_owned(), says, "Send a Bundle, or send it to the path of its own type."));
     }
     match tree.text("type").unwrap_or_default() {
@@ -188,11 +188,16 @@ fn fits(entry: &Entry, url: &str) -> Result<(), Wrong> {
     if *method == Method::Patch {
         return match name {
             "Parameters" | "Binary" => Ok(()),
-            _ => Err(wrong("resource", "invalid", format!("A {name} is no patch."), "Send Parameters, or a Binary with a JSON Patch.")),
+            _ => Err(wrong(
+                "resource",
+                "invalid",
+                format!("A resource of type {name} is no patch."),
+                "Send Parameters, or a Binary with a JSON Patch.",
+            )),
         };
     }
     if Some(name) != target.resource_type {
-        let says = format!("The resource is a {name}, and the URL names a {}.", target.resource_type.unwrap_or_default());
+        let says = format!("The resource is of type {name}, and the URL names {}.", target.resource_type.unwrap_or_default());
         return Err(wrong("request.url", "invalid", says, "Make both the same type."));
     }
     match (target.id, resource.text("id")) {

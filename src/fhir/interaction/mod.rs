@@ -22,22 +22,9 @@ pub use target::Target;
 pub use write::write;
 
 use super::definitions::{Type, type_named};
+use super::validate::{quoted, scheme};
 
 /// The name of a resource type that a resource can be of.
 fn resource_type(name: &str) -> Option<&'static str> {
     type_named(name).filter(|it| Type::is_concrete_resource(it)).map(|it| it.name)
-}
-
-/// Words of the sender in our own: cut, though not within `Type/id`, and without control characters.
-fn quoted(text: &str) -> String {
-    let short: String = text.chars().take(100).collect();
-    let more = if short.len() < text.len() { ".." } else { "" };
-    format!("\"{}{more}\"", short.escape_debug())
-}
-
-/// What stands before the first colon, when it can be a scheme (RFC 3986, 3.1).
-fn scheme(text: &str) -> Option<&str> {
-    let (scheme, rest) = text.split_once(':')?;
-    let letters = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    (letters && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && !rest.is_empty()).then_some(scheme)
 }

@@ -1,6 +1,7 @@
 //! The URL of an entry's request: <https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.request.url>.
 
 use super::{Method, quoted, resource_type};
+use crate::fhir::validate;
 
 const FORMS: &str = "Send Type, Type/id, Type/id/_history/version or Type?search, without the base of the server.";
 
@@ -103,11 +104,9 @@ fn wrong(path: &str, url: &str) -> Wrong {
     Wrong { at, code: "value", says: format!("{} names nothing on this server.", quoted(url)), remedy: FORMS }
 }
 
-/// <https://hl7.org/fhir/R4/datatypes.html#id>; but none that is a step in the path of a URL.
+/// None that is a step in the path of a URL.
 fn is_id(text: &str) -> bool {
-    !matches!(text, "." | "..")
-        && (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+    !matches!(text, "." | "..") && validate::is_id(text)
 }
 
 fn is_operation(text: &str) -> bool {

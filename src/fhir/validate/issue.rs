@@ -55,9 +55,9 @@ impl Issues {
     }
 }
 
-/// Words of the sender in our own: short, and without control characters.
+/// Words of the sender in our own: cut, though not within `Type/id`, and without control characters.
 pub(crate) fn quoted(text: &str) -> String {
-    let short: String = text.chars().take(40).collect();
+    let short: String = text.chars().take(100).collect();
     let more = if short.len() < text.len() { ".." } else { "" };
     format!("\"{}{more}\"", short.escape_debug())
 }

@@ -36,7 +36,10 @@ use std::borrow::Cow;
 
 pub(crate) use issue::quoted;
 pub use issue::{Issue, Severity};
+pub(crate) use moment::instant as is_instant;
 pub use node::{Node, Object};
+pub use primitive::id as is_id;
+pub(crate) use primitive::scheme;
 pub use profile::profiles;
 pub use shape::warm;
 
@@ -135,8 +138,8 @@ fn walk<'n>(tree: &'n Object<'n>, options: &Options<'n>) -> (Vec<Issue>, Vec<Poi
     if let (Some(name), Some(expected)) = (name, options.expected)
         && name != expected
     {
-        let says = format!("The resource is a {}, not a {expected}.", quoted(name));
-        walk.issues.add(&place, "invalid", says, format!("Send a {expected}, or send it to the path of its own type."));
+        let says = format!("The resource is of type {}, not {expected}.", quoted(name));
+        walk.issues.add(&place, "invalid", says, format!("Send a resource of type {expected}, or send it to the path of its own type."));
         return (walk.issues.all, Vec::new());
     }
     if let (Some(url), Some(name)) = (options.profile, name) {

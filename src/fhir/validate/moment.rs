@@ -11,7 +11,7 @@ pub(super) fn date_time(text: &str) -> bool {
 }
 
 /// A whole date with time and zone.
-pub(super) fn instant(text: &str) -> bool {
+pub(crate) fn instant(text: &str) -> bool {
     let Some((date, rest)) = text.as_bytes().split_at_checked(10) else { return false };
     let Some(rest) = rest.strip_prefix(b"T") else { return false };
     day(date).is_some_and(<[u8]>::is_empty) && clock(rest).is_some_and(zone)

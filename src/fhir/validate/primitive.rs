@@ -188,7 +188,8 @@ fn code(text: &str) -> bool {
     text.split(|c: char| c.is_ascii_whitespace()).all(|word| !word.is_empty())
 }
 
-pub(super) fn id(text: &str) -> bool {
+/// <https://hl7.org/fhir/R4/datatypes.html#id>
+pub fn id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
 }
 
@@ -206,7 +207,7 @@ pub(super) fn is_absolute(text: &str) -> bool {
 }
 
 /// What stands before the first colon, when it can be a scheme (RFC 3986, 3.1).
-pub(super) fn scheme(text: &str) -> Option<&str> {
+pub(crate) fn scheme(text: &str) -> Option<&str> {
     let (scheme, rest) = text.split_once(':')?;
     let letters = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
     (letters && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && !rest.is_empty()).then_some(scheme)

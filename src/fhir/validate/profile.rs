@@ -51,8 +51,8 @@ pub(super) fn judge(url: &str, resource_type: &str, place: &Place, issues: &mut 
             remedy: Cow::Owned(format!("Name one of {}, or {R4} and a resource type, or no profile.", OFFERED.join(", "))),
         }),
         Some(of) if of != resource_type => {
-            let says = format!("The profile {} is one of {of}, and the resource is a {resource_type}.", quoted(url));
-            issues.add(place, "invalid", says, format!("Send a {of}, or name another profile."));
+            let says = format!("The profile {} is one of {of}, and the resource is of type {resource_type}.", quoted(url));
+            issues.add(place, "invalid", says, format!("Send a resource of type {of}, or name another profile."));
         }
         Some(_) => {}
     }

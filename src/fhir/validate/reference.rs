@@ -71,7 +71,7 @@ impl<'n> Walk<'n> {
             && is_type(said)
             && said != named
         {
-            let says = format!("The type is {said}, and the reference names a {named}.");
+            let says = format!("The type is {said}, and the reference names {named}.");
             self.issues.add(&place.child("type"), "value", says, "Make both say the same, or leave type out.");
         }
         if !text.starts_with('#') {
@@ -84,7 +84,7 @@ impl<'n> Walk<'n> {
         let Some(of) = slot.of else { return };
         let Some(name) = name.filter(|name| is_type(name) && !of.may_point_to(name) && !beyond(name)) else { return };
         let targets: Vec<&str> = of.targets().collect();
-        let says = format!("The element may not refer to a {name}.");
+        let says = format!("The element may not refer to a resource of type {name}.");
         self.issues.add(place, "value", says, format!("Refer to one of {}.", targets.join(", ")));
     }
 }

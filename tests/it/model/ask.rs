@@ -230,6 +230,14 @@ impl Ask {
         }
     }
 
+    /// The type of what it writes.
+    pub fn kind(&self) -> Option<&'static str> {
+        match self {
+            Ask::Create { kind, .. } | Ask::Update { kind, .. } | Ask::Delete { kind, .. } | Ask::Patch { kind, .. } => Some(kind),
+            _ => None,
+        }
+    }
+
     /// Is it wrong by itself, whatever there is?
     pub fn is_flawed(&self) -> bool {
         let other_id = match self {

@@ -57,12 +57,15 @@ impl World {
         }
         self.disjoint(entries, &links)?;
         let mut written = Vec::new();
-        for late in [false, true] {
-            for at in order.iter().filter(|at| entries[**at].ask.sent().is_some_and(searches) == late) {
-                if let Some((answer, body)) = self.writes(*at, &entries[*at].ask, &links).map_err(|answer| (*at, answer))? {
-                    written.extend(body.zip(answer.of.clone()).map(|(body, key)| (*at, key, body)));
-                    parts.insert(*at, answer);
-                }
+        let mut writing = order.clone();
+        // Whoever others are about comes first; what a search in it means may be made by others.
+        let is_about =
+            |ask: &Ask| ask.kind().is_none_or(|kind| !["Patient", "Practitioner", "Organization", "PractitionerRole"].contains(&kind));
+        writing.sort_by_key(|at| (is_about(&entries[*at].ask), entries[*at].ask.sent().is_some_and(searches)));
+        for at in &writing {
+            if let Some((answer, body)) = self.writes(*at, &entries[*at].ask, &links).map_err(|answer| (*at, answer))? {
+                written.extend(body.zip(answer.of.clone()).map(|(body, key)| (*at, key, body)));
+                parts.insert(*at, answer);
             }
         }
         self.judge(entries, &order, &written)?;

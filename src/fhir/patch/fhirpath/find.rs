@@ -97,7 +97,7 @@ impl<'a, 't> Finder<'a, 't> {
         };
         match &expression.root {
             Some(root) if !known.lineage().any(|it| it.name == root) => {
-                let says = format!("The resource is a {own}, not a {}.", quoted(root));
+                let says = format!("The resource is of type {own}, not {}.", quoted(root));
                 Err(issue("invalid", &expression.text, says, format!("Let the path start with {own}.")))
             }
             _ => Ok(()),

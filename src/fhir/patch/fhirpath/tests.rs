@@ -103,7 +103,7 @@ fn primitives() {
     fails(born(), swap("Patient.gender", json!({"valueCode": "male"})), "not-found", "leads to nothing");
     fails(born(), swap("Patient.birthDate", json!({"valueString": "1930"})), "invalid", "Patient.birthDate takes no string");
     fails(born(), add("Patient", "birthdate", json!({"valueDate": "1930"})), "invalid", "\"birthdate\" is no element of Patient");
-    fails(born(), swap("Observation.status", json!({"valueCode": "final"})), "invalid", "The resource is a Patient");
+    fails(born(), swap("Observation.status", json!({"valueCode": "final"})), "invalid", "The resource is of type Patient");
     fails(born(), swap("Patient", json!({"valueCode": "final"})), "processing", "the whole resource");
     fails(born(), delete("Patient"), "processing", "the whole resource");
     fails(born(), delete("Patient.resourceType"), "invalid", "no element");
