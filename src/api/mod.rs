@@ -19,7 +19,7 @@ mod tls;
 mod unrouted;
 mod v1;
 
-pub use base::listen_base;
+pub use base::{Base, listen_base};
 pub use request::{Reply, Request};
 pub use server::{Listening, Security, bind, block_on, listen, until_told};
 pub use tls::tls;

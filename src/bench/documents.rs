@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::client::{Client, Sent};
 use super::dice::Dice;
 use super::load::{Lap, Round, drive, refused};
-use super::reads::{TURNS, WARM, quiet, token};
+use super::reads::{TURNS, WARM, quiet, token, token_of};
 use super::report::Bar;
 use super::resources::{ENCOUNTER, KINDS, OBSERVATION, PATIENT, Resources, SYSTEM, loaded_number, new_number, uuid};
 use super::{Run, UPLOADERS, machine, upload};
@@ -33,6 +33,7 @@ const UPDATE: usize = 2;
 const DELETE: usize = 3;
 
 /// One client's requests.
+#[derive(Clone, Copy)]
 struct Asking<'a> {
     resources: &'a Resources,
     token: &'a str,
@@ -184,14 +185,17 @@ fn turns(run: &mut Run<'_>, asking: &Asking<'_>) -> Result<()> {
     let step = |client: &mut Client, dice: &mut Dice, lap: &mut Lap| asking.cycle(client, dice, lap);
     let warm = drive(&run.server, round(0, WARM), &step)?;
     quiet(&run.server)?;
-    let base_server = run.home.base(warm.mean_bytes() * 4 / 3)?;
-    drive(&base_server, round(0, WARM / 2), &step)?;
+    let theirs = token_of(&run.home, "base")?;
+    let of_base = Asking { token: &theirs, ..*asking };
+    let of_base = |client: &mut Client, dice: &mut Dice, lap: &mut Lap| of_base.cycle(client, dice, lap);
+    let base_server = run.home.base_of_documents(warm.mean_bytes() * 4 / 3)?;
+    drive(&base_server, round(0, WARM / 2), &of_base)?;
     let (mut own, mut base) = (Lap::default(), Lap::default());
     for number in 1..=TURNS {
         let lasting = run.options.lasting() / TURNS as u32;
         own.then(drive(&run.server, round(number, lasting), &step)?);
         quiet(&run.server)?;
-        base.then(drive(&base_server, round(number, lasting), &step)?);
+        base.then(drive(&base_server, round(number, lasting), &of_base)?);
     }
     for (kind, p50, p99) in [
         (CREATE, "create, p50", "create, p99"),

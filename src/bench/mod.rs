@@ -94,6 +94,8 @@ pub struct Base {
     #[arg(long)]
     size: usize,
     #[arg(long)]
+    documents: bool,
+    #[arg(long)]
     listen: SocketAddr,
 }
 
@@ -179,8 +181,8 @@ pub fn base(config: Config, options: &Base) -> Result<()> {
     let config = Config { listen: options.listen, ..config };
     let _lock = app::lock(&config.data_dir)?;
     let app = Arc::new(App::build(config, Clock::system(), Sealing::Aes256Gcm)?);
-    let size = options.size;
-    api::block_on(async move { api::until_told(api::listen_base(app, size)?).await })
+    let base = api::Base { size: options.size, documents: options.documents };
+    api::block_on(async move { api::until_told(api::listen_base(app, base)?).await })
 }
 
 fn title(options: &Options) -> String {

@@ -35,7 +35,12 @@ struct Ask<'a> {
 
 /// A token that may see every patient, issued by the verb of the running server.
 pub fn token(home: &Home) -> Result<String> {
-    let issued = home.verb(&["token", "issue", "--role", "ehr-system", "--ttl", "1d"])?;
+    token_of(home, "data")
+}
+
+/// A token of a data directory.
+pub fn token_of(home: &Home, data: &str) -> Result<String> {
+    let issued = home.verb_on(data, &["token", "issue", "--role", "ehr-system", "--ttl", "1d"])?;
     issued.into_iter().find(|(name, _)| name == "token").map(|(_, token)| token).ok_or_else(|| failed("token issue", "it printed no token"))
 }
 

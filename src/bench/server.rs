@@ -61,9 +61,14 @@ impl Home {
         Ok(command)
     }
 
-    /// Runs a verb and answers its `name=value` lines.
+    /// Runs a verb on the server's data directory and answers its `name=value` lines.
     pub fn verb(&self, words: &[&str]) -> Result<Vec<(String, String)>> {
-        let out = self.command("data")?.args(words).output().map_err(|e| failed("this binary", e))?;
+        self.verb_on("data", words)
+    }
+
+    /// The same on one that is named.
+    pub fn verb_on(&self, data: &str, words: &[&str]) -> Result<Vec<(String, String)>> {
+        let out = self.command(data)?.args(words).output().map_err(|e| failed("this binary", e))?;
         if !out.status.success() {
             let said = String::from_utf8_lossy(&out.stderr).trim().to_owned();
             return Err(Error::new(Kind::Busy, format!("firth {} failed: {said}", words.join(" "))));
@@ -79,6 +84,11 @@ impl Home {
     /// The same framework that answers `size` bytes after the same audit commit.
     pub fn base(&self, size: usize) -> Result<Server> {
         self.start("base", &["bench-base", "--size", &size.to_string()])
+    }
+
+    /// The same that also checks the token, and commits writes as the server does.
+    pub fn base_of_documents(&self, size: usize) -> Result<Server> {
+        self.start("base", &["bench-base", "--documents", "--size", &size.to_string()])
     }
 
     fn start(&self, data: &str, words: &[&str]) -> Result<Server> {
