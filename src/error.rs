@@ -90,6 +90,7 @@ kinds! {
     // This server.
     MappingInvalid  "mapping.invalid"       500 "exception"    true  "Correct the mapping file at the named line.";
     Busy            "server.busy"           503 "transient"    true  "Send the request again after Retry-After seconds.";
+    TooSlow         "server.too-slow"       503 "too-costly"   true  "Ask for less (add identifier, patient, _id or a date, or lower _count), or try again later; FIRTH_QUERY_TIMEOUT_SECS is the limit.";
     Sealed          "server.sealed"         500 "exception"    false "Stored data could not be opened; give the operator the request id.";
     Bug             "server.bug"            500 "exception"    false "Give the operator the request id.";
     // Refusals to start; `status` is the exit code (sysexits.h where it has one).

@@ -7,7 +7,7 @@ use crate::fhir::validate::object;
 use crate::search::{Query, Type, canonical};
 use crate::store::listing::{self, Look};
 use crate::store::resources::version;
-use crate::store::{Tx, documents, observations};
+use crate::store::{Deadline, Tx, documents, observations};
 
 /// A search that says which resource is meant.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ pub fn one(tx: &mut Tx<'_>, writer: &Writer<'_>, criteria: &Criteria) -> Result<
     let query = Query { count: 2, ..criteria.query.clone() };
     let visible = if of.is_shared() { &Visible::All } else { writer.visible };
     let look = Look { query: &query, visible, vault: writer.vault, base: "", after: None, horizon: i64::MAX };
+    let _end = Deadline::after(writer.limit);
     let page = match of {
         Type::Observation => observations::page(tx, &look, writer.templates, criteria.system)?,
         _ => listing::page(tx, &look)?,

@@ -1,6 +1,8 @@
 //! create, update and delete of one resource (https://hl7.org/fhir/R4/http.html): a new version with its search rows,
 //! its place in the feed and nothing else. The audit entry is the caller's.
 
+use std::time::Duration;
+
 use super::documents::{Put, bury, instant, write};
 use super::submitted::{self, Submitted};
 use super::{references, shelves};
@@ -31,6 +33,8 @@ pub struct Writer<'a> {
     pub base: &'a str,
     /// The limits of a resource.
     pub options: Options<'static>,
+    /// How long it may be searched for what is meant: others wait for the transaction.
+    pub limit: Duration,
 }
 
 impl<'a> Writer<'a> {

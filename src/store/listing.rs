@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use super::Tx;
+use super::deadline::in_time;
 use super::document_search::{Ask, Found, Order, find};
 use super::documents::body_place;
 use super::keys::{self, Whose};
@@ -153,6 +154,7 @@ impl<'a> Listing<'a> {
             after: self.after,
             limit: BATCH,
         };
+        in_time()?;
         let found = find(tx, self.look.vault, &ask)?;
         self.ended = found.len() < BATCH as usize;
         self.opened += found.len();
