@@ -91,7 +91,8 @@ pub fn unmerge(tx: &mut Tx<'_>, writer: &Writer<'_>, base: &str, who: (PatientId
     let (target, source) = who;
     turn(tx, writer)?;
     hold(tx, [source, target])?;
-    let of_target = at(tx, writer, target, None)?.filter(|found| !found.deleted).ok_or_else(not_found)?;
+    let of_target = at(tx, writer, target, None)?.filter(|found| !found.deleted);
+    let of_target = of_target.ok_or_else(|| not_found((Type::Patient, &target.to_string())))?;
     let Some(merge) = merges::of(tx, source)?.filter(|merge| merge.target == target) else {
         let says = format!("Patient/{source} is not merged into Patient/{target}");
         return Err(Error::new(Kind::Unprocessable, says).at("source-patient"));

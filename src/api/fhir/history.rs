@@ -91,7 +91,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
         app.db.read("history", |tx| versions(tx, &asked, before, |tx, which| version(tx, reader, (of, &id, which))))?
     };
-    let found = found.ok_or_else(not_found)?;
+    let found = found.ok_or_else(|| not_found((of, &id)))?;
     let (base, name) = (base(app), of.name());
     let own = format!("{base}/{name}/{id}/_history?{}", asked.said);
     let mut links = vec![("self", own.clone())];

@@ -29,7 +29,7 @@ fn resource_type(name: &str) -> Option<&'static str> {
 }
 
 /// Words of the sender in our own: cut, though not within `Type/id`, and without control characters.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let short: String = text.chars().take(100).collect();
     let more = if short.len() < text.len() { ".." } else { "" };
     format!("\"{}{more}\"", short.escape_debug())
