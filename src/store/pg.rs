@@ -35,11 +35,12 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
     }
 }
 
-/// A `limit` of zero is none.
+/// A `limit` of zero is none. A lock is given up before it, for that is tried again.
 fn prepare(conn: &mut PgConnection, name: &str, limit: Duration) -> diesel::QueryResult<()> {
     let limit = limit.as_millis();
+    let lock = if limit == 0 { 4_000 } else { (limit * 2 / 5).min(4_000) };
     conn.batch_execute(&format!(
-        "SET application_name = '{name}'; SET statement_timeout = {limit}; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on;"
+        "SET application_name = '{name}'; SET statement_timeout = {limit}; SET lock_timeout = {lock}; SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on;"
     ))
 }
 
