@@ -46,7 +46,7 @@ impl App {
     /// Opens the store under the root key; a new store is founded.
     pub fn build(config: Config, clock: Clock, sealing: Sealing) -> Result<App> {
         let root = RootKey::load(&config.root_key_file)?;
-        let mut opened = Opened::at(&place(&config), clock.clone())?;
+        let mut opened = Opened::at(&place(&config), clock.clone(), config.query_timeout)?;
         let vault = Arc::new(open_vault(&mut opened, &root, sealing)?);
         let node: [u8; 8] = vault.chance.bytes()?;
         let db = opened.start(Arc::clone(&vault), node)?;

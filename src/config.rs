@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::telemetry;
 
@@ -18,6 +19,7 @@ pub struct Config {
     pub root_key_file: PathBuf,
     pub max_upload_bytes: usize,
     pub body_timeout_secs: u64,
+    pub query_timeout: Duration,
     pub raw_retention_days: i64,
     pub mappings_dir: Option<PathBuf>,
     pub external_id_system: String,
@@ -29,6 +31,7 @@ pub struct Config {
     pub max_request_bytes: usize,
     pub max_depth: usize,
     pub max_bundle_entries: usize,
+    pub max_history_entries: u32,
     pub log: String,
 }
 
@@ -61,6 +64,7 @@ settings! {
     "FIRTH_ROOT_KEY_FILE" "$XDG_CONFIG_HOME/firth/root.key" "The root key, outside the data directory, mode 0400." |c, v| c.root_key_file = PathBuf::from(v);
     "FIRTH_MAX_UPLOAD_BYTES" "67108864" "The largest upload after decompression." |c, v| c.max_upload_bytes = number(v, 1024, 1 << 30)? as usize;
     "FIRTH_BODY_TIMEOUT_SECS" "60" "How long a client may take to send a body." |c, v| c.body_timeout_secs = number(v, 1, 3600)? as u64;
+    "FIRTH_QUERY_TIMEOUT_SECS" "10" "How long a read, or the search of a conditional write, may ask the database; on PostgreSQL also each statement of a write." |c, v| c.query_timeout = Duration::from_secs(number(v, 1, 3600)? as u64);
     "FIRTH_RAW_RETENTION_DAYS" "30" "How long raw uploads are kept for replay; 0 = until they are processed." |c, v| c.raw_retention_days = number(v, 0, 36500)?;
     "FIRTH_MAPPINGS_DIR" "" "A folder of mappings that are added to the shipped ones or take their place." |c, v| c.mappings_dir = Some(PathBuf::from(v));
     "FIRTH_EXTERNAL_ID_SYSTEM" "urn:firth:external" "Identifier.system of external_user_id: the namespace of your record numbers." |c, v| c.external_id_system = v.to_owned();
@@ -68,6 +72,7 @@ settings! {
     "FIRTH_MAX_REQUEST_BYTES" "67108864" "The largest body of a request under /fhir, after decompression." |c, v| c.max_request_bytes = number(v, 1024, 1 << 30)? as usize;
     "FIRTH_MAX_DEPTH" "64" "How deep the JSON of a resource may nest." |c, v| c.max_depth = number(v, 8, 64)? as usize;
     "FIRTH_MAX_BUNDLE_ENTRIES" "5000" "How many entries a batch or transaction may have." |c, v| c.max_bundle_entries = number(v, 1, 100_000)? as usize;
+    "FIRTH_MAX_HISTORY_ENTRIES" "1000" "How many versions a page of _history may have; a larger _count is taken as this." |c, v| c.max_history_entries = number(v, 1, 5_000)? as u32;
     "FIRTH_TLS_CERT" "" "PEM file with the certificate chain; with FIRTH_TLS_KEY the server speaks HTTPS." |c, v| c.tls_cert = Some(PathBuf::from(v));
     "FIRTH_TLS_KEY" "" "PEM file with the private key." |c, v| c.tls_key = Some(PathBuf::from(v));
     "FIRTH_LOG" "info" "The log's level: error, warn, info, debug or a tracing filter." |c, v| c.log = telemetry::filter(v)?;
@@ -132,6 +137,7 @@ impl Config {
             root_key_file: home.join("firth").join("root.key"),
             max_upload_bytes: 0,
             body_timeout_secs: 0,
+            query_timeout: Duration::ZERO,
             raw_retention_days: 0,
             mappings_dir: None,
             external_id_system: String::new(),
@@ -142,6 +148,7 @@ impl Config {
             max_request_bytes: 0,
             max_depth: 0,
             max_bundle_entries: 0,
+            max_history_entries: 0,
             log: String::new(),
         };
         let mut faults = Vec::new();

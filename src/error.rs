@@ -63,6 +63,7 @@ kinds! {
     NotFound        "resource.not-found"    404 "not-found"    true  "Check the id; a resource you may not see looks the same.";
     Gone            "resource.deleted"      410 "deleted"      true  "The resource was deleted; its history may still be read.";
     Precondition    "resource.precondition" 412 "conflict"     true  "Read the current version, and send the request again with its ETag.";
+    NoCriteria      "request.no-criteria"   412 "required"     true  "Send search parameters that select one resource, for example identifier=SYSTEM|VALUE.";
     ManyMatch       "resource.many-match"   412 "multiple-matches" true "Ask for less, so that one resource answers.";
     Referenced      "resource.referenced"   409 "conflict"     true  "Change or delete the resources that point to it first.";
     ReferenceUnknown "reference.not-found"  422 "not-found"    true  "Point to a resource that exists, or send both in one transaction.";
@@ -90,6 +91,7 @@ kinds! {
     // This server.
     MappingInvalid  "mapping.invalid"       500 "exception"    true  "Correct the mapping file at the named line.";
     Busy            "server.busy"           503 "transient"    true  "Send the request again after Retry-After seconds.";
+    TooSlow         "server.too-slow"       503 "too-costly"   true  "Ask for less (add identifier, patient, _id or a date, or lower _count), or try again later; FIRTH_QUERY_TIMEOUT_SECS is the limit.";
     Sealed          "server.sealed"         500 "exception"    false "Stored data could not be opened; give the operator the request id.";
     Bug             "server.bug"            500 "exception"    false "Give the operator the request id.";
     // Refusals to start; `status` is the exit code (sysexits.h where it has one).

@@ -22,7 +22,7 @@ pub fn reply(error: &Error, fhir: bool, request_id: &str) -> Reply {
                 .with("www-authenticate", "Bearer realm=\"firth\", error=\"invalid_token\", error_description=\"the token has expired\"")
         }
         Kind::Forbidden => reply = reply.with("www-authenticate", "Bearer realm=\"firth\", error=\"insufficient_scope\""),
-        Kind::Busy => reply = reply.with("retry-after", RETRY_AFTER),
+        Kind::Busy | Kind::TooSlow => reply = reply.with("retry-after", RETRY_AFTER),
         Kind::Throttled => reply = reply.with("retry-after", "60"),
         _ => {}
     }

@@ -10,11 +10,11 @@ use tokio::sync::mpsc::{Sender, channel};
 
 use super::pieces::pieces;
 use super::readers::Readers;
-use super::request::{Body, Reply, Request};
+use super::request::{Body, Reply, Request, asked};
 use super::{Need, Route, error, negotiate, proxy, unrouted};
 use crate::access::{Caller, Role};
 use crate::app::App;
-use crate::audit::{Action, Entry};
+use crate::audit::Entry;
 use crate::error::{Error, Kind, Result};
 
 /// Pieces of a body that wait to be read; more of them would only fill memory.
@@ -104,9 +104,9 @@ async fn pump(mut payload: web::Payload, send: Sender<Result<web::Bytes>>, deadl
 /// On a blocking thread: who asks, may they, and what is the answer?
 fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Entry>, Result<Reply>) {
     let caller = authenticate(app, route, &request);
+    request.entry.query = asked(route.action, (&request.verb, &request.uri), request.header("if-none-exist"));
     let entry = &mut request.entry;
     entry.address = Some(request.address.clone());
-    entry.query = (route.action == Action::Search).then(|| request.uri.clone());
     if let Ok(Some(caller)) = &caller {
         entry.credential = Some(caller.credential.to_string());
         entry.role = Some(caller.role.name().to_owned());

@@ -8,7 +8,7 @@ use actix_web::web::Bytes;
 use tokio::sync::mpsc::Receiver;
 
 use super::negotiate::Honoured;
-use crate::audit::Entry;
+use crate::audit::{Action, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::fhir::validate::{self, Options};
 use crate::ledger::submitted::refused;
@@ -129,6 +129,20 @@ fn decode(text: &str) -> Option<String> {
         });
     }
     String::from_utf8(bytes).ok()
+}
+
+/// What an entry of the audit log repeats of the request itself: a search, the criteria of a conditional interaction, the
+/// call of an operation.
+pub fn asked(action: Action, of: (&str, &str), if_none_exist: Option<&str>) -> Option<String> {
+    let (verb, uri) = of;
+    let criteria = uri.split_once('?').is_some_and(|(path, query)| path.matches('/').count() == 2 && !query.is_empty());
+    match action {
+        Action::Search => Some(uri.to_owned()),
+        Action::Operation => Some(format!("{verb} {uri}")),
+        Action::Create => if_none_exist.map(|criteria| format!("{verb} {uri}\nIf-None-Exist: {criteria}")),
+        Action::Update | Action::Patch | Action::Delete if criteria => Some(format!("{verb} {uri}")),
+        _ => None,
+    }
 }
 
 /// Our own error inside an io::Error comes back as it is.

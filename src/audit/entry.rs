@@ -22,7 +22,7 @@ pub struct Entry {
     /// `Type` or `Type/id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// The request as it came, for a search.
+    /// The request as it came, of a search, a conditional interaction or an operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// Patients whose data the answer holds or the request changed.
@@ -139,9 +139,12 @@ mod tests {
     #[test]
     fn the_words_of_actions_are_those_of_entries_that_are_kept() {
         use Action::{Activity, Create, Credential, Delete, History, Other, Read, Search, Start, Stop, Update, Upload, Vread};
+        use Action::{Batch, HistorySystem, HistoryType, Operation, Patch, Transaction};
         let actions = [Read, Vread, History, Search, Create, Update, Delete, Upload, Credential, Start, Stop, Activity, Other];
         let words = "read vread history search create update delete upload credential start stop activity other";
-        for (action, word) in actions.into_iter().zip(words.split(' ')) {
+        let more = [HistoryType, HistorySystem, Patch, Batch, Transaction, Operation];
+        let more = more.into_iter().zip("history-type history-system patch batch transaction operation".split(' '));
+        for (action, word) in actions.into_iter().zip(words.split(' ')).chain(more) {
             let entry = Entry::new(EntryId::at(0, Chance.bytes().unwrap()), action, "route");
             let text = String::from_utf8(entry.encode().unwrap()).unwrap();
             assert!(text.contains(&format!("\"action\":\"{word}\"")), "{text}");

@@ -16,12 +16,20 @@ const PROVENANCE: &str = "http://terminology.hl7.org/CodeSystem/provenance-parti
 pub enum Action {
     Read,
     Vread,
-    /// All versions of one resource. BALP has no profile for it.
+    /// All versions of one resource. BALP has no profile for this, nor for the other histories.
     History,
+    HistoryType,
+    HistorySystem,
     Search,
     Create,
     Update,
+    Patch,
     Delete,
+    /// A Bundle as a whole; each of its entries has its own action.
+    Batch,
+    Transaction,
+    /// `$name`; the route says which.
+    Operation,
     /// An upload was accepted or its outcome asked for.
     Upload,
     /// A credential was made, refreshed or revoked.
@@ -44,15 +52,22 @@ impl Action {
     pub(super) fn looks(self) -> Looks {
         use AuditEventAction::{C, D, E, R, U};
         let rest = |profile, code, action| (Some(profile), REST, Some((INTERACTION, code, "")), action);
+        let plain = |code, action| (None, REST, Some((INTERACTION, code, "")), action);
         let own = |kind, subtype, action| (None, kind, subtype, action);
         match self {
             Action::Read => rest("Read", "read", R),
             Action::Vread => rest("Read", "vread", R),
-            Action::History => own(REST, Some((INTERACTION, "history-instance", "")), R),
+            Action::History => plain("history-instance", R),
+            Action::HistoryType => plain("history-type", R),
+            Action::HistorySystem => plain("history-system", R),
             Action::Search => rest("Query", "search-type", E),
             Action::Create => rest("Create", "create", C),
             Action::Update => rest("Update", "update", U),
+            Action::Patch => rest("Update", "patch", U),
             Action::Delete => rest("Delete", "delete", D),
+            Action::Batch => plain("batch", E),
+            Action::Transaction => plain("transaction", E),
+            Action::Operation => plain("operation", E),
             Action::Upload => own((DCM, "110107", "Import"), None, C),
             Action::Credential => own(ALERT, Some((DCM, "110137", "User security Attributes Changed")), E),
             Action::Start => own(ACTIVITY, Some((DCM, "110120", "Application Start")), E),
@@ -65,7 +80,7 @@ impl Action {
     pub(super) fn roles(self) -> [Code; 2] {
         let (source, destination) = ((DCM, "110153", "Source Role ID"), (DCM, "110152", "Destination Role ID"));
         match self {
-            Action::Read | Action::Vread | Action::History => [destination, source],
+            _ if self.reads() => [destination, source],
             Action::Delete => [(DCM, "110150", "Application"), (PROVENANCE, "custodian", "Custodian")],
             _ => [source, destination],
         }
@@ -73,23 +88,27 @@ impl Action {
 }
 
 impl Action {
+    /// Does it only show what is there by its name?
+    pub(super) const fn reads(self) -> bool {
+        matches!(self, Action::Read | Action::Vread | Action::History | Action::HistoryType | Action::HistorySystem)
+    }
+
     /// `AuditEvent.type`: system and code.
     pub const fn event_type(self) -> (&'static str, &'static str) {
         match self {
-            Action::Read | Action::Vread | Action::History | Action::Search => (REST.0, REST.1),
-            Action::Create | Action::Update | Action::Delete => (REST.0, REST.1),
             Action::Upload => (DCM, "110107"),
             Action::Credential => (ALERT.0, ALERT.1),
             Action::Start | Action::Stop | Action::Activity | Action::Other => (ACTIVITY.0, ACTIVITY.1),
+            _ => (REST.0, REST.1),
         }
     }
 
     /// `AuditEvent.action` (https://hl7.org/fhir/R4/valueset-audit-event-action.html).
     pub const fn code(self) -> &'static str {
         match self {
-            Action::Read | Action::Vread | Action::History => "R",
+            _ if self.reads() => "R",
             Action::Create | Action::Upload => "C",
-            Action::Update => "U",
+            Action::Update | Action::Patch => "U",
             Action::Delete => "D",
             _ => "E",
         }

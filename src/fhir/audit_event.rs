@@ -59,7 +59,7 @@ pub struct Event<'a> {
     pub operation: &'a str,
     /// `Type/id`, `Type/id/_history/n`, or what else it was about in words.
     pub resource: Option<&'a str>,
-    /// The raw request of a search: method and URI.
+    /// The request itself, of a search, a conditional interaction or an operation.
     pub query: Option<&'a str>,
     pub status: u16,
     pub outcome: Option<&'a str>,
@@ -152,7 +152,7 @@ fn machine(kind: Code, who: Reference, address: Option<&str>) -> Result<AuditEve
 /// The person or system behind the token: its reader, or the author of what was written.
 fn user(event: &Event<'_>) -> Result<AuditEventAgent> {
     let asker = &event.asker;
-    let reads = matches!(event.action, Action::Read | Action::Vread | Action::History | Action::Search);
+    let reads = event.action.reads() || event.action == Action::Search;
     let kind = if reads { (PARTICIPATION, "IRCP", "information recipient") } else { (PARTICIPATION, "AUT", "author (originator)") };
     let mut who = match (asker.user, asker.credential) {
         (Some(user), _) => render::identified(USER, user)?,
@@ -201,9 +201,11 @@ fn data(event: &Event<'_>) -> Result<AuditEventEntity> {
     let mut made = entity(THING, target.map(|_| (OBJECT, "4", "Domain Resource")))?;
     made.what = target.map(|target| render::reference(target.to_owned())).transpose()?;
     made.name = event.resource.filter(|_| target.is_none()).and_then(text);
-    if let Some(wrote) = event.wrote {
-        let value = AuditEventEntityDetailValue::String(wrote.to_owned());
-        made.detail.push(Some(AuditEventEntityDetail::builder().r#type("sha-256".into()).value(value).build().map_err(Error::bug)?));
+    // BALP takes one entity of this type, so that what was asked stands in it.
+    let asked = event.query.map(|query| ("query", AuditEventEntityDetailValue::Base64Binary(Base64Binary(query.as_bytes().to_vec()))));
+    let wrote = event.wrote.map(|wrote| ("sha-256", AuditEventEntityDetailValue::String(wrote.to_owned())));
+    for (kind, value) in asked.into_iter().chain(wrote) {
+        made.detail.push(Some(AuditEventEntityDetail::builder().r#type(kind.into()).value(value).build().map_err(Error::bug)?));
     }
     Ok(made)
 }
@@ -263,9 +265,9 @@ mod tests {
 
     #[test]
     fn each_interaction_names_its_profile_and_code() {
-        use Action::{Create, Delete, Read, Search, Update, Vread};
-        let wanted = ["Read R", "Read R", "Query E", "Create C", "Update U", "Delete D"];
-        for (action, wanted) in [Read, Vread, Search, Create, Update, Delete].into_iter().zip(wanted) {
+        use Action::{Create, Delete, Patch, Read, Search, Update, Vread};
+        let wanted = ["Read R", "Read R", "Query E", "Create C", "Update U", "Update U", "Delete D"];
+        for (action, wanted) in [Read, Vread, Search, Create, Update, Patch, Delete].into_iter().zip(wanted) {
             let event = Event { action, query: Some("GET /fhir/Observation?code=8867-4"), ..read() };
             let told = |event: &Event<'_>| format!("{} {}", profile(event), shown(event)["action"].as_str().unwrap());
             assert_eq!(told(&event), format!("Patient{wanted}"));
@@ -282,6 +284,33 @@ mod tests {
         let entity = &shown(&event)["entity"][0];
         assert_eq!(entity["query"], "R0VUIC9maGlyL09ic2VydmF0aW9u");
         assert!(["what", "name", "detail"].iter().all(|absent| entity.get(absent).is_none()));
+    }
+
+    #[test]
+    fn what_is_no_interaction_of_balp_has_its_code_and_its_name() {
+        use Action::{Batch, History, HistorySystem, HistoryType, Operation, Transaction};
+        for (action, code) in [
+            (History, "history-instance R"),
+            (HistoryType, "history-type R"),
+            (HistorySystem, "history-system R"),
+            (Batch, "batch E"),
+            (Transaction, "transaction E"),
+            (Operation, "operation E"),
+        ] {
+            let event = shown(&Event { action, operation: "merge", ..read() });
+            let [code_of, name_of] = [0, 1].map(|n| event["subtype"][n]["code"].as_str().unwrap());
+            assert_eq!((format!("{code_of} {}", event["action"].as_str().unwrap()).as_str(), name_of), (code, "merge"));
+            assert_eq!((&event["type"]["code"], event["meta"].get("profile")), (&json!("rest"), None));
+            assert_eq!((action.event_type().1, action.code()), ("rest", event["action"].as_str().unwrap()));
+        }
+    }
+
+    #[test]
+    fn criteria_stand_in_the_entity_of_what_they_found() {
+        let event = Event { action: Action::Update, query: Some("PUT /fhir/Observation?code=x"), ..read() };
+        assert_eq!(profile(&event), "PatientUpdate");
+        let detail = shown(&event)["entity"][0]["detail"].clone();
+        assert_eq!(detail, json!([{"type": "query", "valueBase64Binary": "UFVUIC9maGlyL09ic2VydmF0aW9uP2NvZGU9eA=="}]));
     }
 
     #[test]

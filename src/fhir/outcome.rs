@@ -64,7 +64,10 @@ fn failure(kind: Kind, issue: &Issue, request_id: &str) -> Result<OperationOutco
     let mut made = bare(severity, code, wire.code, says.or_else(|| text(wire.remedy)))?;
     let at = if wire.speaks { issue.at.as_deref().and_then(text) } else { None };
     let expression = match kind {
-        Kind::Parameter | Kind::ParameterUnknown | Kind::TooCostly => parameter(issue),
+        // In a Bundle it is the entry that is wrong.
+        Kind::Parameter | Kind::ParameterUnknown | Kind::TooCostly if !at.as_deref().is_some_and(|at| at.starts_with("Bundle.")) => {
+            parameter(issue)
+        }
         _ => at.as_deref().filter(|at| is_path(at)).map(str::to_owned),
     };
     let mut help = vec![wire.remedy.to_owned()];

@@ -7,7 +7,7 @@ use crate::fhir::validate::object;
 use crate::search::{self, Query, Type};
 use crate::store::listing::{self, Look};
 use crate::store::resources::version;
-use crate::store::{Tx, documents, observations};
+use crate::store::{Deadline, Tx, documents, observations};
 
 /// A search that says which resource is meant.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Criteria {
     pub system: bool,
     /// The text that it was read from, when it is a reference: `Patient?identifier=x`.
     pub said: String,
+    /// The element that holds the reference.
+    pub at: String,
 }
 
 /// The id of the one resource that answers; several are `Kind::ManyMatch`. Who asks the same at the same time waits.
@@ -29,6 +31,7 @@ pub fn one(tx: &mut Tx<'_>, writer: &Writer<'_>, criteria: &Criteria) -> Result<
     let query = Query { count: 2, ..criteria.query.clone() };
     let visible = if of.is_shared() { &Visible::All } else { writer.visible };
     let look = Look { query: &query, visible, vault: writer.vault, base: "", after: None, horizon: i64::MAX };
+    let _end = Deadline::after(writer.limit);
     let page = match of {
         Type::Observation => observations::page(tx, &look, writer.templates, criteria.system)?,
         _ => listing::page(tx, &look)?,
@@ -36,13 +39,18 @@ pub fn one(tx: &mut Tx<'_>, writer: &Writer<'_>, criteria: &Criteria) -> Result<
     match page.items.as_slice() {
         [] => Ok(None),
         [one] => Ok(object(page.json(one)).and_then(|found| found.text("id").map(str::to_owned))),
-        _ => Err(Error::new(Kind::ManyMatch, "more than one resource answers the criteria")),
+        _ => Err(Error::new(Kind::ManyMatch, format!("more than one {} answers the criteria", of.name()))),
     }
+}
+
+/// What is changed by criteria must be there.
+pub fn none(of: Type) -> Error {
+    Error::new(Kind::NotFound, format!("no {} answers the criteria", of.name()))
 }
 
 /// The resource that answered, as what came of a conditional create.
 pub fn existing(tx: &mut Tx<'_>, writer: &Writer<'_>, of: Type, id: &str) -> Result<Written> {
-    let now = version(tx, writer.reader(), (of, id, None))?.ok_or_else(not_found)?;
+    let now = version(tx, writer.reader(), (of, id, None))?.ok_or_else(|| not_found((of, id)))?;
     Ok(Written {
         effect: Effect::Unchanged,
         of,

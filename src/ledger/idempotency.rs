@@ -65,7 +65,7 @@ fn again(tx: &mut Tx<'_>, writer: &Writer<'_>, kept: Kept) -> Result<Written> {
     if kept.version == 0 {
         return Ok(super::resources::nothing(of, &kept.id));
     }
-    let now = version(tx, writer.reader(), (of, &kept.id, Some(kept.version)))?.ok_or_else(not_found)?;
+    let now = version(tx, writer.reader(), (of, &kept.id, Some(kept.version)))?.ok_or_else(|| not_found((of, &kept.id)))?;
     let effect = match (now.deleted, kept.created) {
         (true, _) => Effect::Deleted,
         (false, true) => Effect::Created,

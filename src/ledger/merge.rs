@@ -14,7 +14,7 @@ use crate::search::{Criterion, Filter, IndexRow, Query, Token, Type};
 use crate::store::listing::{self, Look};
 use crate::store::merges::{self, Merge};
 use crate::store::resources::{Version, version};
-use crate::store::{Tx, documents, keys};
+use crate::store::{Deadline, Tx, documents, keys};
 
 /// A Patient as the request names it: by its id, by identifiers, or by both.
 #[derive(Clone, Debug)]
@@ -91,7 +91,8 @@ pub fn unmerge(tx: &mut Tx<'_>, writer: &Writer<'_>, base: &str, who: (PatientId
     let (target, source) = who;
     turn(tx, writer)?;
     hold(tx, [source, target])?;
-    let of_target = at(tx, writer, target, None)?.filter(|found| !found.deleted).ok_or_else(not_found)?;
+    let of_target = at(tx, writer, target, None)?.filter(|found| !found.deleted);
+    let of_target = of_target.ok_or_else(|| not_found((Type::Patient, &target.to_string())))?;
     let Some(merge) = merges::of(tx, source)?.filter(|merge| merge.target == target) else {
         let says = format!("Patient/{source} is not merged into Patient/{target}");
         return Err(Error::new(Kind::Unprocessable, says).at("source-patient"));
@@ -172,6 +173,7 @@ fn identified(tx: &mut Tx<'_>, writer: &Writer<'_>, named: &Named) -> Result<Pat
     let mut query = Query { count: 2, ..Query::new(Type::Patient) };
     query.filters = named.identifiers.iter().map(|token| Filter::any("identifier", vec![Criterion::Token(token.clone())])).collect();
     let look = Look { query: &query, visible: writer.visible, vault: writer.vault, base: "", after: None, horizon: i64::MAX };
+    let _end = Deadline::after(writer.limit);
     let page = listing::page(tx, &look)?;
     let refused = |kind, says: &str| Err(Error::new(kind, says).at(format!("{}-identifier", named.param)));
     match page.items.as_slice() {

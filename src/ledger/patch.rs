@@ -1,6 +1,6 @@
 //! patch (https://hl7.org/fhir/R4/http.html#patch): what the current version becomes, judged like any other.
 
-use super::resources::{Writer, not_found};
+use super::resources::{Writer, gone, not_found};
 use super::submitted::{Submitted, refused};
 use crate::error::{Error, Kind, Result};
 use crate::fhir::patch::{fhirpath_patch, json_patch};
@@ -20,9 +20,9 @@ pub enum Patch {
 /// The resource with the changes, to be written by `resources::update`.
 pub fn patched(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patch: &Patch) -> Result<Submitted> {
     let (of, id) = what;
-    let now = version(tx, writer.reader(), (of, id, None))?.ok_or_else(not_found)?;
+    let now = version(tx, writer.reader(), (of, id, None))?.ok_or_else(|| not_found(what))?;
     if now.deleted {
-        return Err(Error::new(Kind::Gone, "the resource was deleted"));
+        return Err(gone(what));
     }
     let text = match patch {
         Patch::Json(patch) => json_patch(&now.json, patch),

@@ -1,6 +1,8 @@
 //! create, update and delete of one resource (https://hl7.org/fhir/R4/http.html): a new version with its search rows,
 //! its place in the feed and nothing else. The audit entry is the caller's.
 
+use std::time::Duration;
+
 use super::documents::{Put, bury, instant, write};
 use super::submitted::{self, Submitted};
 use super::{references, shelves};
@@ -31,6 +33,8 @@ pub struct Writer<'a> {
     pub base: &'a str,
     /// The limits of a resource.
     pub options: Options<'static>,
+    /// How long it may be searched for what is meant: others wait for the transaction.
+    pub limit: Duration,
 }
 
 impl<'a> Writer<'a> {
@@ -174,7 +178,7 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
     let Some(now) = now else {
         // To whom a resource may be hidden, none may seem to be there to be made.
         if *writer.visible != Visible::All {
-            return Err(not_found());
+            return Err(not_found((of, id)));
         }
         if sample.is_some() {
             return Err(Error::new(Kind::Unprocessable, "ids of this form are given to samples by the server").at("Observation.id"));
@@ -272,8 +276,12 @@ fn unchanged(of: Type, id: &str, now: Version) -> Written {
 }
 
 /// Hidden and absent look the same.
-pub fn not_found() -> Error {
-    Error::new(Kind::NotFound, "there is no such resource")
+pub fn not_found(what: (Type, &str)) -> Error {
+    Error::new(Kind::NotFound, format!("there is no {}/{}", what.0.name(), what.1))
+}
+
+pub fn gone(what: (Type, &str)) -> Error {
+    Error::new(Kind::Gone, format!("{}/{} was deleted", what.0.name(), what.1))
 }
 
 /// An id that a client chose for what answers no criteria must be free: else another resource would be overwritten.

@@ -11,7 +11,7 @@ use super::resources::{self, Effect, IfMatch, Writer, Written};
 use super::submitted::{Submitted, Target, refused};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::interaction::{self, Links, overlap};
-use crate::fhir::validate::object;
+use crate::fhir::validate::{object, quoted};
 use crate::search::{self, Type};
 use crate::store::Tx;
 use crate::store::resources::version;
@@ -55,9 +55,11 @@ pub enum Content {
 /// Does every step. `steps` are in the order of R4; the answers are, too: nothing for what is read.
 pub fn run(tx: &mut Tx<'_>, writer: &Writer<'_>, steps: &[Step]) -> Result<Vec<Option<Written>>> {
     let mut run = Run { writer, links: Links::default(), ids: vec![None; steps.len()], done: vec![None; steps.len()], targets: Vec::new() };
+    let before = run.before(tx, steps)?;
     for (n, step) in steps.iter().enumerate().filter(|(_, step)| matches!(step.act, Act::Delete)) {
         run.delete(tx, n, step).map_err(|e| placed(e, step))?;
     }
+    run.apart(steps, before)?;
     for (n, step) in steps.iter().enumerate() {
         run.identify(tx, n, step).map_err(|e| placed(e, step))?;
     }
@@ -94,6 +96,34 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// What conditional updates and patches mean before anything is deleted: afterwards they would not find it, and an
+    /// update would make it anew. Of several that answer, one may be left by the deletions.
+    fn before(&self, tx: &mut Tx<'_>, steps: &[Step]) -> Result<Vec<(usize, String)>> {
+        let mut meant = Vec::new();
+        if !steps.iter().any(|step| matches!(step.act, Act::Delete)) {
+            return Ok(meant);
+        }
+        for step in steps {
+            let (Act::Update(_) | Act::Patch(_), Some(criteria)) = (&step.act, &step.criteria) else { continue };
+            match conditional::one(tx, self.writer, criteria) {
+                Ok(Some(id)) => meant.push((step.index, format!("{}/{id}", step.of.name()))),
+                Ok(None) => {}
+                Err(e) if e.kind == Kind::ManyMatch => {}
+                Err(e) => return Err(placed(e, step)),
+            }
+        }
+        Ok(meant)
+    }
+
+    /// Nothing is deleted that another entry means to change.
+    fn apart(&self, steps: &[Step], before: Vec<(usize, String)>) -> Result<()> {
+        let deleted = steps.iter().zip(&self.ids).filter_map(|(step, id)| Some((step, &id.as_ref()?.0)));
+        let mut changes: Vec<(usize, String)> = deleted.map(|(step, id)| (step.index, format!("{}/{id}", step.of.name()))).collect();
+        changes.extend(before);
+        let issues = overlap(&changes);
+        if issues.is_empty() { Ok(()) } else { Err(refused(issues)) }
+    }
+
     fn delete(&mut self, tx: &mut Tx<'_>, n: usize, step: &Step) -> Result<()> {
         let id = match (&step.id, &step.criteria) {
             (Some(id), _) => Some(id.clone()),
@@ -125,7 +155,7 @@ impl Run<'_> {
                 resources::free(tx, self.writer, (step.of, &said))?;
                 said
             }
-            (None, _) if matches!(step.act, Act::Patch(_)) => return Err(resources::not_found()),
+            (None, _) if matches!(step.act, Act::Patch(_)) => return Err(conditional::none(step.of)),
             (None, _) => self.writer.new_id()?.to_string(),
         };
         let now = if there { version(tx, self.writer.reader(), (step.of, &id, None))? } else { None };
@@ -186,13 +216,18 @@ impl Run<'_> {
             Content::Ready(submitted) => return Ok((**submitted).clone()),
             Content::Linked(text, searches) => (text, searches),
         };
-        let mut links = self.links.clone();
+        let (mut links, mut missing) = (self.links.clone(), Vec::new());
         for criteria in searches {
-            let of = criteria.query.resource;
-            let found = conditional::one(tx, self.writer, criteria)?;
-            let says = format!("no {} answers the search that a reference names", of.name());
-            let id = found.ok_or_else(|| Error::new(Kind::ReferenceUnknown, says).at(step.of.name()))?;
-            links.put(criteria.said.clone(), format!("{}/{id}", of.name()), 1);
+            let of = criteria.query.resource.name();
+            let Some(id) = conditional::one(tx, self.writer, criteria).map_err(|e| e.at(criteria.at.clone()))? else {
+                let says = format!("no {of} answers {}; entries that point to each other do so by their fullUrl", quoted(&criteria.said));
+                missing.push(Issue::new(says, Some(criteria.at.clone())));
+                continue;
+            };
+            links.put(criteria.said.clone(), format!("{of}/{id}"), 1);
+        }
+        if !missing.is_empty() {
+            return Err(Error { issues: missing, ..Error::new(Kind::ReferenceUnknown, "") });
         }
         let tree = object(text).ok_or_else(|| Error::bug("a resource that was judged is not JSON"))?;
         let text = interaction::rewrite(&tree, &|link| links.resolve(step.full_url.as_deref(), link));
@@ -204,8 +239,8 @@ impl Run<'_> {
         let (Act::Read(which), Some(id)) = (&step.act, &step.id) else { return Ok(()) };
         match version(tx, self.writer.reader(), (step.of, id, *which))? {
             Some(read) if !read.deleted => Ok(()),
-            Some(_) => Err(Error::new(Kind::Gone, "the resource was deleted")),
-            None => Err(resources::not_found()),
+            Some(_) => Err(resources::gone((step.of, id))),
+            None => Err(resources::not_found((step.of, id))),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::{PgConnection, SqliteConnection};
@@ -135,10 +136,11 @@ enum Backend {
 
 impl Opened {
     /// Connects and brings the schema up to date (SQLite) or checks it (PostgreSQL).
-    pub fn at(place: &Place, clock: Clock) -> Result<Opened> {
+    /// A read that takes longer than `limit` is ended.
+    pub fn at(place: &Place, clock: Clock, limit: Duration) -> Result<Opened> {
         let backend = match place {
-            Place::Sqlite(folder) => Backend::Sqlite(sqlite::Files::open(folder)?),
-            Place::Postgres(url) => Backend::Postgres(pg::Pool::open(url)?),
+            Place::Sqlite(folder) => Backend::Sqlite(sqlite::Files::open(folder, limit)?),
+            Place::Postgres(url) => Backend::Postgres(pg::Pool::open(url, limit)?),
         };
         Ok(Opened { backend, clock })
     }

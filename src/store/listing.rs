@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use super::Tx;
+use super::deadline::in_time;
 use super::document_search::{Ask, Found, Order, Rare, find, rarest};
 use super::documents::body_place;
 use super::keys::{self, Whose};
@@ -158,6 +159,7 @@ impl<'a> Listing<'a> {
             after: self.after,
             limit: self.batch,
         };
+        in_time()?;
         let rare = match self.rare.take() {
             Some(rare) => rare,
             None => rarest(tx, self.look.vault, &ask)?,

@@ -1,4 +1,4 @@
-//! DOOR diesel: every SQL statement. Takes `&mut Tx`, returns our types, knows no policy.
+//! DOOR diesel and libsqlite3-sys: every SQL statement. Takes `&mut Tx`, returns our types, knows no policy.
 //!
 //! `Db::read` and `Db::write` are the only ways to a transaction. Statements that differ between
 //! SQLite and PostgreSQL live in `sqlite.rs` and `pg.rs`; the rest is written once and run on
@@ -6,17 +6,19 @@
 
 /// Runs one diesel expression on the transaction's own kind of connection, so that both
 /// backends keep their prepared-statement caches and their own SQL (see docs/decisions/0003).
+/// When the time of a read is over it is not run.
 macro_rules! on {
     ($tx:expr, $conn:ident => $body:expr) => {
-        match &mut $tx.conn {
-            $crate::store::Conn::Sqlite($conn) => $body,
-            $crate::store::Conn::Pg($conn) => $body,
+        match ($crate::store::deadline::in_time(), &mut $tx.conn) {
+            (Err(e), _) => Err(e),
+            (Ok(()), $crate::store::Conn::Sqlite($conn)) => $body.map_err($crate::store::failed),
+            (Ok(()), $crate::store::Conn::Pg($conn)) => $body.map_err($crate::store::failed),
         }
-        .map_err($crate::store::failed)
     };
 }
 
 mod db;
+mod deadline;
 mod pg;
 mod schema;
 mod sqlite;
@@ -38,6 +40,7 @@ pub mod uploads;
 pub mod users;
 
 pub use db::{AuditConn, Conn, Db, Opened, Place, Tx};
+pub use deadline::Deadline;
 
 use diesel::result::{DatabaseErrorKind, Error as Diesel};
 
@@ -55,6 +58,7 @@ pub(in crate::store) fn failed(e: Diesel) -> Error {
         Diesel::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Error::new(Kind::Conflict, "it exists already").because(e),
         Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Error::new(Kind::Busy, "the database is busy").because(e),
         Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => gone(&e),
+        Diesel::DatabaseError(_, info) if late(info.message()) => deadline::too_slow(),
         Diesel::DatabaseError(_, info) if cut(info.message()) => gone(&e),
         Diesel::DatabaseError(_, info) if starved(info.message()) => Error::new(Kind::Busy, "the data cannot be stored now").because(e),
         _ => Error::bug(e),
@@ -74,6 +78,11 @@ fn cut(message: &str) -> bool {
     ["server closed the connection", "terminating connection", "no connection to the server", "the database system is"]
         .iter()
         .any(|text| message.contains(text))
+}
+
+/// It was told to stop because its time was over.
+fn late(message: &str) -> bool {
+    message == "interrupted" || message.contains("due to statement timeout")
 }
 
 /// Conditions of the machine that pass: the client is told to come back, and loses nothing.

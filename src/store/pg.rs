@@ -11,6 +11,7 @@ use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::db::{Conn, Tx};
+use super::deadline::Deadline;
 use super::{GONE, failed, sqlite};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
@@ -26,31 +27,35 @@ const READERS: u32 = 8;
 const ATTEMPTS: u32 = 4;
 
 #[derive(Debug)]
-struct Session(&'static str);
+struct Session(&'static str, Duration);
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
     fn on_acquire(&self, conn: &mut PgConnection) -> std::result::Result<(), diesel::r2d2::Error> {
-        prepare(conn, self.0).map_err(diesel::r2d2::Error::QueryError)
+        prepare(conn, self.0, self.1).map_err(diesel::r2d2::Error::QueryError)
     }
 }
 
-fn prepare(conn: &mut PgConnection, name: &str) -> diesel::QueryResult<()> {
+/// A `limit` of zero is none. A lock is given up before it, for that is tried again.
+fn prepare(conn: &mut PgConnection, name: &str, limit: Duration) -> diesel::QueryResult<()> {
+    let limit = limit.as_millis();
+    let lock = if limit == 0 { 4_000 } else { (limit * 2 / 5).min(4_000) };
     conn.batch_execute(&format!(
-        "SET application_name = '{name}'; SET statement_timeout = '10s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on;"
+        "SET application_name = '{name}'; SET statement_timeout = {limit}; SET lock_timeout = {lock}; SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on;"
     ))
 }
 
 #[derive(Clone)]
 pub struct Pool {
     url: String,
+    limit: Duration,
     writers: diesel::r2d2::Pool<ConnectionManager<PgConnection>>,
     readers: diesel::r2d2::Pool<ConnectionManager<PgConnection>>,
 }
 
 impl Pool {
     /// Connects; refuses a schema that is newer than this binary, or older (`firth migrate` brings it up).
-    pub fn open(url: &str) -> Result<Pool> {
-        let mut conn = connect(url)?;
+    pub fn open(url: &str, limit: Duration) -> Result<Pool> {
+        let mut conn = connect(url, limit)?;
         let known = sqlite::migrations_known(&MIGRATIONS)?;
         let applied: Vec<String> = conn.applied_migrations().map_err(Error::bug)?.iter().map(ToString::to_string).collect();
         if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
@@ -69,16 +74,17 @@ impl Pool {
                 .min_idle(Some(1))
                 .test_on_check_out(false)
                 .connection_timeout(Duration::from_secs(1))
-                .connection_customizer(Box::new(Session(name)))
+                .connection_customizer(Box::new(Session(name, limit)))
                 .build(ConnectionManager::new(url))
                 .map_err(|e| Error::new(Kind::Unreachable, format!("PostgreSQL does not answer: {e}")))
         };
-        Ok(Pool { url: url.into(), writers: pool(WRITERS, NAME)?, readers: pool(READERS, READER)? })
+        Ok(Pool { url: url.into(), limit, writers: pool(WRITERS, NAME)?, readers: pool(READERS, READER)? })
     }
 
     /// Brings the schema up to date; answers the names of what was applied, or would be with `dry_run`.
     pub fn migrate(url: &str, dry_run: bool) -> Result<Vec<String>> {
-        let mut conn = connect(url)?;
+        // What rewrites a table takes as long as it takes.
+        let mut conn = connect(url, Duration::ZERO)?;
         let pending = conn.pending_migrations(MIGRATIONS).map_err(Error::bug)?;
         let names = pending.iter().map(|migration| migration.name().to_string()).collect();
         if !dry_run {
@@ -155,11 +161,11 @@ struct Settings {
     ok: bool,
 }
 
-fn connect(url: &str) -> Result<PgConnection> {
+fn connect(url: &str, limit: Duration) -> Result<PgConnection> {
     local_only(url)?;
     let mut conn = PgConnection::establish(url)
         .map_err(|e| Error::new(Kind::Unreachable, format!("PostgreSQL does not answer: {}", e.to_string().trim().replace('\n', " "))))?;
-    prepare(&mut conn, NAME).map_err(failed)?;
+    prepare(&mut conn, NAME, limit).map_err(failed)?;
     Ok(conn)
 }
 
@@ -207,13 +213,17 @@ impl Postgres {
     pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let mut conn = self.pool.reader()?;
         conn.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(failed)?;
-        let outcome = work(&mut Tx::new(Conn::Pg(&mut conn), 0));
+        let outcome = {
+            let _end = Deadline::after(self.pool.limit);
+            work(&mut Tx::new(Conn::Pg(&mut conn), 0))
+        };
         conn.batch_execute("ROLLBACK").map_err(failed)?;
         outcome
     }
 
     pub fn statement<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let mut conn = self.pool.reader()?;
+        let _end = Deadline::after(self.pool.limit);
         work(&mut Tx::new(Conn::Pg(&mut conn), 0))
     }
 
@@ -222,7 +232,7 @@ impl Postgres {
     }
 
     pub fn connection(&self) -> Result<PgConnection> {
-        connect(&self.pool.url)
+        connect(&self.pool.url, self.pool.limit)
     }
 
     /// Older than the oldest write transaction that is still open: what a feed shows up to here is complete.

@@ -13,6 +13,7 @@ use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::db::{self, Conn, Tx, writer_gone};
+use super::deadline::{Deadline, watch_sqlite};
 use super::failed;
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Kind, Result};
@@ -32,10 +33,12 @@ pub struct Files {
     main_path: PathBuf,
     audit_path: PathBuf,
     main: SqliteConnection,
+    limit: Duration,
 }
 
 impl Files {
-    pub fn open(folder: &Path) -> Result<Files> {
+    pub fn open(folder: &Path, limit: Duration) -> Result<Files> {
+        watch_sqlite();
         let (main_path, audit_path) = (folder.join("firth.db"), folder.join("audit.db"));
         if main_path.exists() && !audit_path.exists() {
             tracing::warn!(file = %audit_path.display(), "the audit log of reads is gone and begins anew; restore it from a backup");
@@ -43,7 +46,7 @@ impl Files {
         let mut main = connect(&main_path)?;
         migrate(&mut main, MAIN, &main_path)?;
         migrate(&mut connect(&audit_path)?, AUDIT, &audit_path)?;
-        Ok(Files { main_path, audit_path, main })
+        Ok(Files { main_path, audit_path, main, limit })
     }
 
     pub fn first<T>(&mut self, now: Millis, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
@@ -125,6 +128,7 @@ pub struct Sqlite {
     audit_path: PathBuf,
     jobs: Sender<Job>,
     access: Arc<AtomicU64>,
+    limit: Duration,
 }
 
 impl Sqlite {
@@ -138,6 +142,7 @@ impl Sqlite {
             audit_path: files.audit_path.clone(),
             jobs,
             access: Arc::clone(&access),
+            limit: files.limit,
         };
         let writer = Writer { conn: files.main, vault, node, clock, last: 0, access };
         thread::Builder::new().name("firth-writer".into()).spawn(move || writer.run(&queue)).map_err(Error::bug)?;
@@ -148,11 +153,11 @@ impl Sqlite {
     }
 
     pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        view(&self.readers, work)
+        view(&self.readers, self.limit, work)
     }
 
     pub fn read_audit<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        view(&self.audit_readers, work)
+        view(&self.audit_readers, self.limit, work)
     }
 
     pub fn access_generation(&self) -> u64 {
@@ -192,11 +197,14 @@ impl Sqlite {
     }
 }
 
-fn view<T>(pool: &Readers, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+fn view<T>(pool: &Readers, limit: Duration, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
     let mut conn = pool.get().map_err(|e| Error::new(Kind::Busy, "all readers are busy").because(e))?;
     let mut tx = Tx::new(Conn::Sqlite(&mut conn), 0);
     db::begin(&mut tx.conn)?;
-    let outcome = work(&mut tx);
+    let outcome = {
+        let _end = Deadline::after(limit);
+        work(&mut tx)
+    };
     db::rollback(&mut tx.conn)?;
     outcome
 }
@@ -307,7 +315,7 @@ mod tests {
     #[test]
     fn a_checkpoint_waits_for_no_writer_and_no_reader() {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files::open(folder.path()).unwrap();
+        let files = Files::open(folder.path(), Duration::from_secs(10)).unwrap();
         let (mut other, mut writer) = (connect(&files.main_path).unwrap(), files.main);
         let mut checkpointer = checkpointer(&files.main_path).unwrap();
         writer.batch_execute("CREATE TABLE t (n INTEGER)").unwrap();

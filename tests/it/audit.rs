@@ -188,3 +188,44 @@ both! {
         assert!(events(&server.auditor(), &format!("patient={}", alice.patient)).len() >= before);
     }
 }
+
+both! {
+    fn each_kind_of_interaction_has_its_code(server) {
+        let (ehr, auditor) = (server.ehr(), server.auditor());
+        let fhir = ehr.with("content-type", "application/fhir+json");
+        let ward = json!({"resourceType": "Organization", "name": "Ward", "identifier": [{"system": "urn:x", "value": "1"}]});
+        let id = ehr.post("/fhir/Organization", &ward).is(201).text_at("/id");
+        let put = |path: &str| fhir.send("PUT", path, Some(ward.to_string().as_bytes()));
+        let bundle = |kind: &str| json!({"resourceType": "Bundle", "type": kind, "entry": [
+            {"request": {"method": "PUT", "url": "Organization?identifier=urn:x|1"}, "resource": ward},
+            {"request": {"method": "GET", "url": format!("Organization/{id}")}},
+        ]});
+        // What the entry tells: its codes, and what was asked where that is not in its other elements.
+        let told = |event: &Value| {
+            let subtypes = event["subtype"].as_array().cloned().unwrap_or_default();
+            let codes: Vec<&str> = subtypes.iter().filter_map(|one| one["code"].as_str()).collect();
+            let detail = event["entity"][0]["detail"].as_array().cloned().unwrap_or_default();
+            let query = detail.iter().find(|one| one["type"] == "query").and_then(|one| one["valueBase64Binary"].as_str().map(str::to_owned));
+            let query = query.map(|query| String::from_utf8(data_encoding::BASE64.decode(query.as_bytes()).unwrap()).unwrap());
+            format!("{} {} {}", codes.join(" "), event["action"].as_str().unwrap(), query.unwrap_or_default()).trim_end().to_owned()
+        };
+        let ask = "/fhir/Organization?identifier=urn:x|1";
+        for (reply, wanted) in [
+            (ehr.get(&format!("/fhir/Organization/{id}/_history")), vec!["history-instance history R"]),
+            (ehr.get("/fhir/Organization/_history"), vec!["history-type history-type R"]),
+            (ehr.get("/fhir/_history"), vec!["history-system history-system R"]),
+            (put(ask), vec!["update U PUT /fhir/Organization?identifier=urn:x|1"]),
+            (ehr.with("content-type", "application/json-patch+json").send("PATCH", &format!("/fhir/Organization/{id}"), Some(b"[]")), vec!["patch U"]),
+            (ehr.with("if-none-exist", "identifier=urn:x|1").post("/fhir/Organization", &ward), vec!["create C POST /fhir/Organization\nIf-None-Exist: identifier=urn:x|1"]),
+            (ehr.get(&format!("/fhir/Organization/{id}/$validate")), vec![&*format!("operation validate E GET /fhir/Organization/{id}/$validate")]),
+            (ehr.post("/fhir", &bundle("batch")), vec!["batch batch E", "read R", "update U PUT /fhir/Organization?identifier=urn:x|1"]),
+            (ehr.post("/fhir", &bundle("transaction")), vec!["read R", "transaction transaction E", "update U PUT /fhir/Organization?identifier=urn:x|1"]),
+            (fhir.send("DELETE", ask, None), vec!["delete D DELETE /fhir/Organization?identifier=urn:x|1"]),
+        ] {
+            assert!(reply.status < 300, "{}", reply.text());
+            let mut found: Vec<String> = of_request(&auditor, reply.header("x-request-id").unwrap()).iter().map(told).collect();
+            found.sort();
+            assert_eq!(found, wanted);
+        }
+    }
+}

@@ -155,10 +155,13 @@ both! {
         assert_eq!((changed.at("/active"), changed.header("etag")), (json!(true), Some("W/\"3\"")));
         let refused = json_patch.send("PATCH", &path, Some(br#"[{"op":"add","path":"/colour","value":"red"}]"#)).is(400);
         assert_eq!(refused.at("/issue/0/expression/0"), json!("Practitioner.colour"));
-        json_patch.send("PATCH", &path, Some(br#"[{"op":"test","path":"/active","value":false}]"#)).is(400);
+        let failed = json_patch.send("PATCH", &path, Some(br#"[{"op":"remove","path":"/active"},{"op":"test","path":"/name/0/family","value":"Zoe"}]"#)).is(400);
+        assert_eq!(failed.at("/issue/0/expression/0"), json!("Practitioner.name[0].family"));
+        assert!(failed.text_at("/issue/0/details/text").starts_with("Operation 1 (test): "), "{}", failed.text());
         json_patch.with("if-match", "W/\"1\"").send("PATCH", &path, Some(b"[]")).is(412);
         assert_eq!(json_patch.send("PATCH", &path, Some(b"[]")).is(200).header("etag"), Some("W/\"3\""));
-        json_patch.send("PATCH", &format!("/fhir/Practitioner/{NOTHING}"), Some(b"[]")).is(404);
+        let absent = json_patch.send("PATCH", &format!("/fhir/Practitioner/{NOTHING}"), Some(b"[]")).is(404);
+        assert_eq!(absent.at("/issue/0/details/text"), json!(format!("there is no Practitioner/{NOTHING}")));
         json_patch.send("PATCH", "/fhir/Practitioner?identifier=urn:x|Adams", Some(br#"[{"op":"remove","path":"/active"}]"#)).is(200);
         ehr.send("PATCH", &path, Some(b"[]")).is(415);
     }
@@ -182,5 +185,65 @@ both! {
             let own = server.nobody().bearer(&server.token(&["--role", "patient", "--patient", &patient]).0);
             own.get(&format!("/fhir/{}", at(0))).is(200);
         }
+    }
+}
+
+both! {
+    fn a_reference_by_a_search_that_finds_nothing_is_named(server) {
+        let ehr = server.ehr();
+        let role = |practitioner: &str| json!({"resourceType": "PractitionerRole", "identifier": [{"system": "urn:x", "value": "role"}], "practitioner": {"reference": practitioner},
+            "organization": {"reference": "Organization?identifier=urn:x|none"}});
+        let refused = transaction(&ehr, vec![entry("POST", "Practitioner", practitioner("Adams")), entry("POST", "PractitionerRole", role("Practitioner?identifier=urn:x|none"))]).is(422);
+        let named: Vec<Value> = (0..2).map(|n| refused.at(&format!("/issue/{n}/expression/0"))).collect();
+        assert_eq!(named, ["Bundle.entry[1].resource.organization.reference", "Bundle.entry[1].resource.practitioner.reference"]);
+        assert!(refused.text_at("/issue/1/details/text").contains("Practitioner?identifier=urn:x|none"), "{}", refused.text());
+        let part = |n: u32, of: u32| json!({"resourceType": "Organization", "identifier": [{"system": "urn:x", "value": n.to_string()}], "partOf": {"reference": format!("Organization?identifier=urn:x|{of}")}});
+        let circle = transaction(&ehr, vec![entry("POST", "Organization", part(1, 2)), entry("POST", "Organization", part(2, 1))]).is(422);
+        assert_eq!(circle.at("/issue/0/expression/0"), json!("Bundle.entry[0].resource.partOf.reference"));
+        assert!(circle.text_at("/issue/0/details/text").contains("fullUrl"), "{}", circle.text());
+        for _ in 0..2 {
+            ehr.post("/fhir/Practitioner", &practitioner("Many")).is(201);
+        }
+        let many = transaction(&ehr, vec![entry("POST", "PractitionerRole", json!({"resourceType": "PractitionerRole", "practitioner": {"reference": "Practitioner?identifier=urn:x|Many"}}))]).is(412);
+        assert_eq!(many.at("/issue/0/expression/0"), json!("Bundle.entry[0].resource.practitioner.reference"));
+    }
+}
+
+both! {
+    fn criteria_that_select_nothing_are_refused_for_what_they_are(server) {
+        let ehr = server.ehr();
+        let alone = ehr.with("if-none-exist", "_count=1").post("/fhir/Practitioner", &practitioner("Adams")).is(412);
+        assert_eq!((alone.code().as_str(), alone.at("/issue/0/code")), ("request.no-criteria", json!("required")));
+        assert!(alone.text_at("/issue/0/diagnostics").contains("identifier=SYSTEM|VALUE"), "{}", alone.text());
+        let mut create = entry("POST", "Practitioner", practitioner("Adams"));
+        create["request"]["ifNoneExist"] = json!("_count=1");
+        let refused = transaction(&ehr, vec![create]).is(412);
+        assert_eq!((refused.code().as_str(), refused.at("/issue/0/expression/0")), ("request.no-criteria", json!("Bundle.entry[0].request.ifNoneExist")));
+        let refused = transaction(&ehr, vec![entry("PUT", "Practitioner?colour=red", practitioner("Adams"))]).is(400);
+        assert_eq!(refused.at("/issue/0/expression/0"), json!("Bundle.entry[0].request.url"));
+        let done = ehr.post("/fhir", &bundle("batch", vec![entry("GET", "Practitioner?colour=red", Value::Null)])).is(200);
+        assert_eq!(done.at("/entry/0/response/outcome/issue/0/expression/0"), json!("Bundle.entry[0].request.url"));
+    }
+}
+
+both! {
+    fn what_a_transaction_deletes_it_does_not_change_too(server) {
+        let ehr = server.ehr();
+        let made = |family: &str| ehr.post("/fhir/Practitioner", &practitioner(family)).is(201).text_at("/id");
+        let id = made("Adams");
+        let patch = json!({"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "W10="});
+        for change in [entry("PUT", "Practitioner?identifier=urn:x|Adams", practitioner("Adams")), entry("PATCH", "Practitioner?identifier=urn:x|Adams", patch)] {
+            for delete in [format!("Practitioner/{id}"), "Practitioner?family=adams".to_owned()] {
+                let refused = transaction(&ehr, vec![change.clone(), entry("DELETE", &delete, Value::Null)]).is(400);
+                assert_eq!((refused.at("/issue/0/code"), refused.at("/issue/0/expression/0")), (json!("duplicate"), json!("Bundle.entry[0].request.url")));
+                let says = refused.text_at("/issue/0/details/text");
+                assert!(says.contains("Bundle.entry[1] and Bundle.entry[0] both change"), "{says}");
+            }
+        }
+        assert_eq!(ehr.search("Practitioner?family=adams").ids(), std::slice::from_ref(&id));
+        let twin = made("Adams");
+        let one_is_left = vec![entry("PUT", "Practitioner?identifier=urn:x|Adams", practitioner("Adams")), entry("DELETE", &format!("Practitioner/{id}"), Value::Null)];
+        transaction(&ehr, one_is_left).is(200);
+        assert_eq!(ehr.search("Practitioner?family=adams").ids(), [twin]);
     }
 }

@@ -181,6 +181,7 @@ const DOORS: &[Door] = &[
     ("actix_web::", &["src/api"], &[]),
     ("diesel::", &["src/store"], &[]),
     ("diesel_migrations::", &["src/store"], &[]),
+    ("libsqlite3_sys", &["src/store"], &[]),
     ("fhir_sdk::", &["src/fhir"], &[]),
     ("quick_xml::", &["src/fhir/validate"], &[]),
     ("aes_gcm::", &["src/vault"], &[]),

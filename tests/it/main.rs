@@ -23,6 +23,7 @@ mod history;
 mod house_rules;
 mod identity;
 mod leak;
+mod limits;
 mod mappings;
 mod merge;
 mod migrations;

@@ -79,11 +79,12 @@ fn subjects(client: &Client<'_>, query: &str) -> Vec<String> {
     all
 }
 
-/// A refusal that names the parameter.
+/// A refusal that names the parameter or the element in it, and where that stands or should.
 #[track_caller]
 fn refused(reply: Reply, status: u16, parameter: &str) {
-    let text = reply.is(status).text();
-    assert!(text.contains(parameter), "{text}");
+    let reply = reply.is(status);
+    let (says, at) = (reply.text_at("/issue/0/details/text"), reply.text_at("/issue/0/expression/0"));
+    assert!((says.contains(parameter) || at.contains(parameter)) && at.starts_with("Parameters.parameter"), "{}", reply.text());
 }
 
 both! {
@@ -104,7 +105,9 @@ both! {
         assert_eq!(ehr.search("Patient?family=family-a").ids(), std::slice::from_ref(&source));
         assert_eq!(ehr.search(&format!("Patient?link=Patient/{source}")).ids(), std::slice::from_ref(&target));
         for id in [&source, &target] {
-            assert_eq!(server.auditor().search(&format!("AuditEvent?patient={id}&action=U")).ids().len(), 1);
+            let events = server.auditor().search(&format!("AuditEvent?patient={id}&action=E")).matches();
+            let merges = |event: &&Value| ["operation", "merge"].iter().enumerate().all(|(n, code)| event["subtype"][n]["code"] == *code);
+            assert_eq!(events.iter().filter(merges).count(), 1, "{events:#?}");
         }
         let statement = server.nobody().get("/fhir/metadata").json().to_string();
         assert!(statement.contains("OperationDefinition/Patient-merge") && statement.contains("Patient-unmerge"));

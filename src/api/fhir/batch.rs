@@ -8,7 +8,7 @@ use actix_web::http::header::HttpDate;
 use data_encoding::{BASE64, HEXLOWER};
 
 use crate::access::Caller;
-use crate::api::request::{Body, Reply, Request};
+use crate::api::request::{Body, Reply, Request, asked};
 use crate::api::{Need, error, unrouted};
 use crate::app::App;
 use crate::error::{Error, Issue, Kind as Wrong, Result};
@@ -65,7 +65,7 @@ pub fn one(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) -> Res
         body_digest: [0; 32],
         honoured: Cell::clone(&request.honoured),
     };
-    inner.entry.query = (route.action == crate::audit::Action::Search).then(|| url.clone());
+    inner.entry.query = asked(route.action, (verb, &url), entry.if_none_exist);
     inner.entry.resource = None;
     let outcome = match route.need {
         Need::Nothing | Need::Token => unrouted::answer(app, route, &mut inner, Some(who)),
@@ -89,7 +89,7 @@ fn audited(app: &App, mut entry: crate::audit::Entry, mut reply: Reply) -> Resul
     Ok(reply)
 }
 
-fn verb(method: Method) -> &'static str {
+pub fn verb(method: Method) -> &'static str {
     match method {
         Method::Get | Method::Head => "GET",
         Method::Post => "POST",
@@ -99,7 +99,7 @@ fn verb(method: Method) -> &'static str {
     }
 }
 
-fn url(entry: &Entry<'_>) -> String {
+pub fn url(entry: &Entry<'_>) -> String {
     let target = &entry.target;
     let version = target.version.map(|version| format!("_history/{version}"));
     let parts = [target.resource_type, target.id, target.history.then_some("_history"), version.as_deref(), target.operation];
@@ -163,8 +163,10 @@ pub fn json_patch(entry: &Entry<'_>) -> Result<Option<Vec<u8>>> {
 /// An error with the entry that it is of.
 pub fn placed(mut error: Error, index: usize) -> Error {
     let entry = format!("Bundle.entry[{index}]");
+    let of_search = matches!(error.kind, Wrong::Parameter | Wrong::ParameterUnknown | Wrong::TooCostly);
     let place = |at: Option<String>| match at {
         Some(at) if at.starts_with("Bundle.") => at,
+        Some(_) if of_search => format!("{entry}.request.url"),
         Some(at) => at.split_once('.').map_or_else(|| entry.clone(), |(_, rest)| format!("{entry}.resource.{rest}")),
         None => entry.clone(),
     };

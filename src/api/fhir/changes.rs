@@ -44,7 +44,7 @@ fn answer(app: &App, request: &Request, who: &Caller, of: (&[Type], &str)) -> Re
     let pairs = request.pairs()?;
     negotiate::json_only(request, &pairs)?;
     negotiate::only_these(request, &pairs, &PARAMS)?;
-    let asked = Asked::of(&pairs)?;
+    let asked = Asked::of(&pairs, app.config.max_history_entries)?;
     let path = if name.is_empty() { "_history".to_owned() } else { format!("{name}/_history") };
     let first = types.first().copied().unwrap_or(Type::Patient);
     let seal = CursorSeal::of(app, who, first, &format!("{path}?{}", asked.said));

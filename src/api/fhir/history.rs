@@ -35,8 +35,9 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub fn of(pairs: &[(String, String)]) -> Result<Asked> {
-        let mut asked = Asked { count: Query::COUNT, since: None, at: None, cursor: None, said: String::new() };
+    /// `most` is how many versions a page may have.
+    pub fn of(pairs: &[(String, String)], most: u32) -> Result<Asked> {
+        let mut asked = Asked { count: Query::COUNT.min(most), since: None, at: None, cursor: None, said: String::new() };
         let (mut since, mut at) = (String::new(), String::new());
         for (place, (name, value)) in pairs.iter().enumerate() {
             let refused = |says: &str| Error::new(Kind::Parameter, says).at(name.clone());
@@ -45,7 +46,7 @@ impl Asked {
             }
             match name.as_str() {
                 "_count" if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() => {
-                    asked.count = value.parse().unwrap_or(Query::COUNT_MAX).min(Query::COUNT_MAX);
+                    asked.count = value.parse().unwrap_or(most).min(most);
                 }
                 "_count" => return Err(refused("_count is a whole number, 0 or more")),
                 "_since" => {
@@ -80,7 +81,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let pairs = request.pairs()?;
     negotiate::json_only(request, &pairs)?;
     negotiate::only_these(request, &pairs, &PARAMS)?;
-    let (asked, id) = (Asked::of(&pairs)?, request.param("id").to_owned());
+    let (asked, id) = (Asked::of(&pairs, app.config.max_history_entries)?, request.param("id").to_owned());
     let seal = CursorSeal::of(app, who, of, &format!("{id}/_history?{}", asked.said));
     let before = match &asked.cursor {
         Some(cursor) => u32::try_from(seal.open(cursor)?.key).unwrap_or(u32::MAX),
@@ -93,7 +94,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
         app.db.read("history", |tx| versions(tx, &asked, before, |tx, which| version(tx, reader, (of, &id, which))))?
     };
-    let found = found.ok_or_else(not_found)?;
+    let found = found.ok_or_else(|| not_found((of, &id)))?;
     let (base, name) = (base(app), of.name());
     let own = format!("{base}/{name}/{id}/_history?{}", asked.said);
     let mut links = vec![("self", own.clone())];

@@ -36,13 +36,10 @@ const PREVIEW: &str = "preview";
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = may(request, who)?;
     let input = body(app, request)?;
-    let sent = Sent::read(&input)?;
-    sent.only(&[SOURCE, TARGET, "source-patient-identifier", "target-patient-identifier", RESULT, PREVIEW])?;
-    let base = base(app);
-    let (source, target) = (sent.patient(SOURCE, &base)?, sent.patient(TARGET, &base)?);
-    let asked = Asked { source, target, result: sent.result(app, &base)?, preview: sent.preview()? };
+    let (sent, base) = (Sent::read(&input)?, base(app));
+    let asked = sent.asked(app, &base).map_err(|e| sent.placed(e))?;
     let word = if asked.preview { "would be" } else { "was" };
-    let done = commit(app, request, who, move |tx, writer| merge::merge(tx, writer, &base, &asked))?;
+    let done = commit(app, request, who, move |tx, writer| merge::merge(tx, writer, &base, &asked)).map_err(|e| sent.placed(e))?;
     let says = format!("Patient/{} {word} merged into Patient/{}", done.source, done.target);
     Ok(answer(&input, &says, &done))
 }
@@ -51,12 +48,11 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 pub fn unmerge(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = may(request, who)?;
     let input = body(app, request)?;
-    let sent = Sent::read(&input)?;
-    sent.only(&[SOURCE])?;
-    let base = base(app);
-    let target = PatientId::parse(request.param("id")).map_err(|_| not_found())?;
-    let source = sent.reference(SOURCE, &base)?.ok_or_else(|| Error::new(Kind::Invalid, "source-patient is missing").at(SOURCE))?;
-    let done = commit(app, request, who, move |tx, writer| merge::unmerge(tx, writer, &base, (target, source)))?;
+    let (sent, base) = (Sent::read(&input)?, base(app));
+    let target = PatientId::parse(request.param("id")).map_err(|_| not_found((Type::Patient, request.param("id"))))?;
+    let source = sent.source(&base).map_err(|e| sent.placed(e))?;
+    let done = commit(app, request, who, move |tx, writer| merge::unmerge(tx, writer, &base, (target, source)));
+    let done = done.map_err(|e| sent.placed(e))?;
     let says = format!("Patient/{} is no longer merged into Patient/{}", done.source, done.target);
     Ok(answer(&input, &says, &done))
 }
@@ -130,6 +126,33 @@ impl Sent {
         serde_json::from_str(text).map_err(Error::bug)
     }
 
+    /// What is to be merged.
+    fn asked(&self, app: &App, base: &str) -> Result<Asked> {
+        self.only(&[SOURCE, TARGET, "source-patient-identifier", "target-patient-identifier", RESULT, PREVIEW])?;
+        let (source, target) = (self.patient(SOURCE, base)?, self.patient(TARGET, base)?);
+        Ok(Asked { source, target, result: self.result(app, base)?, preview: self.preview()? })
+    }
+
+    /// Whose merge is to be taken back.
+    fn source(&self, base: &str) -> Result<PatientId> {
+        self.only(&[SOURCE])?;
+        self.reference(SOURCE, base)?.ok_or_else(|| Error::new(Kind::Invalid, "source-patient is missing").at(SOURCE))
+    }
+
+    /// An error of a parameter, or of the Patient in one, with its name in words and its place in what was sent.
+    fn placed(&self, mut error: Error) -> Error {
+        for issue in &mut error.issues {
+            let Some(at) = issue.at.take_if(|at| !at.starts_with("Parameters.")) else { continue };
+            let (name, rest) = at.strip_prefix("Patient").map_or((at.as_str(), String::new()), |rest| (RESULT, format!(".resource{rest}")));
+            if rest.is_empty() && !issue.says.contains(name) {
+                issue.says = format!("{name}: {}", issue.says);
+            }
+            let nth = self.parameter.iter().position(|parameter| parameter.name == name);
+            issue.at = Some(nth.map_or_else(|| "Parameters.parameter".to_owned(), |nth| format!("Parameters.parameter[{nth}]{rest}")));
+        }
+        error
+    }
+
     /// Refuses what the operation does not know, and twice what it takes once.
     fn only(&self, names: &[&str]) -> Result<()> {
         for (n, parameter) in self.parameter.iter().enumerate() {
@@ -139,7 +162,7 @@ impl Sent {
             }
             let repeats = name.ends_with("-identifier");
             if !repeats && self.parameter.iter().take(n).any(|earlier| earlier.name == *name) {
-                return Err(Error::new(Kind::Invalid, format!("{name} is given twice")).at(name.clone()));
+                return Err(Error::new(Kind::Invalid, format!("{name} is given twice")).at(format!("Parameters.parameter[{n}]")));
             }
         }
         Ok(())

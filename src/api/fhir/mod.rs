@@ -56,9 +56,9 @@ fn criteria(app: &App, who: &Caller, of: Type, pairs: &[(String, String)]) -> Re
     who.may(of.name(), Interaction::Search)?;
     let query = parse(of, pairs, &Terms { handling: Handling::Strict, base: &base(app), now: app.clock.now() })?;
     if query.filters.is_empty() {
-        return Err(Error::new(Kind::Precondition, "the criteria select nothing; give a search parameter such as identifier"));
+        return Err(Error::new(Kind::NoCriteria, format!("the criteria name no search parameter of {}", of.name())));
     }
-    Ok(Criteria { query, system: who.role.is_system(), said: String::new() })
+    Ok(Criteria { query, system: who.role.is_system(), said: String::new(), at: String::new() })
 }
 
 /// The patients behind shelves, each once; of those who were merged both ids.

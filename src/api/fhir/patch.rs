@@ -25,7 +25,7 @@ pub fn by_criteria(app: &App, request: &mut Request, who: Option<&Caller>) -> Re
     let criteria = super::criteria(app, who, of, &pairs)?;
     let (if_match, patch) = (write::if_match(request)?, body(app, request)?);
     write::commit(app, request, who, move |tx, writer| {
-        let id = conditional::one(tx, writer, &criteria)?.ok_or_else(resources::not_found)?;
+        let id = conditional::one(tx, writer, &criteria)?.ok_or_else(|| conditional::none(of))?;
         let submitted = patched(tx, writer, (of, &id), &patch)?;
         references::check(tx, writer, (of, &id), &submitted.targets)?;
         resources::update(tx, writer, &submitted, (&id, if_match.as_ref()))

@@ -8,8 +8,8 @@ use crate::api::{error, negotiate};
 use crate::app::App;
 use crate::audit::events;
 use crate::clock::Millis;
-use crate::error::{Error, Kind, Result};
-use crate::ledger::resources::not_found;
+use crate::error::Result;
+use crate::ledger::resources;
 use crate::search::Type;
 use crate::store::keys::Whose;
 use crate::store::resources::{Reader, version};
@@ -21,11 +21,15 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let pairs = request.pairs()?;
     if of == Type::Binary { binary::acceptable(request, &pairs) } else { negotiate::json_only(request, &pairs) }?;
     negotiate::only_these(request, &pairs, &["_format"])?;
+    let id = request.param("id").to_owned();
+    let not_found = || match request.param("version") {
+        "" => resources::not_found((of, &id)),
+        version => resources::not_found((of, &format!("{id}/_history/{version}"))),
+    };
     let which = match request.param("version") {
         "" => None,
         text => Some(text.parse::<u32>().ok().filter(|version| *version > 0 && version.to_string() == text).ok_or_else(not_found)?),
     };
-    let id = request.param("id").to_owned();
     if of == Type::AuditEvent {
         let found =
             events::read(&app.index, &app.public_url, &id)?.filter(|_| which.is_none_or(|which| which == 1)).ok_or_else(not_found)?;
@@ -37,7 +41,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let found = app.db.read("read", |tx| version(tx, reader, (of, &id, which)))?.ok_or_else(not_found)?;
     let whose = found.patient.map(Whose::named).unwrap_or_default();
     let reply = if found.deleted {
-        gone(request, (found.version, found.committed_at))
+        gone(request, (of, &id), (found.version, found.committed_at))
     } else if of == Type::Binary && !unchanged(request, found.version, found.committed_at) {
         stamped(binary::answer(request, &pairs, found.json)?, (found.version, found.committed_at))
     } else {
@@ -47,9 +51,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 }
 
 /// 410 says which version is the deletion (https://hl7.org/fhir/R4/http.html#read).
-fn gone(request: &Request, of: (u32, Millis)) -> Reply {
-    let reply = error::reply(&Error::new(Kind::Gone, "the resource was deleted"), true, &request.id);
-    stamped(reply, of)
+fn gone(request: &Request, what: (Type, &str), of: (u32, Millis)) -> Reply {
+    stamped(error::reply(&resources::gone(what), true, &request.id), of)
 }
 
 /// The resource, or 304 when the client has this version.

@@ -1,20 +1,19 @@
 //! transaction (https://hl7.org/fhir/R4/http.html#transaction): a Bundle that is done as a whole, or not at all.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::batch::{self, answered};
 use super::{base, caller, criteria, write};
 use crate::access::{Caller, Interaction};
 use crate::api::negotiate::{self, Return};
-use crate::api::request::{Reply, Request, decode_pairs};
+use crate::api::request::{Reply, Request, asked, decode_pairs};
 use crate::app::App;
-use crate::audit::{Action, Did};
+use crate::audit::{self, Action, Did};
 use crate::error::{Error, Kind as Wrong, Result};
 use crate::fhir::body::resources;
 use crate::fhir::interaction::{self, Answered, Entry, Incoming, Kind, Links, Method, conditional, order, references, response};
 use crate::fhir::outcome;
 use crate::fhir::validate::{self, Options, object};
-use crate::id::EntryId;
 use crate::ledger::conditional::Criteria;
 use crate::ledger::idempotency::once;
 use crate::ledger::patch::Patch;
@@ -34,6 +33,9 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let judged = validate::validate(&body, &options).map(|_| ());
     let text = str::from_utf8(&body).map_err(|_| Error::new(Wrong::Syntax, "the body is not UTF-8"))?;
     let tree = object(text);
+    if tree.as_ref().is_some_and(|tree| tree.text("type") == Some("batch")) {
+        (request.entry.action, request.entry.route) = (Action::Batch, "batch".to_owned());
+    }
     if let Err(issues) = judged
         && !tree.as_ref().is_some_and(|tree| batch::judges_alone(tree, &issues))
     {
@@ -59,18 +61,17 @@ fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_
         step(app, who, (entry, text), &links).map_err(|e| batch::placed(e, entry.index))
     });
     let steps: Vec<Step> = steps.collect::<Result<_>>()?;
-    let entry_ids: Vec<EntryId> = steps.iter().map(|_| app.entry_id()).collect::<Result<_>>()?;
-    let (writing, entry, key) = (write::Writing::of(app, who), request.entry.clone(), write::idempotency(app, request, who)?);
+    let notes = entries.iter().zip(&steps).map(|(entry, step)| note(app, request, (entry, step)));
+    let notes: Vec<Option<audit::Entry>> = notes.collect::<Result<_>>()?;
+    let (writing, key) = (write::Writing::of(app, who), write::idempotency(app, request, who)?);
     let done = app.db.write("transaction", move |tx| {
         let writer = writing.writer();
         let done = once(tx, &writer, key.as_ref(), |tx| run(tx, &writer, &steps))?;
-        for ((step, written), id) in steps.iter().zip(&done).zip(&entry_ids) {
-            let (Some(written), Some(action)) = (written, action(&step.act)) else { continue };
+        for (written, note) in done.iter().zip(&notes) {
+            let (Some(written), Some(note)) = (written, note) else { continue };
             let patients = written.patient.map(Whose::named).unwrap_or_default();
             let resource = format!("{}/{}", written.of.name(), written.id);
-            let mut entry = entry.again(*id);
-            entry.action = action;
-            entry.commit(tx, Did { patients, ..Did::new(write::status(written.effect), resource) })?;
+            note.commit(tx, Did { patients, ..Did::new(write::status(written.effect), resource) })?;
         }
         Ok(done)
     })?;
@@ -90,13 +91,18 @@ fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_
     Ok(Reply::fhir(200, response(Kind::Transaction, &answers)).about("Bundle", Vec::new()))
 }
 
-fn action(act: &Act) -> Option<Action> {
-    match act {
-        Act::Create(_) => Some(Action::Create),
-        Act::Update(_) | Act::Patch(_) => Some(Action::Update),
-        Act::Delete => Some(Action::Delete),
-        Act::Read(_) | Act::Other => None,
-    }
+/// What the audit log will say of a step that writes, as if it had come alone.
+fn note(app: &App, request: &Request, of: (&Entry<'_>, &Step)) -> Result<Option<audit::Entry>> {
+    let (entry, step) = of;
+    let action = match step.act {
+        Act::Create(_) => Action::Create,
+        Act::Update(_) => Action::Update,
+        Act::Patch(_) => Action::Patch,
+        Act::Delete => Action::Delete,
+        Act::Read(_) | Act::Other => return Ok(None),
+    };
+    let query = asked(action, (batch::verb(entry.method), &batch::url(entry)), entry.if_none_exist);
+    Ok(Some(audit::Entry { action, query, ..request.entry.again(app.entry_id()?) }))
 }
 
 /// What the entries are called, to know which resources have links to others.
@@ -120,7 +126,11 @@ fn step(app: &App, who: &Caller, of: (&Entry<'_>, Option<&str>), links: &Links) 
         }
         return Err(Error::new(Wrong::Invalid, "this request is not part of a transaction; send it alone or in a batch"));
     };
-    let search = |query: &str| -> Result<Criteria> { criteria(app, who, kind, &decode_pairs(query)?) };
+    let asks = if entry.if_none_exist.is_some() { "ifNoneExist" } else { "url" };
+    let search = |query: &str| -> Result<Criteria> {
+        let found = decode_pairs(query).and_then(|pairs| criteria(app, who, kind, &pairs));
+        found.map_err(|e| e.at(format!("Bundle.entry[{}].request.{asks}", entry.index)))
+    };
     let content = || -> Result<Content> { content(app, who, (kind, entry, text.unwrap_or_default()), links) };
     let may = |interaction| who.may(kind.name(), interaction);
     let act = match entry.method {
@@ -161,11 +171,12 @@ fn reading(entry: &Entry<'_>, of: Type, act: Act) -> Step {
 fn content(app: &App, who: &Caller, of: (Type, &Entry<'_>, &str), links: &Links) -> Result<Content> {
     let (kind, entry, text) = of;
     let Some(tree) = entry.resource else { return Err(Error::new(Wrong::Invalid, "the entry has no resource")) };
-    let mut searches: HashMap<String, Criteria> = HashMap::new();
+    let mut searches: BTreeMap<String, Criteria> = BTreeMap::new();
     for pointer in references(tree) {
         if let Some((name, query)) = conditional(&pointer.to) {
             let found = criteria(app, who, super::resource(name)?, &decode_pairs(query)?).map_err(|e| e.at(pointer.at.clone()))?;
-            searches.insert(pointer.to.clone(), Criteria { said: pointer.to.clone(), ..found });
+            let (said, at) = (pointer.to.clone(), pointer.at.clone());
+            searches.entry(said.clone()).or_insert(Criteria { said, at, ..found });
         }
     }
     let linked = std::cell::Cell::new(!searches.is_empty());

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::outcome;
 use crate::fhir::validate::{Options, object};
-use crate::ledger::resources::{self, Effect, IfMatch, Writer, Written, not_found};
+use crate::ledger::resources::{self, Effect, IfMatch, Writer, Written, gone, not_found};
 use crate::ledger::{references, submitted};
 use crate::search::Type;
 use crate::search::reference::is_id;
@@ -184,9 +184,9 @@ fn stored(app: &App, who: &Caller, what: (Type, &str)) -> Result<(String, Option
     who.may(what.0.name(), Interaction::Read)?;
     let visible = who.visible();
     let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
-    let found = app.db.read("read", |tx| version(tx, reader, (what.0, what.1, None)))?.ok_or_else(not_found)?;
+    let found = app.db.read("read", |tx| version(tx, reader, (what.0, what.1, None)))?.ok_or_else(|| not_found(what))?;
     if found.deleted {
-        return Err(Error::new(Kind::Gone, "the resource was deleted"));
+        return Err(gone(what));
     }
     Ok((found.json, found.patient))
 }
@@ -203,8 +203,8 @@ fn judged(app: &App, who: &Caller, asked: &Asked, what: (Type, Option<&str>, Opt
         return tried(app, who, move |tx, writer| {
             let deleted = resources::delete_alone(tx, writer, (of, &id), if_match.as_ref())?;
             match deleted.effect {
-                Effect::Nothing if deleted.version > 0 => Err(Error::new(Kind::Gone, "the resource was deleted")),
-                Effect::Nothing => Err(not_found()),
+                Effect::Nothing if deleted.version > 0 => Err(gone((of, &id))),
+                Effect::Nothing => Err(not_found((of, &id))),
                 _ => Ok(deleted),
             }
         });

@@ -1,6 +1,7 @@
 //! What create, update and delete share: the body, the transaction with its audit entry, and the answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::conditional::{http_date, seconds};
 use super::{base, binary, caller, document};
@@ -30,6 +31,7 @@ pub struct Writing {
     external_system: String,
     base: String,
     options: Options<'static>,
+    limit: Duration,
 }
 
 impl Writing {
@@ -42,6 +44,7 @@ impl Writing {
             external_system: app.config.external_id_system.clone(),
             base: base(app),
             options: options(app),
+            limit: app.config.query_timeout,
         }
     }
 
@@ -54,6 +57,7 @@ impl Writing {
             external_system: &self.external_system,
             base: &self.base,
             options: self.options,
+            limit: self.limit,
         }
     }
 }

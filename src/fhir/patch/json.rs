@@ -3,7 +3,7 @@
 use std::mem::replace;
 
 use super::equal::equal;
-use super::pointer::{BEHIND, Pointer, index, step};
+use super::pointer::{BEHIND, Pointer, element, index, step};
 use super::purse::Purse;
 use super::{BYTES_MAX, DEPTH_MAX, ISSUES_MAX, OPERATIONS_MAX, issue, no_resource, of_operation, outcome, resource, too_many};
 use crate::fhir::validate::{Issue, Node, Object, Options, quoted, read};
@@ -28,15 +28,21 @@ const OPERATIONS: &str = "Send add, remove, replace, move, copy or test.";
 
 /// Changes the text of a resource by a JSON Patch document; see the room for what the caller has to judge after it.
 ///
-/// An issue's `at` is a pointer: into the patch document (`/3/op`) when the document is wrong, and then all that is
-/// wrong with it is told (what is no JSON has `[3].op`, as every text that is read); into the resource when an operation cannot be done, and that is the only issue.
+/// When the document is wrong, all that is wrong with it is told, and an issue's `at` is a pointer into it (`/3/op`; what
+/// is no JSON has `[3].op`, as every text that is read). An operation that cannot be done is the only issue, with the
+/// element of the resource.
 pub fn json_patch(text: &str, patch: &[u8]) -> Result<String, Vec<Issue>> {
     let operations = operations(patch)?;
-    let mut root = Node::Object(resource(text)?);
+    let resource = resource(text)?;
+    let kind = resource.text("resourceType").unwrap_or_default().to_owned();
+    let mut root = Node::Object(resource);
     let mut purse = Purse::new(text.len());
     for (n, operation) in operations.into_iter().enumerate() {
         let name = operation.change.name();
-        operation.run(&mut root, &mut purse).map_err(|issue| vec![of_operation(n, name, issue)])?;
+        operation.run(&mut root, &mut purse).map_err(|issue| {
+            let at = if kind.is_empty() { issue.at } else { element(&kind, &issue.at) };
+            vec![of_operation(n, name, Issue { at, ..issue })]
+        })?;
     }
     match root {
         Node::Object(root) => outcome(&root, text.len()),

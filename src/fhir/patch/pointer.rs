@@ -74,6 +74,19 @@ impl Pointer {
     }
 }
 
+/// The element that a pointer leads to, as FHIRPath: in a Patient `/name/0/given/-` is `Patient.name[0].given`.
+pub(super) fn element(kind: &str, pointer: &str) -> String {
+    let mut path = kind.to_owned();
+    for token in pointer.split('/').skip(1).filter(|token| *token != BEHIND) {
+        match index(token) {
+            Some(at) => path.push_str(&format!("[{at}]")),
+            // What stands beside a value is written with an underscore in JSON and is one element with it.
+            None => path.push_str(&format!(".{}", unescaped(token.trim_start_matches('_')).unwrap_or_default())),
+        }
+    }
+    path
+}
+
 /// `~1` is `/` and `~0` is `~`, in this order. None for another `~`.
 fn unescaped(token: &str) -> Option<Cow<'_, str>> {
     if !token.contains('~') {
@@ -126,6 +139,19 @@ mod tests {
             assert_eq!(found(pointer), Node::Number(&n.to_string()), "{pointer}");
         }
         assert!(found("").object().is_some());
+    }
+
+    #[test]
+    fn a_pointer_leads_to_an_element() {
+        for (pointer, path) in [
+            ("", "Patient"),
+            ("/active", "Patient.active"),
+            ("/name/0/given/-", "Patient.name[0].given"),
+            ("/_birthDate/extension/1/url", "Patient.birthDate.extension[1].url"),
+            ("/a~1b/01", "Patient.a/b.01"),
+        ] {
+            assert_eq!(element("Patient", pointer), path);
+        }
     }
 
     #[test]

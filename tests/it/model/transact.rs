@@ -44,6 +44,8 @@ impl World {
             return Err((0, refused(400, "request.invalid")));
         }
         let (mut parts, mut links) = (BTreeMap::new(), Links::default());
+        // What is meant before anything is deleted may not be deleted.
+        let meant: Vec<Key> = entries.iter().filter_map(|entry| self.one_of(&entry.ask)).collect();
         for at in &order {
             if let Ask::Delete { kind, to, only } = &entries[*at].ask {
                 let key = self.meant(kind, to).map_err(|answer| (*at, answer))?;
@@ -51,6 +53,9 @@ impl World {
                 let gone = key.map_or(Answer { status: 204, ..Answer::default() }, |key| self.bury(key, only.as_deref()));
                 parts.insert(*at, gone.or_refused(*at)?);
             }
+        }
+        if links.means.values().any(|(deleted, _)| meant.contains(deleted)) {
+            return Err((0, refused(400, "request.invalid")));
         }
         for at in &order {
             self.identify(*at, &entries[*at], &mut links).map_err(|answer| (*at, answer))?;
@@ -97,6 +102,16 @@ impl World {
         match to {
             To::Id(id) => Ok(Some((kind, id.clone()))),
             To::Where(filters) => Ok(self.one(kind, filters)?.map(|id| (kind, id))),
+        }
+    }
+
+    /// The one that a conditional update or patch finds.
+    fn one_of(&self, ask: &Ask) -> Option<Key> {
+        match ask {
+            Ask::Update { kind, to: To::Where(filters), .. } | Ask::Patch { kind, to: To::Where(filters), .. } => {
+                self.one(kind, filters).ok().flatten().map(|id| (*kind, id))
+            }
+            _ => None,
         }
     }
 

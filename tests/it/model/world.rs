@@ -155,7 +155,7 @@ impl World {
     /// The one that answers, if any.
     pub fn one(&self, kind: &str, filters: &[Filter]) -> Result<Option<String>, Answer> {
         if filters.is_empty() {
-            return Err(refused(412, "resource.precondition"));
+            return Err(refused(412, "request.no-criteria"));
         }
         match self.found(kind, filters).as_slice() {
             [] => Ok(None),
@@ -166,7 +166,7 @@ impl World {
 
     fn create(&mut self, kind: &'static str, sent: &Sent, unless: Option<&[Filter]>) -> Answer {
         if unless.is_some_and(<[Filter]>::is_empty) {
-            return refused(412, "resource.precondition");
+            return refused(412, "request.no-criteria");
         }
         if sent.flawed {
             return refused(400, "request.invalid");
@@ -229,7 +229,7 @@ impl World {
     fn update_where(&mut self, of: (&'static str, &[Filter]), sent: &Sent, only: Option<&str>) -> Answer {
         let (kind, filters) = of;
         if filters.is_empty() {
-            return refused(412, "resource.precondition");
+            return refused(412, "request.no-criteria");
         }
         if sent.flawed {
             return refused(400, "request.invalid");

@@ -17,12 +17,13 @@ pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("conformance")
 }
 
-/// What makes a kind: the type, the mapping, the issue codes, the profiles of what is inside.
+/// What makes a kind: the type, the mapping, the issue codes, the codes of an AuditEvent, the profiles of what is inside.
 fn kinds(resource: &Value) -> String {
     let word = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut kind = format!("{} {} {} {}", word("/resourceType"), word("/type"), word("/meta/source"), word("/meta/profile/0"));
     let list = |name: &str| resource[name].as_array().cloned().unwrap_or_default();
     kind.extend(list("issue").iter().map(|issue| format!(" {}", issue["details"]["coding"][0]["code"])));
+    kind.extend(list("subtype").iter().map(|subtype| format!(" {}", subtype["code"])));
     let mut inner: Vec<String> = list("entry").iter().map(|entry| kinds(&entry["resource"])).collect();
     inner.sort();
     inner.dedup();
