@@ -15,11 +15,15 @@ use crate::store::{Tx, blocks, keys};
 
 /// Refuses a reference to what is not there, naming each. The resource is not written yet.
 pub fn check(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str), targets: &[Target]) -> Result<()> {
-    check_since(tx, writer, (own.0, own.1, None), targets)
+    checked(tx, writer, (own.0, own.1, true), targets)
 }
 
-/// The same for a resource that is written: with the version before, 0 when there was none.
-pub fn check_since(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, Option<u32>), targets: &[Target]) -> Result<()> {
+/// The same, of what is written already: nothing may stay because it stood before.
+pub fn check_written(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str), targets: &[Target]) -> Result<()> {
+    checked(tx, writer, (own.0, own.1, false), targets)
+}
+
+fn checked(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, bool), targets: &[Target]) -> Result<()> {
     if !writer.strict {
         return Ok(());
     }
@@ -34,7 +38,7 @@ pub fn check_since(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, Optio
         // What stood there before may stay: its target may have been deleted by somebody who could not see this.
         let before = match &before {
             Some(before) => before,
-            None => before.insert(stood(tx, writer, own)?),
+            None => before.insert(if own.2 { stood(tx, writer, (own.0, own.1))? } else { Vec::new() }),
         };
         if target.version.is_none() && before.contains(&(target.kind.clone(), target.id.clone())) {
             continue;
@@ -49,8 +53,8 @@ pub fn check_since(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, Optio
 }
 
 /// What the version before points to.
-fn stood(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, Option<u32>)) -> Result<Vec<(String, String)>> {
-    let now = resources::version(tx, writer.reader(), own)?;
+fn stood(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str)) -> Result<Vec<(String, String)>> {
+    let now = resources::version(tx, writer.reader(), (own.0, own.1, None))?;
     let Some(document) = now.as_ref().and_then(|now| object(&now.json)) else { return Ok(Vec::new()) };
     let rows = super::submitted::rows(own.0, &document, writer.base).into_iter();
     let named = rows.filter_map(|row| match row {
@@ -63,8 +67,7 @@ fn stood(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, Option<u32>)) -
 fn exists(tx: &mut Tx<'_>, reader: Reader<'_>, target: &Target) -> Result<bool> {
     let Some(of) = Type::parse(&target.kind) else { return Ok(false) };
     documents::directory_hold(tx, of, &id_bytes(reader.vault, of, &target.id), false)?;
-    let found = resources::version(tx, reader, (of, &target.id, None))?;
-    if found.is_none_or(|found| found.deleted) {
+    if !resources::alive(tx, reader, (of, &target.id))? {
         return Ok(false);
     }
     match target.version.as_deref().map(str::parse::<u32>) {

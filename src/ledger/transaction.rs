@@ -4,6 +4,9 @@
 //! so that every link can be written as it will be kept. Patients are written before what is about them, and what has
 //! conditional references after others, for those may mean what the transaction itself has made. Whether all references hold is judged at the end.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use super::conditional::{self, Criteria};
 use super::patch::{Patch, patched};
 use super::references;
@@ -12,6 +15,7 @@ use super::submitted::{Submitted, Target, refused};
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::interaction::{self, Links, overlap};
 use crate::fhir::validate::{object, quoted};
+use crate::id::DocumentId;
 use crate::search::{self, Type};
 use crate::store::Tx;
 use crate::store::resources::version;
@@ -25,6 +29,8 @@ pub struct Step {
     pub of: Type,
     /// The resource that is meant, when the URL names it.
     pub id: Option<String>,
+    /// The id that a create without criteria gives: links to it are written before the transaction begins.
+    pub new_id: Option<DocumentId>,
     /// What it is found by, when the URL or `ifNoneExist` says so.
     pub criteria: Option<Criteria>,
     pub if_match: Option<IfMatch>,
@@ -46,9 +52,9 @@ pub enum Act {
 /// A resource of the Bundle.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// It has no link to another entry.
+    /// Its links to other entries are written as they will be kept.
     Ready(Box<Submitted>),
-    /// Its text, and the searches that its references name.
+    /// What its links lead to is known within the transaction: its text, and the searches that its references name.
     Linked(String, Vec<Criteria>),
 }
 
@@ -92,6 +98,7 @@ struct Run<'a> {
     /// The id of each step's resource, and whether it is there already.
     ids: Vec<Option<(String, bool)>>,
     done: Vec<Option<Written>>,
+    /// What the resources that were written point to, with the places of their steps.
     targets: Vec<(usize, Vec<Target>)>,
 }
 
@@ -156,7 +163,11 @@ impl Run<'_> {
                 said
             }
             (None, _) if matches!(step.act, Act::Patch(_)) => return Err(conditional::none(step.of)),
-            (None, _) => self.writer.new_id()?.to_string(),
+            (None, _) => match step.new_id {
+                Some(id) => id,
+                None => self.writer.new_id()?,
+            }
+            .to_string(),
         };
         let now = if there { version(tx, self.writer.reader(), (step.of, &id, None))? } else { None };
         if let Some(full_url) = &step.full_url {
@@ -193,7 +204,7 @@ impl Run<'_> {
                 return Ok(());
             }
             Act::Create(content) | Act::Update(content) => self.content(tx, step, content)?,
-            Act::Patch(patch) => patched(tx, self.writer, (step.of, &id), patch)?,
+            Act::Patch(patch) => Cow::Owned(patched(tx, self.writer, (step.of, &id), patch)?),
             Act::Delete | Act::Read(_) | Act::Other => return Ok(()),
         };
         if let (Act::Update(_), Some(said)) = (&step.act, &submitted.id)
@@ -202,18 +213,18 @@ impl Run<'_> {
             let says = "the resource has another id than the one that is meant";
             return Err(Error::new(Kind::Invalid, says).at(format!("{}.id", step.of.name())));
         }
-        self.targets.push((step.index, submitted.targets.clone()));
+        self.targets.push((n, submitted.targets.clone()));
         self.done[n] = Some(match step.act {
-            Act::Create(_) => resources::create(tx, self.writer, &submitted, crate::id::DocumentId::parse(&id)?)?,
+            Act::Create(_) => resources::create(tx, self.writer, &submitted, DocumentId::parse(&id)?)?,
             _ => resources::update(tx, self.writer, &submitted, (&id, step.if_match.as_ref()))?,
         });
         Ok(())
     }
 
     /// The resource with its links as they will be kept.
-    fn content(&self, tx: &mut Tx<'_>, step: &Step, content: &Content) -> Result<Submitted> {
+    fn content<'c>(&self, tx: &mut Tx<'_>, step: &Step, content: &'c Content) -> Result<Cow<'c, Submitted>> {
         let (text, searches) = match content {
-            Content::Ready(submitted) => return Ok((**submitted).clone()),
+            Content::Ready(submitted) => return Ok(Cow::Borrowed(&**submitted)),
             Content::Linked(text, searches) => (text, searches),
         };
         let (mut links, mut missing) = (self.links.clone(), Vec::new());
@@ -231,7 +242,7 @@ impl Run<'_> {
         }
         let tree = object(text).ok_or_else(|| Error::bug("a resource that was judged is not JSON"))?;
         let text = interaction::rewrite(&tree, &|link| links.resolve(step.full_url.as_deref(), link));
-        self.writer.judge(step.of, text.as_bytes())
+        self.writer.judge(step.of, text.as_bytes()).map(Cow::Owned)
     }
 
     /// What is read must be there, as the other entries leave it.
@@ -249,11 +260,15 @@ impl Run<'_> {
         for step in steps {
             self.read(tx, step).map_err(|e| placed(e, step))?;
         }
-        for (index, targets) in &self.targets {
-            let Some((n, step)) = steps.iter().enumerate().find(|(_, step)| step.index == *index) else { continue };
-            let own = self.ids[n].as_ref().map_or("", |(id, _)| id.as_str());
+        let mut there: HashSet<(String, String)> = self.done.iter().flatten().filter_map(stays).collect();
+        for (n, targets) in &self.targets {
+            let step = &steps[*n];
+            let own = self.ids[*n].as_ref().map_or("", |(id, _)| id.as_str());
+            let known = |target: &Target| target.version.is_none() && there.contains(&(target.kind.clone(), target.id.clone()));
+            let targets: Vec<Target> = targets.iter().filter(|target| !known(target)).cloned().collect();
             // Every reference of a transaction must hold as it leaves things, also one that stood before.
-            references::check_since(tx, self.writer, (step.of, own, Some(0)), targets).map_err(|e| placed(e, step))?;
+            references::check_written(tx, self.writer, (step.of, own), &targets).map_err(|e| placed(e, step))?;
+            there.extend(targets.into_iter().map(|target| (target.kind, target.id)));
         }
         for (step, done) in steps.iter().zip(&self.done) {
             if let Some(done) = done.as_ref().filter(|done| done.effect == Effect::Deleted) {
@@ -262,6 +277,12 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// What a step wrote, if it is there now.
+fn stays(written: &Written) -> Option<(String, String)> {
+    let there = !matches!(written.effect, Effect::Deleted | Effect::Nothing);
+    there.then(|| (written.of.name().to_owned(), written.id.clone()))
 }
 
 /// The id that the resource of an update says.

@@ -115,11 +115,15 @@ pub fn directory_hold(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16], changing: 
     held.map(|_| ()).map_err(super::failed)
 }
 
-/// Is the document there and not deleted?
-pub fn alive(tx: &mut Tx<'_>, key: &Key) -> Result<bool> {
-    let one = of_key!(doc_key, key).select(doc_key::doc);
+/// The shelf of a document that is there and not deleted. One statement.
+pub fn live_shelf(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16]) -> Result<Option<Shelf>> {
+    let live = doc_key::shelf.eq(directory::shelf).and(doc_key::type_.eq(directory::type_)).and(doc_key::id.eq(directory::id));
+    let one = directory::table
+        .inner_join(doc_key::table.on(live))
+        .filter(directory::type_.eq(resource.number()).and(directory::id.eq(id.as_slice())))
+        .select(doc_key::shelf);
     let found: Option<i64> = on!(tx, c => one.first(*c).optional())?;
-    Ok(found.is_some())
+    Ok(found.map(Shelf))
 }
 
 /// Have these shelves a live document of the type at all? A cheap question before a dear search.

@@ -54,9 +54,8 @@ pub fn alive(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str)) -> Result<bo
         return Ok(version(tx, with, (of, id, None))?.is_some_and(|found| !found.deleted));
     }
     let id = id_bytes(with.vault, of, id);
-    let Some(shelf) = documents::directory_find(tx, of, &id)? else { return Ok(false) };
-    let seen = *with.visible == Visible::All || with.visible.sees(of.is_shared(), keys::patient_of(tx, shelf)?);
-    Ok(seen && documents::alive(tx, &Key { shelf, resource: of, id })?)
+    let Some(shelf) = documents::live_shelf(tx, of, &id)? else { return Ok(false) };
+    Ok(*with.visible == Visible::All || with.visible.sees(of.is_shared(), keys::patient_of(tx, shelf)?))
 }
 
 fn document(tx: &mut Tx<'_>, with: Reader<'_>, what: (Key, Option<u32>)) -> Result<Option<Version>> {

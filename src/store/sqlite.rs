@@ -24,6 +24,8 @@ const AUDIT: EmbeddedMigrations = embed_migrations!("migrations/audit");
 
 const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
 PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16000;";
+/// Pages that a large transaction changes are written once, at its commit, as long as they have room here.
+const WRITERS_CACHE: &str = "PRAGMA cache_size = -96000";
 const READERS: u32 = 16;
 /// A group is closed when it has this many jobs: the first of them has waited long enough.
 const GROUP: usize = 256;
@@ -144,7 +146,9 @@ impl Sqlite {
             access: Arc::clone(&access),
             limit: files.limit,
         };
-        let writer = Writer { conn: files.main, vault, node, clock, last: 0, access };
+        let mut main = files.main;
+        main.batch_execute(WRITERS_CACHE).map_err(failed)?;
+        let writer = Writer { conn: main, vault, node, clock, last: 0, access };
         thread::Builder::new().name("firth-writer".into()).spawn(move || writer.run(&queue)).map_err(Error::bug)?;
         for path in [files.main_path, files.audit_path] {
             thread::Builder::new().name("firth-checkpoint".into()).spawn(move || checkpoint(&path)).map_err(Error::bug)?;

@@ -1,5 +1,8 @@
 //! transaction (https://hl7.org/fhir/R4/http.html#transaction): a Bundle that is done as a whole, or not at all.
 
+use std::cell::Cell;
+use std::collections::HashMap;
+
 use std::collections::BTreeMap;
 
 use super::batch::{self, answered};
@@ -14,6 +17,7 @@ use crate::fhir::body::resources;
 use crate::fhir::interaction::{self, Answered, Entry, Incoming, Kind, Links, Method, conditional, order, references, response};
 use crate::fhir::outcome;
 use crate::fhir::validate::{self, Options, object};
+use crate::id::DocumentId;
 use crate::ledger::conditional::Criteria;
 use crate::ledger::idempotency::once;
 use crate::ledger::patch::Patch;
@@ -53,7 +57,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 
 fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_>, &[Option<&str>])) -> Result<Reply> {
     let (incoming, texts) = bundle;
-    let links = own_links(incoming);
+    let links = own_links(app, incoming)?;
     let order = order(incoming);
     let entries: Vec<&Entry<'_>> = order.iter().filter_map(|at| incoming.entries.get(*at)).collect();
     let steps = entries.iter().map(|entry| {
@@ -105,16 +109,34 @@ fn note(app: &App, request: &Request, of: (&Entry<'_>, &Step)) -> Result<Option<
     Ok(Some(audit::Entry { action, query, ..request.entry.again(app.entry_id()?) }))
 }
 
-/// What the entries are called, to know which resources have links to others.
-fn own_links(incoming: &Incoming<'_>) -> Links {
-    let mut links = Links::default();
-    for full_url in incoming.entries.iter().filter_map(|entry| entry.full_url) {
-        links.put(full_url, "", 1);
-    }
-    links
+/// What the entries are called.
+struct Own {
+    /// All of them, to know which resources have links to others.
+    all: Links,
+    /// Those whose ids are known before the transaction begins.
+    known: Links,
+    /// The ids of those that a create without criteria makes.
+    new: HashMap<usize, DocumentId>,
 }
 
-fn step(app: &App, who: &Caller, of: (&Entry<'_>, Option<&str>), links: &Links) -> Result<Step> {
+fn own_links(app: &App, incoming: &Incoming<'_>) -> Result<Own> {
+    let mut own = Own { all: Links::default(), known: Links::default(), new: HashMap::new() };
+    for entry in &incoming.entries {
+        let made = entry.method == Method::Post && entry.if_none_exist.is_none();
+        let new = if made { Some(DocumentId::from_random(app.vault.chance.bytes()?)) } else { None };
+        own.new.extend(new.map(|id| (entry.index, id)));
+        let Some(full_url) = entry.full_url else { continue };
+        own.all.put(full_url, "", 1);
+        let of = entry.target.resource_type.filter(|_| matches!(entry.method, Method::Post | Method::Put));
+        let id = new.map(|id| id.to_string()).or_else(|| entry.target.id.map(str::to_owned));
+        if let (Some(of), Some(id)) = (of, id) {
+            own.known.put(full_url, format!("{of}/{id}"), 1);
+        }
+    }
+    Ok(own)
+}
+
+fn step(app: &App, who: &Caller, of: (&Entry<'_>, Option<&str>), links: &Own) -> Result<Step> {
     let (entry, text) = of;
     let target = &entry.target;
     let plain = target.operation.is_none() && !target.history;
@@ -154,6 +176,7 @@ fn step(app: &App, who: &Caller, of: (&Entry<'_>, Option<&str>), links: &Links) 
     let id = if matches!(act, Act::Create(_)) { None } else { target.id.map(str::to_owned) };
     Ok(Step {
         id,
+        new_id: links.new.get(&entry.index).copied(),
         criteria: found_by.map(search).transpose()?,
         if_match: match (entry.method, entry.if_match, entry.if_none_match) {
             (Method::Put, None, Some("*")) => Some(IfMatch::Absent),
@@ -165,10 +188,10 @@ fn step(app: &App, who: &Caller, of: (&Entry<'_>, Option<&str>), links: &Links) 
 
 fn reading(entry: &Entry<'_>, of: Type, act: Act) -> Step {
     let full_url = entry.full_url.map(str::to_owned);
-    Step { index: entry.index, full_url, of, id: entry.target.id.map(str::to_owned), criteria: None, if_match: None, act }
+    Step { index: entry.index, full_url, of, id: entry.target.id.map(str::to_owned), new_id: None, criteria: None, if_match: None, act }
 }
 
-fn content(app: &App, who: &Caller, of: (Type, &Entry<'_>, &str), links: &Links) -> Result<Content> {
+fn content(app: &App, who: &Caller, of: (Type, &Entry<'_>, &str), links: &Own) -> Result<Content> {
     let (kind, entry, text) = of;
     let Some(tree) = entry.resource else { return Err(Error::new(Wrong::Invalid, "the entry has no resource")) };
     let mut searches: BTreeMap<String, Criteria> = BTreeMap::new();
@@ -179,15 +202,20 @@ fn content(app: &App, who: &Caller, of: (Type, &Entry<'_>, &str), links: &Links)
             searches.entry(said.clone()).or_insert(Criteria { said, at, ..found });
         }
     }
-    let linked = std::cell::Cell::new(!searches.is_empty());
-    interaction::rewrite(tree, &|link| {
-        linked.set(linked.get() || links.resolve(entry.full_url, link).is_some());
-        None
+    let (linked, late) = (Cell::new(false), Cell::new(!searches.is_empty()));
+    let rewritten = interaction::rewrite(tree, &|link| {
+        links.all.resolve(entry.full_url, link)?;
+        linked.set(true);
+        // A link to a version is one to what the version will be.
+        let known = links.known.resolve(entry.full_url, link).filter(|_| !link.contains("/_history/"));
+        late.set(late.get() || known.is_none());
+        known
     });
-    if linked.get() {
+    if late.get() {
         return Ok(Content::Linked(text.to_owned(), searches.into_values().collect()));
     }
-    let submitted = submitted::read(kind, text.as_bytes(), &base(app), write::options(app))?;
+    let submitted =
+        submitted::read(kind, if linked.get() { rewritten.as_bytes() } else { text.as_bytes() }, &base(app), write::options(app))?;
     Ok(Content::Ready(Box::new(submitted)))
 }
 
