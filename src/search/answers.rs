@@ -22,9 +22,7 @@ impl Opened<'_> {
         match criterion {
             Criterion::Id(id) => id == self.id,
             Criterion::Date(when) if param == "_lastUpdated" => when.matches(self.last_updated),
-            Criterion::Date(when) => {
-                rows.any(|row| matches!(row, IndexRow::Date { lo, hi, .. } if when.matches(DateRange { lo: *lo, hi: *hi })))
-            }
+            Criterion::Date(when) => rows.any(|row| matches!(row, IndexRow::Date { range, .. } if when.matches(*range))),
             Criterion::Token(token) | Criterion::Identifier(token) => {
                 rows.any(|row| matches!(row, IndexRow::Token { system, code, .. } if token.matches(system.as_deref(), code)))
             }

@@ -23,7 +23,7 @@ mod vectors;
 
 pub use answers::Opened;
 pub use cursor::Cursor;
-pub use date::{Bounds, DateRange, Prefix, When};
+pub use date::{Bounds, DateRange, Nanos, Prefix, When};
 pub use index::{INDEX_VERSION, IndexRow, index, present};
 pub use params::{How, Include, Param, Path, Type};
 pub use parse::{Handling, Terms, parse};

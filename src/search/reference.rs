@@ -66,6 +66,13 @@ pub fn stored(text: &str) -> Option<(&str, &str)> {
     (relative && named && is_id(id)).then_some((kind, id))
 }
 
+/// The type that a stored reference names, also one to another server.
+pub(super) fn kind_named(text: &str) -> Option<&str> {
+    let text = text.split_once("/_history/").map_or(text, |(current, _)| current);
+    let (before, _) = text.rsplit_once('/')?;
+    before.rsplit('/').next()
+}
+
 fn only(param: &Param) -> Option<&'static str> {
     match param.targets.as_slice() {
         [only] => Some(only),

@@ -172,7 +172,12 @@ pub fn hashed(index: &Hasher, rows: &[IndexRow]) -> Vec<Hashed> {
             }
             IndexRow::Reference { param, kind, id } => out.push(Hashed::Reference(target_hash(index, param, kind, id))),
             IndexRow::Date { param: "date", .. } => {}
-            IndexRow::Date { param, lo, hi } => out.push(Hashed::Date { param: date_hash(index, param), lo: *lo, hi: *hi }),
+            IndexRow::Date { param, range } => {
+                let (lo, hi) = range.millis();
+                out.push(Hashed::Date { param: date_hash(index, param), lo, hi });
+            }
+            // It is one of the bits of `Live::present`.
+            IndexRow::Present { .. } => {}
         }
     }
     out.sort_unstable();

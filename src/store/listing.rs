@@ -184,7 +184,7 @@ impl<'a> Listing<'a> {
         let document = object(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
         let text_id = document.text("id").unwrap_or_default().to_owned();
         let rows = index(self.look.query.resource, &document);
-        let opened = Opened { id: &text_id, rows: &rows, last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 } };
+        let opened = Opened { id: &text_id, rows: &rows, last_updated: DateRange::instant(row.committed_at) };
         let answers = row.committed_at <= self.look.horizon && self.filters.iter().all(|filter| opened.answers(filter));
         Ok(answers.then(|| Item { resource: self.look.query.resource.name(), id: text_id.clone(), json, shelf }))
     }

@@ -49,7 +49,7 @@ impl Asked {
                 "_count" => return Err(refused("_count is a whole number, 0 or more")),
                 "_since" => {
                     let range = DateRange::parse(value).ok_or_else(|| refused("_since is a date and time"))?;
-                    asked.since = Some(range.lo);
+                    asked.since = Some(range.first_milli());
                     since = format!("&_since={}", value.replace(['+', ' '], "%2B"));
                 }
                 "_at" => {
@@ -66,7 +66,8 @@ impl Asked {
 
     /// Is a version wanted that was current from `from` until the next one was committed?
     pub fn wants(&self, from: Millis, until: Millis) -> bool {
-        self.since.is_none_or(|since| from >= since) && self.at.is_none_or(|at| from < at.hi.max(at.lo + 1) && until > at.lo)
+        let at = |moment| DateRange::instant(moment).lo;
+        self.since.is_none_or(|since| from >= since) && self.at.is_none_or(|asked| at(from) < asked.hi && at(until) > asked.lo)
     }
 }
 
