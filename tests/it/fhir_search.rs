@@ -36,6 +36,7 @@ both! {
             };
             for param in &searchable.params {
                 malformed(param.how).iter().for_each(|value| refused(param.name, value));
+                ["maybe", "True", "urn:x|1"].iter().filter(|_| param.is_boolean()).for_each(|value| refused(param.name, value));
             }
             for (name, values) in [("_count", ["-1", "ten", ""]), ("_sort", ["colour", "date,-date", ""]), ("_total", ["all", "1", ""]), ("_include", ["*", "Observation:performer", ""])] {
                 values.iter().for_each(|value| refused(name, value));
@@ -221,6 +222,22 @@ both! {
             let mut found = ehr.search(query).ids();
             found.sort();
             assert_eq!(found.join(" "), wanted, "{query}");
+        }
+    }
+}
+
+both! {
+    fn a_boolean_is_true_or_false(server) {
+        let ehr = server.ehr();
+        put(&ehr, "/fhir/Practitioner/at-work", &json!({"resourceType": "Practitioner", "id": "at-work", "active": true})).is(201);
+        let special = "http://terminology.hl7.org/CodeSystem/special-values";
+        for (asked, wanted) in [("active=true", 1), ("active=false", 0), ("active:not=false", 1), (&format!("active={special}|true"), 1), (&format!("active={special}|"), 1), ("active=urn:x|true", 0), ("gender=nonsense", 0)] {
+            assert_eq!(ehr.search(&format!("Practitioner?{}", asked.replace('|', "%7C"))).ids().len(), wanted, "{asked}");
+        }
+        for asked in ["active=maybe", "active=True", "active=1", "active=true,maybe", "active:not=maybe"] {
+            let refused = ehr.get(&format!("/fhir/Practitioner?{asked}")).is(400);
+            assert_eq!((refused.code().as_str(), refused.at("/issue/0/expression/0")), ("request.parameter", json!("http.active")), "{asked}");
+            assert!(refused.text().contains("true or false"), "{}", refused.text());
         }
     }
 }
