@@ -29,5 +29,6 @@ pub use params::{How, Include, Param, Path, Type};
 pub use parse::{Handling, Terms, parse};
 pub use query::{Criterion, Filter, Query, Sort, SortKey, Total, canonical, self_link_params};
 pub use reference::Reference;
+pub use result::count;
 pub use string::Text;
 pub use token::{System, Token, folded};

@@ -227,6 +227,17 @@ both! {
 }
 
 both! {
+    fn documents_that_an_older_binary_indexed_are_indexed_anew(server) {
+        let list = json!({"resourceType": "List", "id": "old", "status": "current", "mode": "working", "code": {"text": "in words"}});
+        put(&server.ehr(), "/fhir/List/old", &list).is(201);
+        server.stop();
+        server.sql(false, "UPDATE doc_key SET present = 0; DELETE FROM meta WHERE name = 'index_version'").unwrap();
+        server.run();
+        assert_eq!(server.ehr().search("List?code:missing=false").ids(), ["old"]);
+    }
+}
+
+both! {
     fn a_boolean_is_true_or_false(server) {
         let ehr = server.ehr();
         put(&ehr, "/fhir/Practitioner/at-work", &json!({"resourceType": "Practitioner", "id": "at-work", "active": true})).is(201);

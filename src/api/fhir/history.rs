@@ -13,7 +13,7 @@ use crate::fhir::bundle::{self, Revision};
 use crate::id::PatientId;
 use crate::ledger::resources::not_found;
 use crate::search::params::CURSOR;
-use crate::search::{DateRange, Query, Type};
+use crate::search::{DateRange, Query, Type, count};
 use crate::store::Tx;
 use crate::store::keys::Whose;
 use crate::store::listing::Position;
@@ -43,10 +43,7 @@ impl Asked {
                 return Err(refused("the parameter is given twice"));
             }
             match name.as_str() {
-                "_count" if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() => {
-                    asked.count = value.parse().unwrap_or(Query::COUNT_MAX).min(Query::COUNT_MAX);
-                }
-                "_count" => return Err(refused("_count is a whole number, 0 or more")),
+                "_count" => asked.count = count(value).map_err(|error| error.at(name.clone()))?,
                 "_since" => {
                     let range = DateRange::parse(value).ok_or_else(|| refused("_since is a date and time"))?;
                     asked.since = Some(range.first_milli());
