@@ -182,7 +182,7 @@ impl<'a> Walk<'a> {
             let patient = patient_of(&row).map(|patient| patient.to_string());
             let id = audit_event::id(EntryId(row.entry), ordinal(&entry, patient.as_deref()));
             let index = index_rows(&entry, patient.as_deref());
-            let range = DateRange { lo: entry.recorded, hi: entry.recorded + 1 };
+            let range = DateRange::instant(entry.recorded);
             let judged = Opened { id: &id, rows: &index, last_updated: range };
             if !self.query.filters.iter().all(|filter| judged.answers(filter)) {
                 continue;
@@ -207,7 +207,7 @@ fn one_patient(filter: &Filter) -> Option<[u8; 16]> {
 
 /// What AuditEvent search parameters see of an entry.
 fn index_rows(entry: &Entry, patient: Option<&str>) -> Vec<IndexRow> {
-    let mut rows = vec![IndexRow::Date { param: "date", lo: entry.recorded, hi: entry.recorded + 1 }];
+    let mut rows = vec![IndexRow::Date { param: "date", range: DateRange::instant(entry.recorded) }];
     let reference = |param: &'static str, id: &str| IndexRow::Reference { param, kind: "Patient".into(), id: id.to_owned() };
     rows.extend(patient.map(|patient| reference("patient", patient)));
     rows.extend(entry.own.iter().map(|own| reference("agent", own)));

@@ -94,6 +94,6 @@ fn bits(vault: &Vault, rows: &[IndexRow]) -> u64 {
 
 /// What a document is sorted and bounded by: the range of its parameter `date`, or nothing.
 fn effective(rows: &[IndexRow]) -> (i64, i64) {
-    let dates = rows.iter().filter_map(|row| if let IndexRow::Date { param: "date", lo, hi } = row { Some((*lo, *hi)) } else { None });
+    let dates = rows.iter().filter_map(|row| if let IndexRow::Date { param: "date", range } = row { Some(range.millis()) } else { None });
     dates.reduce(|(lo, hi), (l, h)| (lo.min(l), hi.max(h))).unwrap_or((0, 0))
 }

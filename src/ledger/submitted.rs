@@ -43,7 +43,7 @@ pub fn read(of: Type, text: &[u8], base: &str, options: Options<'_>) -> Result<S
     let text = str::from_utf8(text).map_err(Error::bug)?;
     let mut targets = Vec::new();
     for pointer in &checked.pointers {
-        let to = pointer.to.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&pointer.to);
+        let to = reference::local(&pointer.to, base).unwrap_or(&pointer.to);
         if to.contains('?') {
             let says = "a reference by a search is resolved in a transaction only; name the resource by its id";
             return Err(Error::new(Kind::Invalid, says).at(pointer.at.clone()));
@@ -80,11 +80,10 @@ pub fn rows(of: Type, document: &Object<'_>, base: &str) -> Vec<IndexRow> {
 
 fn pointed(object: &Object<'_>, base: &str, rows: &mut Vec<IndexRow>) {
     for (name, node) in object.members() {
-        if let ("reference", Some(text)) = (name, node.text()) {
-            let local = text.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).unwrap_or(text);
-            if let Some((kind, id)) = reference::stored(local) {
-                rows.push(IndexRow::Reference { param: ANY_REFERENCE, kind: kind.to_owned(), id: id.to_owned() });
-            }
+        if let ("reference", Some(text)) = (name, node.text())
+            && let Some((kind, id)) = reference::stored(reference::local(text, base).unwrap_or(text))
+        {
+            rows.push(IndexRow::Reference { param: ANY_REFERENCE, kind: kind.to_owned(), id: id.to_owned() });
         }
         node.all().iter().filter_map(Node::object).for_each(|inner| pointed(inner, base, rows));
     }

@@ -18,24 +18,25 @@ impl Opened<'_> {
     }
 
     fn meets(&self, param: &str, criterion: &Criterion) -> bool {
-        let mut rows = self.rows.iter().filter(|row| row.param() == param);
         match criterion {
             Criterion::Id(id) => id == self.id,
             Criterion::Date(when) if param == "_lastUpdated" => when.matches(self.last_updated),
-            Criterion::Date(when) => {
-                rows.any(|row| matches!(row, IndexRow::Date { lo, hi, .. } if when.matches(DateRange { lo: *lo, hi: *hi })))
-            }
-            Criterion::Token(token) | Criterion::Identifier(token) => {
-                rows.any(|row| matches!(row, IndexRow::Token { system, code, .. } if token.matches(system.as_deref(), code)))
-            }
-            Criterion::Birth { tokens, .. } => rows.any(|row| matches!(row, IndexRow::Token { code, .. } if tokens.contains(code))),
-            Criterion::Reference(reference) => {
-                rows.any(|row| matches!(row, IndexRow::Reference { kind, id, .. } if reference.matches(kind, id)))
-            }
-            Criterion::Text(text) => rows.any(|row| matches!(row, IndexRow::Text { text: value, .. } if text.matches(value))),
-            Criterion::Uri(uri) => rows.any(|row| matches!(row, IndexRow::Token { code, .. } if code == uri)),
-            // `Filter::holds` knows.
-            Criterion::Missing(_) => false,
+            _ => self.rows.iter().any(|row| row.param() == param && is_met(criterion, row)),
         }
+    }
+}
+
+fn is_met(criterion: &Criterion, row: &IndexRow) -> bool {
+    match (criterion, row) {
+        (Criterion::Date(when), IndexRow::Date { range, .. }) => when.matches(*range),
+        (Criterion::Token(token) | Criterion::Identifier(token), IndexRow::Token { system, code, .. }) => {
+            token.matches(system.as_deref(), code)
+        }
+        (Criterion::Birth { tokens, .. }, IndexRow::Token { code, .. }) => tokens.contains(code),
+        (Criterion::Uri(uri), IndexRow::Token { code, .. }) => code == uri,
+        (Criterion::Reference(reference), IndexRow::Reference { kind, id, .. }) => reference.matches(kind, id),
+        (Criterion::Text(text), IndexRow::Text { text: value, .. }) => text.matches(value),
+        // Of what is missing `Filter::holds` knows.
+        _ => false,
     }
 }

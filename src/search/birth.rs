@@ -37,7 +37,7 @@ pub fn birthdate_tokens(prefix: Prefix, search: DateRange) -> Vec<String> {
 fn cover(token: &str, prefix: Prefix, search: DateRange, found: &mut Vec<String>) {
     let Some(span) = span(token) else { return };
     let answers = matches(prefix, search, span);
-    let cut = |end: i64| span.lo < end && (end < span.hi || (end == span.hi && search.is_between()));
+    let cut = |end| span.lo < end && end < span.hi;
     let is_day = token.len() == 10;
     if is_day || !(cut(search.lo) || cut(search.hi)) {
         if answers {

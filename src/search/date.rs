@@ -1,60 +1,89 @@
 //! R4 `date` parameters (https://hl7.org/fhir/R4/search.html#date): every value is a range of time,
 //! and a prefix compares the range that is searched with the range of the resource.
 //!
-//! A value covers the half-open range `[lo, hi)` of milliseconds that its precision says: a year, a
-//! month, a day, a minute, a second. A fraction of a second is one instant, hence one millisecond;
-//! a search value finer than that lies between two of them and is an empty range. A value without
-//! zone is UTC. A `+` that arrived as a blank is a `+`.
+//! A value covers the half-open range `[lo, hi)` that its precision says: a year, a month, a day, a
+//! minute, a second. A fraction of a second in a resource is a point in time, as long as the shortest
+//! time that is told apart, a nanosecond; one that is searched for covers what begins with its digits,
+//! but a millisecond at most, for many leave noughts at its end out. Digits after the ninth are cut.
+//! A value without zone is UTC. A `+` that arrived as a blank is a `+`.
 
 use jiff::civil::{self, Date};
 
 use crate::clock::Millis;
 
-const EPOCH: Date = civil::date(1970, 1, 1);
-const SECOND: Millis = 1_000;
-const MINUTE: Millis = 60 * SECOND;
-const HOUR: Millis = 60 * MINUTE;
-const DAY: Millis = 24 * HOUR;
+/// Nanoseconds since 1970-01-01T00:00:00Z.
+pub type Nanos = i128;
 
-/// Milliseconds since 1970-01-01T00:00:00Z, `hi` excluded.
+const EPOCH: Date = civil::date(1970, 1, 1);
+const MILLI: Nanos = 1_000_000;
+const SECOND: Nanos = 1_000 * MILLI;
+const MINUTE: Nanos = 60 * SECOND;
+const HOUR: Nanos = 60 * MINUTE;
+const DAY: Nanos = 24 * HOUR;
+
+/// A time from `lo` until before `hi`, which is later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DateRange {
-    pub lo: Millis,
-    pub hi: Millis,
+    pub lo: Nanos,
+    pub hi: Nanos,
 }
 
 impl DateRange {
     /// `lo` of a Period without start.
-    pub const OPEN_LO: Millis = Millis::MIN;
+    pub const OPEN_LO: Nanos = Millis::MIN as Nanos * MILLI;
     /// `hi` of a Period without end.
-    pub const OPEN_HI: Millis = Millis::MAX;
+    pub const OPEN_HI: Nanos = Millis::MAX as Nanos * MILLI;
 
     /// The range of a search value.
     pub fn parse(text: &str) -> Option<DateRange> {
-        let (range, finer) = read(text)?;
-        // Between this millisecond and the next there is none: nothing can lie in it.
-        Some(if finer { DateRange { lo: range.hi, hi: range.hi } } else { range })
+        let Some((date, time)) = text.split_once('T') else {
+            return days(text);
+        };
+        if date.len() != "2026-01-31".len() {
+            return None;
+        }
+        let (time, offset) = zone(time)?;
+        let (since_midnight, length) = time_of_day(time)?;
+        let lo = days(date)?.lo + since_midnight - offset;
+        Some(DateRange { lo, hi: lo + length })
     }
 
     /// The range of a `date`, `dateTime` or `instant` of a resource.
     pub fn stored(text: &str) -> Option<DateRange> {
-        read(text).map(|(range, _)| range)
+        let range = DateRange::parse(text)?;
+        Some(if text.contains('.') { DateRange { hi: range.lo + 1, ..range } } else { range })
     }
 
-    /// Is this a search value that lies between two milliseconds?
-    pub(super) fn is_between(self) -> bool {
-        self.lo == self.hi
+    /// The point in time that our own stamps are.
+    pub fn instant(at: Millis) -> DateRange {
+        let lo = Nanos::from(at) * MILLI;
+        DateRange { lo, hi: lo + 1 }
     }
 
-    fn is_instant(self) -> bool {
-        self.lo.saturating_add(1) == self.hi
+    /// What an index knows of it: the first of the milliseconds that it touches, and the one after the last.
+    pub fn millis(self) -> (Millis, Millis) {
+        (floor(self.lo), ceil(self.hi))
+    }
+
+    /// The first whole millisecond that is not before it.
+    pub fn first_milli(self) -> Millis {
+        ceil(self.lo)
     }
 
     /// Wider on both sides by a tenth of the distance to `now` (https://hl7.org/fhir/R4/search.html#prefix, `ap`).
     fn about(self, now: Millis) -> DateRange {
-        let distance = (self.lo.saturating_sub(now)).max(now.saturating_sub(self.hi)).max(0) / 10;
-        DateRange { lo: self.lo.saturating_sub(distance), hi: self.hi.saturating_add(distance) }
+        let now = Nanos::from(now) * MILLI;
+        let distance = (self.lo - now).max(now - self.hi).max(0) / 10;
+        DateRange { lo: self.lo - distance, hi: self.hi + distance }
     }
+}
+
+fn floor(at: Nanos) -> Millis {
+    Millis::try_from(at.div_euclid(MILLI)).unwrap_or(if at < 0 { Millis::MIN } else { Millis::MAX })
+}
+
+fn ceil(at: Nanos) -> Millis {
+    floor(at + MILLI - 1)
 }
 
 /// How the range of the search and the range of the resource must lie to each other.
@@ -143,16 +172,12 @@ pub fn matches(prefix: Prefix, search: DateRange, resource: DateRange) -> bool {
         Prefix::Ge => above || within,
         Prefix::Le => below || within,
         Prefix::Sa => resource.lo >= search.hi,
-        Prefix::Eb if search.is_between() && resource.hi == search.lo => {
-            // 10:00:00.9999 falls into the last millisecond of that second, which so has not ended.
-            resource.is_instant()
-        }
         Prefix::Eb => resource.hi <= search.lo,
         Prefix::Ap => resource.lo < search.hi && resource.hi > search.lo,
     }
 }
 
-/// What `lo` and `hi` of a matching resource must satisfy, both ends included. Necessary, not
+/// What `DateRange::millis` of a matching resource must satisfy, both ends included. Necessary, not
 /// sufficient: for an index to narrow with before `matches` decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
@@ -164,10 +189,11 @@ pub struct Bounds {
 
 impl Bounds {
     pub fn admits(&self, resource: DateRange) -> bool {
-        self.lo_min.is_none_or(|min| min <= resource.lo)
-            && self.lo_max.is_none_or(|max| resource.lo <= max)
-            && self.hi_min.is_none_or(|min| min <= resource.hi)
-            && self.hi_max.is_none_or(|max| resource.hi <= max)
+        let (lo, hi) = resource.millis();
+        self.lo_min.is_none_or(|min| min <= lo)
+            && self.lo_max.is_none_or(|max| lo <= max)
+            && self.hi_min.is_none_or(|min| min <= hi)
+            && self.hi_max.is_none_or(|max| hi <= max)
     }
 
     /// Holds where either holds.
@@ -192,36 +218,23 @@ impl Bounds {
     }
 }
 
-/// The bounds of one comparison. A resource's range is never empty, hence the ones.
+/// The bounds of one comparison. To be before a time is to end, or begin, a nanosecond earlier at least.
 pub fn bounds(prefix: Prefix, search: DateRange) -> Bounds {
-    let (lo, hi) = (search.lo, search.hi);
-    let (above_lo, below_hi) = (Some(lo.saturating_add(1)), Some(hi.saturating_sub(1)));
+    let (lo, hi) = search.millis();
+    let (below_lo, below_hi) = (Some(floor(search.lo - 1)), Some(floor(search.hi - 1)));
+    let (above_lo, above_hi) = (Some(ceil(search.lo + 1)), Some(ceil(search.hi + 1)));
     let any = Bounds::default();
     match prefix {
         Prefix::Eq => Bounds { lo_min: Some(lo), lo_max: below_hi, hi_min: above_lo, hi_max: Some(hi) },
         Prefix::Ne => any,
-        Prefix::Gt => Bounds { hi_min: Some(hi.saturating_add(1)), ..any },
-        Prefix::Lt => Bounds { lo_max: Some(lo.saturating_sub(1)), ..any },
+        Prefix::Gt => Bounds { hi_min: above_hi, ..any },
+        Prefix::Lt => Bounds { lo_max: below_lo, ..any },
         Prefix::Ge => Bounds { hi_min: above_lo, ..any },
         Prefix::Le => Bounds { lo_max: below_hi, ..any },
-        Prefix::Sa => Bounds { lo_min: Some(hi), hi_min: Some(hi.saturating_add(1)), ..any },
-        Prefix::Eb => Bounds { lo_max: Some(lo.saturating_sub(1)), hi_max: Some(lo), ..any },
+        Prefix::Sa => Bounds { lo_min: Some(floor(search.hi)), hi_min: above_hi, ..any },
+        Prefix::Eb => Bounds { lo_max: below_lo, hi_max: Some(ceil(search.lo)), ..any },
         Prefix::Ap => Bounds { lo_max: below_hi, hi_min: above_lo, ..any },
     }
-}
-
-/// The range in whole milliseconds, and whether the text was finer than that.
-fn read(text: &str) -> Option<(DateRange, bool)> {
-    let Some((date, time)) = text.split_once('T') else {
-        return Some((days(text)?, false));
-    };
-    if date.len() != "2026-01-31".len() {
-        return None;
-    }
-    let (time, offset) = zone(time)?;
-    let (since_midnight, length, finer) = time_of_day(time)?;
-    let lo = days(date)?.lo + since_midnight - offset;
-    Some((DateRange { lo, hi: lo + length }, finer))
 }
 
 /// `2026`, `2026-01` or `2026-01-31`.
@@ -241,12 +254,12 @@ fn days(text: &str) -> Option<DateRange> {
         (_, None) => first.days_in_month().into(),
         _ => 1,
     };
-    let lo = first.duration_since(EPOCH).as_secs() * SECOND;
-    Some(DateRange { lo, hi: lo + Millis::from(count) * DAY })
+    let lo = Nanos::from(first.duration_since(EPOCH).as_secs()) * SECOND;
+    Some(DateRange { lo, hi: lo + Nanos::from(count) * DAY })
 }
 
 /// Takes the zone off: the rest, and the offset to UTC.
-fn zone(time: &str) -> Option<(&str, Millis)> {
+fn zone(time: &str) -> Option<(&str, Nanos)> {
     if let Some(utc) = time.strip_suffix('Z') {
         return Some((utc, 0));
     }
@@ -258,43 +271,43 @@ fn zone(time: &str) -> Option<(&str, Millis)> {
     if minutes > 59 || hours * 60 + minutes > 14 * 60 {
         return None;
     }
-    let offset = Millis::from(hours) * HOUR + Millis::from(minutes) * MINUTE;
+    let offset = Nanos::from(hours) * HOUR + Nanos::from(minutes) * MINUTE;
     Some((&time[..at], if time[at..].starts_with('-') { -offset } else { offset }))
 }
 
-/// `hh:mm`, `hh:mm:ss` or `hh:mm:ss.f`: milliseconds since midnight, how many it covers, and whether
-/// digits below the millisecond were dropped. R4 knows second 60.
-fn time_of_day(text: &str) -> Option<(Millis, Millis, bool)> {
+/// `hh:mm`, `hh:mm:ss` or `hh:mm:ss.f`: the time since midnight, and how much it covers. R4 knows second 60.
+fn time_of_day(text: &str) -> Option<(Nanos, Nanos)> {
     let mut parts = text.split(':');
     let (hour, minute) = (digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
     if hour > 23 || minute > 59 {
         return None;
     }
-    let start = Millis::from(hour) * HOUR + Millis::from(minute) * MINUTE;
+    let start = Nanos::from(hour) * HOUR + Nanos::from(minute) * MINUTE;
     let (seconds, None) = (parts.next(), parts.next()) else {
         return None;
     };
     let Some(seconds) = seconds else {
-        return Some((start, MINUTE, false));
+        return Some((start, MINUTE));
     };
     let (whole, fraction) = match seconds.split_once('.') {
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (seconds, None),
     };
-    let start = start + Millis::from(digits(whole, 2).filter(|second| *second <= 60)?) * SECOND;
-    let Some(fraction) = fraction else {
-        return Some((start, SECOND, false));
-    };
-    let (millis, finer) = thousandths(fraction)?;
-    Some((start + millis, 1, finer))
+    let start = start + Nanos::from(digits(whole, 2).filter(|second| *second <= 60)?) * SECOND;
+    match fraction {
+        None => Some((start, SECOND)),
+        Some(fraction) => billionths(fraction).map(|(nanos, length)| (start + nanos, length)),
+    }
 }
 
-fn thousandths(fraction: &str) -> Option<(Millis, bool)> {
-    if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+/// The digits of a fraction of a second as nanoseconds, and how many begin with them.
+fn billionths(fraction: &str) -> Option<(Nanos, Nanos)> {
+    let first = fraction.get(..fraction.len().min(9))?;
+    if first.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let digit = |at: usize| fraction.as_bytes().get(at).map_or(0, |byte| Millis::from(byte - b'0'));
-    Some((digit(0) * 100 + digit(1) * 10 + digit(2), fraction.bytes().skip(3).any(|byte| byte != b'0')))
+    let length = first.bytes().fold(SECOND, |length, _| length / 10);
+    Some((first.parse::<Nanos>().ok()? * length, length.min(MILLI)))
 }
 
 fn digits(text: &str, count: usize) -> Option<u32> {

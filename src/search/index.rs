@@ -4,14 +4,13 @@
 use super::birth;
 use super::date::DateRange;
 use super::params::{How, Param, Path, Type};
-use super::reference::stored;
+use super::reference::{kind_named, stored};
 use super::string::normal;
 use super::token::folded;
-use crate::clock::Millis;
 use crate::fhir::validate::{Node, Object};
 
 /// Changes whenever `index` makes other rows of the same document: those of stored documents are then made anew.
-pub const INDEX_VERSION: u32 = 1;
+pub const INDEX_VERSION: u32 = 2;
 
 /// One value of one parameter. The caller hashes; `string::prefixes` cuts `normal` for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,8 +34,11 @@ pub enum IndexRow {
     },
     Date {
         param: &'static str,
-        lo: Millis,
-        hi: Millis,
+        range: DateRange,
+    },
+    /// Only that there is a value, which no row finds: a reference to another server, a concept in words alone.
+    Present {
+        param: &'static str,
     },
 }
 
@@ -46,7 +48,8 @@ impl IndexRow {
             IndexRow::Token { param, .. }
             | IndexRow::Text { param, .. }
             | IndexRow::Reference { param, .. }
-            | IndexRow::Date { param, .. } => param,
+            | IndexRow::Date { param, .. }
+            | IndexRow::Present { param } => param,
         }
     }
 }
@@ -61,11 +64,36 @@ pub fn index(resource: Type, document: &Object<'_>) -> Vec<IndexRow> {
     if resource.is_document() {
         for param in resource.search().params.iter().filter(|param| !["_id", "_lastUpdated"].contains(&param.name)) {
             for path in &param.paths {
-                down(document, &path.steps, &mut |value| rows.value(param, path, value));
+                down(document, &path.steps, &mut |value| {
+                    rows.value(param, path, value);
+                    if is_value(document, path, value) {
+                        rows.present(param.name);
+                    }
+                });
             }
         }
     }
     rows.0
+}
+
+/// Is there a value (https://hl7.org/fhir/R4/search.html#modifiers, `:missing`), whether or not it can be found?
+fn is_value(document: &Object<'_>, path: &Path, value: &Node<'_>) -> bool {
+    match (value, path.resolves_to) {
+        // What stands in a list of primitives for one that has extensions alone.
+        (Node::Null, _) => false,
+        (Node::Object(reference), Some(only)) => kind(document, reference) == Some(only),
+        (Node::Object(object), None) => object.members().next().is_some(),
+        _ => true,
+    }
+}
+
+/// The type that a reference leads to, wherever that is.
+fn kind<'r>(document: &'r Object<'_>, reference: &'r Object<'_>) -> Option<&'r str> {
+    let named = reference.text("reference").and_then(|to| match to.strip_prefix('#') {
+        Some(id) => document.objects("contained").find(|one| one.text("id") == Some(id)).and_then(|one| one.text("resourceType")),
+        None => kind_named(to),
+    });
+    named.or_else(|| reference.text("type"))
 }
 
 /// Which parameters the rows have values of, as bits.
@@ -96,6 +124,13 @@ impl Rows {
         }
     }
 
+    /// That the parameter has a value, unless the row before says so; the rows of a parameter stand together.
+    fn present(&mut self, param: &'static str) {
+        if self.0.last().is_none_or(|row| row.param() != param) {
+            self.0.push(IndexRow::Present { param });
+        }
+    }
+
     fn value(&mut self, param: &'static Param, path: &Path, value: &Node<'_>) {
         let name = param.name;
         match param.how {
@@ -103,8 +138,8 @@ impl Rows {
             How::Text => texts(path.leaf, value, &mut |text| self.text(name, text)),
             How::Uri => value.text().into_iter().for_each(|uri| self.token(name, None, uri)),
             How::Date => {
-                if let Some(DateRange { lo, hi }) = range(path.leaf, value) {
-                    self.add(IndexRow::Date { param: name, lo, hi });
+                if let Some(range) = range(path.leaf, value) {
+                    self.add(IndexRow::Date { param: name, range });
                 }
             }
             How::BirthDate => {
@@ -206,7 +241,8 @@ mod tests {
             IndexRow::Token { param, system, code } => format!("{param}={}|{code}", system.unwrap_or_default()),
             IndexRow::Text { param, normal, .. } => format!("{param}={normal}"),
             IndexRow::Reference { param, kind, id } => format!("{param}={kind}/{id}"),
-            IndexRow::Date { param, lo, hi } => format!("{param}={lo}..{hi}"),
+            IndexRow::Date { param, range } => format!("{param}={}..{}", range.millis().0, range.millis().1),
+            IndexRow::Present { param } => format!("{param}=?"),
         };
         index(resource, &object(&document.to_string()).unwrap()).into_iter().map(said).collect()
     }
@@ -247,14 +283,39 @@ mod tests {
         assert_eq!(date(json!({"effectivePeriod": {"start": "1970-01-01"}})), format!("date=0..{}", i64::MAX));
         assert_eq!(date(json!({"effectivePeriod": {"end": "1970"}})), format!("date={}..31536000000", i64::MIN));
         assert_eq!(date(json!({"effectiveTiming": {"event": ["1970-01-01T00:00:05Z", "1970-01-01T00:00:02Z"]}})), "date=2000..6000");
-        for nothing in [
-            json!({"effectivePeriod": {}}),
+        for unreadable in [
             json!({"effectivePeriod": {"start": "x", "end": "1970"}}),
             json!({"effectivePeriod": {"start": "1971", "end": "1970"}}),
-            json!({"effectiveDateTime": 5}),
+            json!({"effectiveTiming": {"code": {"text": "BID"}}}),
         ] {
-            assert_eq!(date(json!(nothing)), "");
+            assert_eq!(date(unreadable), "date=?");
         }
+        assert_eq!(date(json!({"effectivePeriod": {}})), "");
+    }
+
+    #[test]
+    fn what_cannot_be_found_is_present() {
+        let subject = |reference: Value| {
+            rows(Type::Observation, json!({"subject": reference, "contained": [{"resourceType": "Patient", "id": "p"}]}))
+        };
+        let foreign = "https://ehr.example/fhir/Patient/1";
+        for of_a_patient in [
+            json!({"reference": foreign}),
+            json!({"reference": format!("{foreign}/_history/2")}),
+            json!({"reference": "#p"}),
+            json!({"type": "Patient", "identifier": {"value": "1"}}),
+        ] {
+            assert_eq!(subject(of_a_patient), ["patient=?", "subject=?"]);
+        }
+        for of_somebody in
+            [json!({"display": "x"}), json!({"identifier": {"value": "1"}}), json!({"reference": "urn:uuid:1"}), json!({"reference": "#d"})]
+        {
+            assert_eq!(subject(of_somebody), ["subject=?"]);
+        }
+        assert_eq!(subject(json!({"reference": "Group/g"})), ["subject=Group/g"]);
+        let words = json!({"code": {"text": "x"}, "identifier": [{"system": "urn:x"}], "note": [null]});
+        assert_eq!(rows(Type::Observation, words), ["code=?", "combo-code=?", "identifier=?"]);
+        assert_eq!(rows(Type::Patient, json!({"name": [{"given": [null], "use": "official"}]})), ["name=?"]);
     }
 
     #[test]
@@ -284,7 +345,7 @@ mod tests {
     fn a_misshapen_document_has_fewer_rows() {
         let document = json!({"name": {}, "identifier": 5, "birthDate": {"a": []}, "status": [], "code": {}, "subject": ["Patient/p"]});
         for resource in Type::ALL {
-            assert_eq!(rows(*resource, document.clone()), Vec::<String>::new());
+            assert!(rows(*resource, document.clone()).iter().all(|row| row.ends_with("=?")));
             assert!(index(*resource, &Object::default()).is_empty());
         }
     }

@@ -23,11 +23,12 @@ mod vectors;
 
 pub use answers::Opened;
 pub use cursor::Cursor;
-pub use date::{Bounds, DateRange, Prefix, When};
+pub use date::{Bounds, DateRange, Nanos, Prefix, When};
 pub use index::{INDEX_VERSION, IndexRow, SPECIAL, index, present};
 pub use params::{How, Include, Param, Path, Type};
 pub use parse::{Handling, Terms, parse};
 pub use query::{Criterion, Filter, Query, Sort, SortKey, Total, canonical, criteria, self_link_params};
 pub use reference::Reference;
+pub use result::count;
 pub use string::{Text, normal};
 pub use token::{System, Token, folded};

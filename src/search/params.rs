@@ -132,6 +132,11 @@ impl Param {
     pub fn is_identifier(&self) -> bool {
         self.paths.iter().any(|path| path.leaf == "Identifier")
     }
+
+    /// Are its values true and false alone?
+    pub fn is_boolean(&self) -> bool {
+        !self.paths.is_empty() && self.paths.iter().all(|path| path.leaf == "boolean")
+    }
 }
 
 /// One value of `_include`: `text` is what the client sends, `param` the reference that is followed.

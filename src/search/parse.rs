@@ -113,11 +113,16 @@ fn criterion(param: &Param, modifier: Option<&'static str>, value: &str, terms: 
     Ok(match param.how {
         How::Id if is_id(&plain) => Criterion::Id(plain),
         How::Id => return Err(malformed("the value is not an id")),
-        How::Token if param.is_identifier() => {
+        How::Token => {
             let token = token()?;
-            Criterion::Token(Token { code: token.code.map(|code| folded(&code).into_owned()), ..token })
+            match token.code.as_deref() {
+                Some(code) if param.is_identifier() => Criterion::Token(Token { code: Some(folded(code).into_owned()), ..token }),
+                Some(code) if param.is_boolean() && !["true", "false"].contains(&code) => {
+                    return Err(malformed("the value is true or false"));
+                }
+                _ => Criterion::Token(token),
+            }
         }
-        How::Token => Criterion::Token(token()?),
         How::Date => Criterion::Date(when()?),
         How::BirthDate => {
             let when = when()?;

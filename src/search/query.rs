@@ -146,6 +146,8 @@ impl Sort {
 }
 
 impl Total {
+    pub(super) const ALL: [Total; 3] = [Total::None, Total::Estimate, Total::Accurate];
+
     pub const fn text(self) -> &'static str {
         match self {
             Total::None => "none",
@@ -155,7 +157,7 @@ impl Total {
     }
 
     pub(super) fn parse(text: &str) -> Option<Total> {
-        [Total::None, Total::Estimate, Total::Accurate].into_iter().find(|total| total.text() == text)
+        Total::ALL.into_iter().find(|total| total.text() == text)
     }
 }
 

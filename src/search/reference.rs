@@ -62,6 +62,18 @@ pub fn stored(text: &str) -> Option<(&str, &str)> {
     (relative && named && is_id(id)).then_some((kind, id))
 }
 
+/// What follows `base` in an absolute URL of this server.
+pub fn local<'t>(text: &'t str, base: &str) -> Option<&'t str> {
+    text.strip_prefix(base.trim_end_matches('/'))?.strip_prefix('/')
+}
+
+/// The type that a stored reference names, also one to another server.
+pub(super) fn kind_named(text: &str) -> Option<&str> {
+    let text = text.split_once("/_history/").map_or(text, |(current, _)| current);
+    let (before, _) = text.rsplit_once('/')?;
+    before.rsplit('/').next()
+}
+
 fn only(param: &Param) -> Option<&'static str> {
     match param.targets.as_slice() {
         [only] => Some(only),
@@ -79,10 +91,9 @@ fn target(param: &Param, named: &str) -> Result<&'static str> {
 }
 
 fn on_this_server<'a>(text: &'a str, base: &str) -> Result<&'a str> {
-    let local = text.strip_prefix(base.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/'));
     // Only the origin is named: the path of a foreign URL may name a patient, and words reach logs.
     let origin = || text.splitn(4, '/').take(3).collect::<Vec<_>>().join("/").chars().take(100).collect::<String>();
-    local.ok_or_else(|| Error::new(Kind::Parameter, format!("{} is not this server, which is {base}", origin())))
+    local(text, base).ok_or_else(|| Error::new(Kind::Parameter, format!("{} is not this server, which is {base}", origin())))
 }
 
 #[cfg(test)]

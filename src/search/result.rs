@@ -16,12 +16,12 @@ pub(super) fn result(query: &mut Query, name: &str, value: &str) -> Result<()> {
     }
     let search = query.resource.search();
     match name {
-        "_count" => query.count = count(value)?,
+        "_count" => query.count = count(value, Query::COUNT_MAX)?,
         "_sort" => {
             let sort = search.sorts.contains(&value).then(|| Sort::parse(value)).flatten();
             query.sort = Some(sort.ok_or_else(|| one_of("_sort", search.sorts))?);
         }
-        "_total" => query.total = Some(Total::parse(value).ok_or_else(|| one_of("_total", &["none", "estimate", "accurate"]))?),
+        "_total" => query.total = Some(Total::parse(value).ok_or_else(|| one_of("_total", &Total::ALL.map(Total::text)))?),
         "_include" => {
             let texts: Vec<&str> = search.includes.iter().map(|include| include.text).collect();
             // A third part may name the target's type; ours have one each.
@@ -40,12 +40,13 @@ pub(super) fn result(query: &mut Query, name: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-fn count(value: &str) -> Result<u32> {
-    if !value.bytes().all(|byte| byte.is_ascii_digit()) {
+/// The value of `_count`, here and of a history.
+pub fn count(value: &str, most: u32) -> Result<u32> {
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Error::new(Kind::Parameter, "_count is a whole number, 0 or more"));
     }
     // Digits that do not fit are more than the ceiling anyway.
-    Ok(value.parse().unwrap_or(Query::COUNT_MAX).min(Query::COUNT_MAX))
+    Ok(value.parse().unwrap_or(most).min(most))
 }
 
 fn one_of(name: &str, values: &[&str]) -> Error {

@@ -95,8 +95,11 @@ fn our_vectors() {
     assert_eq!(stored("1980-05-11T16:32:15+02:00"), stored("1980-05-11T14:32:15Z"));
     assert_eq!(stored("1980-05-11T16:32"), DateRange { lo: stored("1980-05-11T16:32:00Z").lo, hi: stored("1980-05-11T16:33:00Z").lo });
     assert_eq!(stored("2016-12-31T23:59:60Z").lo, stored("2017-01-01").lo);
-    assert_eq!((stored("9999").hi, stored("9999-12-31").hi), (253_402_300_800_000, 253_402_300_800_000));
-    assert_eq!(stored("1980-05-11T16:32:15.5000001Z"), stored("1980-05-11T16:32:15.5Z"));
+    assert_eq!((stored("9999").millis().1, stored("9999-12-31").millis().1), (253_402_300_800_000, 253_402_300_800_000));
+    assert_eq!(stored("1980-05-11T16:32:15.500000000Z"), stored("1980-05-11T16:32:15.5Z"));
+    assert_eq!(stored("1980-05-11T16:32:15.1234567891Z"), stored("1980-05-11T16:32:15.123456789Z"));
+    assert_eq!(stored("1970-01-01T00:00:00.1234Z").millis(), (123, 124));
+    assert_eq!(stored("1969-12-31T23:59:59.9996Z").millis(), (-1, 0));
     for text in [
         "1980-13",
         "1981-02-29",
@@ -119,24 +122,22 @@ fn our_vectors() {
 
 #[test]
 fn about_widens_by_a_tenth_of_the_distance() {
-    let now = stored("2020-01-01").lo;
+    let now = stored("2020-01-01").millis().0;
     let asked = When::parse("ap2019-12-22", now).unwrap();
-    assert_eq!(asked.range.lo, stored("2019-12-22").lo - 9 * 86_400_000 / 10);
+    assert_eq!(asked.range.lo, stored("2019-12-22").lo - 9 * 86_400_000_000_000 / 10);
     assert_eq!(When::parse("ap2020", now).unwrap().range, stored("2020"));
 }
 
+/// Ends on whole milliseconds and beside them.
 fn range() -> impl Strategy<Value = DateRange> {
-    (0..12_i64, 1..6_i64).prop_map(|(lo, length)| DateRange { lo, hi: lo + length })
-}
-
-fn search_range() -> impl Strategy<Value = DateRange> {
-    (0..12_i64, 0..6_i64).prop_map(|(lo, length)| DateRange { lo, hi: lo + length })
+    let end = || (-3..4_i128, prop::sample::select(vec![-1, 0, 0, 1, 500_000])).prop_map(|(milli, beside)| milli * 1_000_000 + beside);
+    (end(), end()).prop_map(|(a, b)| DateRange { lo: a.min(b), hi: a.max(b).max(a.min(b) + 1) })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(5_000))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
     #[test]
-    fn a_match_keeps_the_bounds(prefix in prop::sample::select(Prefix::ALL), search in search_range(), resource in range()) {
+    fn a_match_keeps_the_bounds(prefix in prop::sample::select(Prefix::ALL), search in range(), resource in range()) {
         if matches(prefix, search, resource) {
             prop_assert!(bounds(prefix, search).admits(resource));
         }
@@ -153,5 +154,62 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "[0-9TZ:. +eqgtsa-]{0,32}|\\PC{0,20}", now: i64) {
         let _ = When::parse(&text, now);
+    }
+
+    #[test]
+    fn ranges_are_compared_as_their_moments_are(prefix in prop::sample::select(Prefix::ALL), asked in moment(), start in moment(), end in prop::option::of(moment())) {
+        let search = DateRange::parse(&asked).unwrap();
+        let whole = |range: DateRange, last: &str| DateRange { hi: stored(last).hi, ..range };
+        let [first, last] = ends(&start, 9);
+        let (resource, there) = match end.filter(|end| ends(end, 9)[1] > first) {
+            Some(end) => (whole(stored(&start), &end), [first, ends(&end, 9)[1].clone()]),
+            None => (stored(&start), [first, last]),
+        };
+        prop_assert_eq!(matches(prefix, search, resource), holds(prefix, &ends(&asked, 3), &there), "{}{} {:?}", prefix.text(), asked, there);
+        prop_assert!(!matches(prefix, search, resource) || bounds(prefix, search).admits(resource));
+    }
+}
+
+/// Dates of every precision that lie near each other.
+fn moment() -> impl Strategy<Value = String> {
+    let day = || prop::sample::select(vec!["2023-12-31", "2024-01-01", "2024-02-29"]);
+    let minute = || prop::sample::select(vec!["00:00", "12:30", "23:59"]);
+    let second = || prop::sample::select(vec!["00", "59"]);
+    let fraction = prop::sample::select(vec!["0", "5", "50", "123", "1230", "1234", "123000001", "999", "9990", "9999", "999999999"]);
+    prop_oneof![
+        prop::sample::select(vec!["2023", "2024", "2023-12", "2024-01", "2024-02"]).prop_map(str::to_owned),
+        day().prop_map(str::to_owned),
+        (day(), minute()).prop_map(|(day, minute)| format!("{day}T{minute}")),
+        (day(), minute(), second()).prop_map(|(day, minute, second)| format!("{day}T{minute}:{second}Z")),
+        (day(), minute(), second(), fraction).prop_map(|(day, minute, second, fraction)| format!("{day}T{minute}:{second}.{fraction}")),
+    ]
+}
+
+/// The first and the last nanosecond of a date, as texts that order as they do. Noughts are left out of a fraction up to
+/// so many digits.
+fn ends(text: &str, digits: usize) -> [String; 2] {
+    let mut text = text.trim_end_matches('Z').to_owned();
+    if text.contains('.') {
+        text = format!("{text:0<width$}", width = text.len().max("2024-01-01T00:00:00.".len() + digits));
+    }
+    let last_day = if text.get(5..7) == Some("02") { "29" } else { "31" };
+    let filled = |rest: &str| format!("{text}{}", &rest[text.len()..]);
+    [filled("0000-01-01T00:00:00.000000000"), filled(&format!("9999-12-{last_day}T23:59:59.999999999"))]
+}
+
+/// What R4 says of each prefix, moment by moment.
+fn holds(prefix: Prefix, asked: &[String; 2], there: &[String; 2]) -> bool {
+    let ([asked_first, asked_last], [first, last]) = (asked, there);
+    let within = asked_first <= first && last <= asked_last;
+    match prefix {
+        Prefix::Eq => within,
+        Prefix::Ne => !within,
+        Prefix::Gt => last > asked_last,
+        Prefix::Lt => first < asked_first,
+        Prefix::Ge => within || last > asked_last,
+        Prefix::Le => within || first < asked_first,
+        Prefix::Sa => first > asked_last,
+        Prefix::Eb => last < asked_first,
+        Prefix::Ap => first <= asked_last && asked_first <= last,
     }
 }

@@ -51,7 +51,12 @@ impl FoundBy {
                 IndexRow::Text { normal, .. } => found.terms.push(word_term(index, of, normal)),
                 IndexRow::Reference { kind, id, .. } => found.terms.push(reference_term(index, kind, id)),
                 IndexRow::Date { param: "date", .. } => {}
-                IndexRow::Date { param, lo, hi } => found.dates.push(Range { param: date_hash(index, param), lo: *lo, hi: *hi }),
+                IndexRow::Date { param, range } => {
+                    let (lo, hi) = range.millis();
+                    found.dates.push(Range { param: date_hash(index, param), lo, hi });
+                }
+                // It is one of the bits of `Live::present`.
+                IndexRow::Present { .. } => {}
             }
         }
         found.terms.sort_unstable();

@@ -207,7 +207,7 @@ fn answer(vault: &Vault, asked: (Type, &[Filter]), found: (&Found, [u8; 16])) ->
     let document = object(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
     let text_id = document.text("id").unwrap_or_default().to_owned();
     let rows = index(resource, &document);
-    let opened = Opened { id: &text_id, rows: &rows, last_updated: DateRange { lo: row.committed_at, hi: row.committed_at + 1 } };
+    let opened = Opened { id: &text_id, rows: &rows, last_updated: DateRange::instant(row.committed_at) };
     let answers = filters.iter().all(|filter| opened.answers(filter));
     drop(document);
     Ok(answers.then_some((text_id, json)))

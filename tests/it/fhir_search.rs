@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::documents::put;
 use crate::support::payload::*;
 use crate::support::{Bundle, Person, TestServer};
 
@@ -35,6 +36,7 @@ both! {
             };
             for param in &searchable.params {
                 malformed(param.how).iter().for_each(|value| refused(param.name, value));
+                ["maybe", "True", "urn:x|1"].iter().filter(|_| param.is_boolean()).for_each(|value| refused(param.name, value));
             }
             for (name, values) in [("_count", ["-1", "ten", ""]), ("_sort", ["colour", "date,-date", ""]), ("_total", ["all", "1", ""]), ("_include", ["*", "Observation:performer", ""])] {
                 values.iter().for_each(|value| refused(name, value));
@@ -114,6 +116,139 @@ both! {
             assert_eq!(found.matches().len(), wanted, "{query}");
             let counted = server.ehr().search(&format!("Observation?patient={}&_count=0&{query}", alice.patient));
             assert_eq!(counted.total(), Some(wanted as i64), "{query}");
+        }
+    }
+}
+
+/// What of three moments within a millisecond, and one after them, answers each search.
+const FINER: [(&str, &str); 25] = [
+    ("00.1234", "bc"),
+    ("00.123400", "b"),
+    ("00.1233", ""),
+    ("00.123", "abc"),
+    ("00.1", ""),
+    ("00", "abcd"),
+    ("ne00.123400", "acd"),
+    ("gt00.123400", "cd"),
+    ("gt00.123", "d"),
+    ("gt00.12339", "bcd"),
+    ("ge00.1234", "bcd"),
+    ("ge00.12341", "cd"),
+    ("lt00.1234", "a"),
+    ("lt00.12341", "ab"),
+    ("lt00.123", ""),
+    ("le00.123400", "ab"),
+    ("le00.12339", "a"),
+    ("sa00.123400", "cd"),
+    ("sa00.1233", "bcd"),
+    ("eb00.1234", "a"),
+    ("eb00.124", "abc"),
+    ("eb00.1235", "abc"),
+    ("ap00.1234", "abcd"),
+    ("00.123456789", "c"),
+    ("ge00.1235", "d"),
+];
+
+/// The moments of `FINER`, each with its name.
+const MOMENTS: [(&str, &str); 4] = [("a", "00.123"), ("b", "00.1234"), ("c", "00.123456789"), ("d", "00.124")];
+
+/// With its second as a time: `ge00.5` is `ge2026-03-01T00:00:00.5Z`.
+fn finer(text: &str) -> String {
+    format!("{}Z", text.replacen("00", "2026-03-01T00:00:00", 1))
+}
+
+both! {
+    fn dates_of_documents_select_finer_than_a_millisecond(server) {
+        let ehr = server.ehr();
+        for (id, second) in MOMENTS {
+            let list = json!({"resourceType": "List", "id": id, "status": "current", "mode": "working", "date": finer(second)});
+            put(&ehr, &format!("/fhir/List/{id}"), &list).is(201);
+            let sent = json!({"resourceType": "Communication", "id": id, "status": "completed", "sent": finer(second)});
+            put(&ehr, &format!("/fhir/Communication/{id}"), &sent).is(201);
+        }
+        for (asked, wanted) in FINER {
+            for search in ["List?date", "Communication?sent"] {
+                let mut found = ehr.search(&format!("{search}={}", finer(asked))).ids();
+                found.sort();
+                assert_eq!(found.concat(), wanted, "{search}={asked}");
+            }
+        }
+    }
+}
+
+both! {
+    fn dates_of_samples_select_finer_than_a_millisecond(server) {
+        let alice = server.person("alice");
+        alice.stores(&apple(MOMENTS.iter().map(|(id, second)| heart(id, &finer(second), "61")).collect()));
+        for (asked, wanted) in FINER {
+            let found = alice.finds(&format!("&date={}", finer(asked))).matches();
+            let mut found: Vec<&str> = found.iter().filter_map(|one| one["identifier"][0]["value"].as_str()).collect();
+            found.sort_unstable();
+            assert_eq!(found.concat(), wanted, "{asked}");
+        }
+    }
+}
+
+both! {
+    fn missing_asks_for_the_element_and_not_for_what_is_found(server) {
+        let ehr = server.ehr();
+        let foreign = json!({"reference": "https://ehr.example/fhir/Patient/1"});
+        for (id, subject, code) in [
+            ("foreign", foreign, json!({"text": "in words"})),
+            ("known", json!({"identifier": {"system": "urn:mrn", "value": "1"}}), json!({"coding": [{"display": "in words"}]})),
+            ("named", json!({"display": "somebody"}), json!({"coding": [{"code": "x"}]})),
+            ("group", json!({"reference": "https://ehr.example/fhir/Group/1"}), json!({"text": "x"})),
+            ("nothing", json!(null), json!({"text": "x"})),
+        ] {
+            let mut list = json!({"resourceType": "List", "id": id, "status": "current", "mode": "working", "code": code, "subject": subject});
+            if list["subject"].is_null() {
+                list.as_object_mut().unwrap().retain(|name, _| !["subject", "code"].contains(&name.as_str()));
+            }
+            put(&ehr, &format!("/fhir/List/{id}"), &list).is(201);
+        }
+        let unsaid = json!({"resourceType": "Practitioner", "id": "unsaid", "_active": {"extension": [{"url": "urn:x", "valueCode": "unknown"}]}});
+        put(&ehr, "/fhir/Practitioner/unsaid", &unsaid).is(201);
+        for (query, wanted) in [
+            ("List?subject:missing=true", "nothing"),
+            ("List?subject:missing=false", "foreign group known named"),
+            // What is known to be a Patient.
+            ("List?patient:missing=false", "foreign"),
+            ("List?patient:missing=true", "group known named nothing"),
+            ("List?code:missing=true", "nothing"),
+            ("List?code:missing=false", "foreign group known named"),
+            ("List?code:not=x", "foreign group known nothing"),
+            ("Practitioner?active:missing=true", "unsaid"),
+        ] {
+            let mut found = ehr.search(query).ids();
+            found.sort();
+            assert_eq!(found.join(" "), wanted, "{query}");
+        }
+    }
+}
+
+both! {
+    fn documents_that_an_older_binary_indexed_are_indexed_anew(server) {
+        let list = json!({"resourceType": "List", "id": "old", "status": "current", "mode": "working", "code": {"text": "in words"}});
+        put(&server.ehr(), "/fhir/List/old", &list).is(201);
+        server.stop();
+        server.sql(false, "UPDATE doc_key SET present = 0; DELETE FROM meta WHERE name = 'index_version'").unwrap();
+        server.run();
+        assert_eq!(server.ehr().search("List?code:missing=false").ids(), ["old"]);
+    }
+}
+
+both! {
+    fn a_boolean_is_true_or_false(server) {
+        let ehr = server.ehr();
+        put(&ehr, "/fhir/Practitioner/at-work", &json!({"resourceType": "Practitioner", "id": "at-work", "active": true})).is(201);
+        let special = "http://terminology.hl7.org/CodeSystem/special-values";
+        for (asked, wanted) in [("active=true", 1), ("active=false", 0), ("active:not=false", 1), (&format!("active={special}|true"), 1), (&format!("active={special}|"), 1), ("active=urn:x|true", 0), ("gender=nonsense", 0)] {
+            assert_eq!(ehr.search(&format!("Practitioner?{}", asked.replace('|', "%7C"))).ids().len(), wanted, "{asked}");
+        }
+        for asked in ["active=maybe", "active=True", "active=1", "active=true,maybe", "active:not=maybe"] {
+            let refused = ehr.get(&format!("/fhir/Practitioner?{asked}")).is(400);
+            assert_eq!((refused.code().as_str(), refused.at("/issue/0/expression/0")), ("request.parameter", json!("http.active")), "{asked}");
+            assert!(refused.text().contains("true or false"), "{}", refused.text());
         }
     }
 }

@@ -131,7 +131,7 @@ fn headers(request: &Request, entry: &Entry<'_>) -> Vec<(String, String)> {
 /// An instant of FHIR as HTTP writes a date.
 fn http_date(instant: &str) -> Option<String> {
     let range = crate::search::DateRange::stored(instant)?;
-    Some(super::conditional::http_date(range.lo))
+    Some(super::conditional::http_date(range.millis().0))
 }
 
 fn body(entry: &Entry<'_>) -> Result<Vec<u8>> {

@@ -14,7 +14,7 @@ use crate::fhir::validate::is_instant;
 use crate::id::PatientId;
 use crate::ledger::resources::not_found;
 use crate::search::params::CURSOR;
-use crate::search::{DateRange, Query, Type};
+use crate::search::{DateRange, Query, Type, count};
 use crate::store::Tx;
 use crate::store::keys::Whose;
 use crate::store::listing::Position;
@@ -45,15 +45,12 @@ impl Asked {
                 return Err(refused("the parameter is given twice"));
             }
             match name.as_str() {
-                "_count" if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() => {
-                    asked.count = value.parse().unwrap_or(most).min(most);
-                }
-                "_count" => return Err(refused("_count is a whole number, 0 or more")),
+                "_count" => asked.count = count(value, most).map_err(|error| error.at(name.clone()))?,
                 "_since" => {
                     // A + that was not encoded arrives as a blank.
                     let range = DateRange::parse(value).filter(|_| is_instant(&value.replace(' ', "+")));
                     let says = "_since is an instant: YYYY-MM-DDThh:mm:ss with Z or an offset such as +01:00";
-                    asked.since = Some(range.ok_or_else(|| refused(says))?.lo);
+                    asked.since = Some(range.ok_or_else(|| refused(says))?.first_milli());
                     since = format!("&_since={}", value.replace(['+', ' '], "%2B"));
                 }
                 "_at" => {
@@ -70,7 +67,8 @@ impl Asked {
 
     /// Is a version wanted that was current from `from` until the next one was committed?
     pub fn wants(&self, from: Millis, until: Millis) -> bool {
-        self.since.is_none_or(|since| from >= since) && self.at.is_none_or(|at| from < at.hi.max(at.lo + 1) && until > at.lo)
+        let at = |moment| DateRange::instant(moment).lo;
+        self.since.is_none_or(|since| from >= since) && self.at.is_none_or(|asked| at(from) < asked.hi && at(until) > asked.lo)
     }
 }
 

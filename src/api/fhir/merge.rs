@@ -19,7 +19,7 @@ use crate::id::PatientId;
 use crate::ledger::merge::{self, Asked, Done, Named};
 use crate::ledger::resources::{Writer, not_found};
 use crate::ledger::submitted::{self, Submitted};
-use crate::search::reference::stored;
+use crate::search::reference::{local, stored};
 use crate::search::{System, Token, Type, folded};
 use crate::store::Tx;
 
@@ -187,7 +187,7 @@ impl Sent {
         let text = sent.value_reference.as_ref().and_then(|reference| reference["reference"].as_str());
         let refused = || Error::new(Kind::Invalid, format!("{name} is a valueReference whose reference is Patient/ID")).at(name);
         let text = text.ok_or_else(refused)?;
-        let local = text.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).unwrap_or(text);
+        let local = local(text, base).unwrap_or(text);
         let Some(("Patient", id)) = stored(local).filter(|_| !local.contains("/_history/")) else { return Err(refused()) };
         let unknown = |_| Error::new(Kind::ReferenceUnknown, format!("{name}: there is no Patient/{id}")).at(name);
         PatientId::parse(id).map(Some).map_err(unknown)

@@ -10,7 +10,7 @@ use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::stamp::Stamp;
 use crate::id::{Address, PatientId, Shelf};
-use crate::search::{Criterion, DateRange, Filter, Opened};
+use crate::search::{Criterion, DateRange, Filter, Nanos, Opened};
 use crate::series::template::{Filling, status};
 use crate::series::{RecordId, Sample, Template};
 use crate::store::blocks::{self, Header, Known, OF_SAMPLES, Templates, bloom_bit};
@@ -121,7 +121,7 @@ impl<'a> Judge<'a> {
                     filter.holds(there, |criterion| matches!(criterion, Criterion::Date(when) if when.matches(range)))
                 }
                 "_lastUpdated" => {
-                    let range = DateRange { lo: open.header.committed_at, hi: open.header.committed_at + 1 };
+                    let range = DateRange::instant(open.header.committed_at);
                     filter.holds(there, |criterion| matches!(criterion, Criterion::Date(when) if when.matches(range)))
                 }
                 "status" => filter.holds(there, |criterion| is(criterion, STATUS, status(version))),
@@ -260,7 +260,7 @@ pub(in crate::store) fn row_view(tx: &mut Tx<'_>, with: (&Vault, &Templates), pa
 /// What a template says holds for every sample of it.
 fn template_answers(template: &Known, filter: &Filter) -> bool {
     let elsewhere = OF_SAMPLES.contains(&filter.param) || ["_id", "_lastUpdated"].contains(&filter.param);
-    elsewhere || Opened { id: "", rows: &template.rows, last_updated: DateRange { lo: 0, hi: 1 } }.answers(filter)
+    elsewhere || Opened { id: "", rows: &template.rows, last_updated: DateRange::instant(0) }.answers(filter)
 }
 
 fn is(criterion: &Criterion, system: &str, code: &str) -> bool {
@@ -285,7 +285,8 @@ fn mask(vault: &Vault, filter: &Filter) -> Option<u64> {
 
 /// The range of time a sample's effective[x] covers, to the precision in which it is written.
 fn range((start, end): (Stamp, Option<Stamp>)) -> DateRange {
+    let at = |stamp: Stamp| Nanos::from(stamp.ms) * 1_000_000 + Nanos::from(stamp.sub_ms_nanos);
     let last = end.unwrap_or(start);
-    let precision = if last.digits == 0 { 1_000 - last.ms.rem_euclid(1_000) } else { 1 };
-    DateRange { lo: start.ms, hi: last.ms + precision }
+    let length = if last.digits == 0 { 1_000_000_000 - at(last).rem_euclid(1_000_000_000) } else { 1 };
+    DateRange { lo: at(start), hi: at(last) + length }
 }

@@ -11,8 +11,20 @@ use super::world::{KINDS, World};
 pub const FAMILIES: [&str; 7] = ["Müller", "Mullins", "Muldoon", "Groß", "de la Cruz", "Ñandú", "Ada"];
 pub const GIVEN: [&str; 5] = ["Ada", "Adam", "Adé", "Søren", "Li"];
 pub const TITLES: [&str; 5] = ["Ward", "Ward 7", "Warden's Office", "Áreá Una", "Lab"];
-pub const DATES: [&str; 8] =
-    ["2025", "2025-12", "2026-01-31", "2026-02", "2026-02-24", "2026-02-24T08:30:00Z", "2026-02-24T10:30:00+02:00", "2026-03-01"];
+pub const DATES: [&str; 12] = [
+    "2025",
+    "2025-12",
+    "2026-01-31",
+    "2026-02",
+    "2026-02-24",
+    "2026-02-24T08:30:00Z",
+    "2026-02-24T10:30:00+02:00",
+    "2026-02-24T08:30:00.5Z",
+    "2026-02-24T08:30:00.5001Z",
+    "2026-02-24T08:30:00.50012Z",
+    "2026-02-24T08:30:00.501Z",
+    "2026-03-01",
+];
 pub const BIRTHS: [&str; 6] = ["1979", "1980", "1980-05", "1980-05-11", "1980-05-12", "2000-02-29"];
 pub const CODES: [(&str, &str); 3] = [("urn:c", "a"), ("urn:c", "b"), ("urn:d", "a")];
 pub const IDS: [&str; 5] = ["a", "b", "C-1", "x.9", "0"];
@@ -110,8 +122,12 @@ impl Draw<'_> {
 
     fn code(&mut self, name: &str) {
         let (system, code) = self.dice.of(&CODES);
-        let coding = if self.dice.percent(80) { json!({"system": system, "code": code}) } else { json!({"code": code}) };
-        self.put(name, json!({"coding": [coding]}));
+        let concept = match self.dice.below(10) {
+            0 => json!({"text": "in words"}),
+            1 | 2 => json!({"coding": [{"code": code}]}),
+            _ => json!({"coding": [{"system": system, "code": code}]}),
+        };
+        self.put(name, concept);
     }
 
     /// To something that is there, mostly; else to nothing, elsewhere, or to a version.
@@ -123,6 +139,7 @@ impl Draw<'_> {
             (0..4, _) => format!("{kind}/{}", id(self.dice, kind)),
             (4..7, Some((key, version))) => format!("{kind}/{}/_history/{}", key.1, self.dice.below(version.number as usize + 1) + 1),
             (7..11, Some((key, _))) => format!("{}/{kind}/{}", self.world.base, key.1),
+            (11..15, _) => format!("https://ehr.example/fhir/{kind}/1"),
             (_, Some((key, _))) => format!("{kind}/{}", key.1),
             (_, None) => return None,
         };
@@ -215,11 +232,7 @@ impl Draw<'_> {
         self.code("code");
         self.refer(60, "subject", &KINDS);
         self.maybe(50, "created", |dice| json!(dice.of(&["2026-01-31", "2026-02-24", "2026"])));
-        if self.dice.percent(10) {
-            self.put("author", json!({"reference": "https://ehr.example/fhir/Practitioner/1"}));
-        } else {
-            self.refer(40, "author", &["Practitioner", "PractitionerRole", "Organization", "Patient"]);
-        }
+        self.refer(40, "author", &["Practitioner", "PractitionerRole", "Organization", "Patient"]);
     }
 
     fn list(&mut self) {

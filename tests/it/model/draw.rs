@@ -196,9 +196,7 @@ pub fn condition(dice: &mut Dice, world: &World, kind: &'static str) -> To {
 fn filter(dice: &mut Dice, world: &World, kind: &'static str) -> Filter {
     let all = params(kind);
     let param = dice.of(&all);
-    // The server does not count a reference to elsewhere as a value, and neither does every server.
-    let elsewhere = param.0 == "author" || param.1 == Way::Id;
-    if !elsewhere && dice.percent(8) {
+    if param.1 != Way::Id && dice.percent(8) {
         return Filter { param, modifier: Some("missing"), values: vec![dice.percent(50).to_string()] };
     }
     let modifier = match param.1 {

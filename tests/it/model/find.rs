@@ -38,7 +38,7 @@ impl Filter {
 
     pub fn holds(&self, base: &str, id: &str, body: &Value) -> bool {
         match self.modifier {
-            Some("missing") => self.values.iter().any(|value| (value == "true") != has(self.param, base, body)),
+            Some("missing") => self.values.iter().any(|value| (value == "true") != has(self.param, body)),
             Some("not") => !self.values.iter().any(|value| self.finds(value, base, (id, body))),
             _ => self.values.iter().any(|value| self.finds(value, base, (id, body))),
         }
@@ -69,14 +69,14 @@ impl Filter {
     }
 }
 
-fn has(param: Param, base: &str, body: &Value) -> bool {
-    match param.1 {
-        Way::Id => true,
-        Way::Text => !texts(param.2, body).is_empty(),
-        Way::Date => !spans(param.2, body).is_empty(),
-        Way::Refer(kinds) => !references(kinds, param.2, base, body).is_empty(),
-        _ => !tokens(param, body).is_empty(),
-    }
+/// Is there anything in the element, found by it or not?
+fn has((name, way, paths): Param, body: &Value) -> bool {
+    let counts = |value: &&Value| match (name, value["reference"].as_str()) {
+        // Only what leads to a Patient, here or elsewhere.
+        ("patient", to) => to.is_some_and(|to| to.split('/').any(|part| part == "Patient")),
+        _ => true,
+    };
+    way == Way::Id || all(paths, body).iter().any(counts)
 }
 
 pub fn encoded(text: &str) -> String {
@@ -145,10 +145,10 @@ pub fn tokens(param: Param, body: &Value) -> Vec<(Option<String>, String)> {
 
 pub fn spans(paths: &[&str], body: &Value) -> Vec<Span> {
     let one = |value: &Value| match value.as_str() {
-        Some(text) => dates::span(text),
+        Some(text) => dates::there(text),
         None => Span {
-            from: value["start"].as_str().map_or(-NEVER, |start| dates::span(start).from),
-            until: value["end"].as_str().map_or(NEVER, |end| dates::span(end).until),
+            from: value["start"].as_str().map_or(-NEVER, |start| dates::there(start).from),
+            until: value["end"].as_str().map_or(NEVER, |end| dates::there(end).until),
         },
     };
     all(paths, body).into_iter().map(one).collect()
