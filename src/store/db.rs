@@ -7,6 +7,7 @@ use std::time::Duration;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::{PgConnection, SqliteConnection};
 
+use super::wal::Wal;
 use super::{audit, pg, sqlite};
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Kind, Result};
@@ -202,7 +203,7 @@ impl Db {
     /// The connection on which the audit room commits entries of reads.
     pub fn audit_connection(&self) -> Result<AuditConn> {
         match self {
-            Db::Sqlite(db) => db.audit_connection().map(AuditConn::Sqlite),
+            Db::Sqlite(db) => db.audit_connection().map(|(conn, wal)| AuditConn::Sqlite(conn, wal)),
             Db::Postgres(db) => db.connection().map(AuditConn::Postgres),
         }
     }
@@ -267,7 +268,7 @@ impl Db {
 
 /// The audit writer's own connection.
 pub enum AuditConn {
-    Sqlite(SqliteConnection),
+    Sqlite(SqliteConnection, Arc<Wal>),
     Postgres(PgConnection),
 }
 
@@ -276,26 +277,21 @@ impl AuditConn {
     pub fn commit<T>(&mut self, now: Millis, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let mut tx = Tx::new(
             match self {
-                AuditConn::Sqlite(conn) => Conn::Sqlite(conn),
+                AuditConn::Sqlite(conn, _) => Conn::Sqlite(conn),
                 AuditConn::Postgres(conn) => Conn::Pg(conn),
             },
             now,
         );
         sqlite::immediate(&mut tx)?;
-        match work(&mut tx) {
-            Ok(value) => match commit(&mut tx.conn) {
-                Ok(()) => Ok(value),
-                Err(e) => {
-                    // A commit that failed leaves the transaction open on SQLite; the next one must start clean.
-                    let _ = rollback(&mut tx.conn);
-                    Err(e)
-                }
-            },
-            Err(e) => {
-                let _ = rollback(&mut tx.conn);
-                Err(e)
-            }
+        let done = work(&mut tx).and_then(|value| commit(&mut tx.conn).map(|()| value));
+        if done.is_err() {
+            // A commit that failed leaves the transaction open on SQLite; the next one must start clean.
+            let _ = rollback(&mut tx.conn);
         }
+        if let AuditConn::Sqlite(conn, wal) = self {
+            wal.renew(conn);
+        }
+        done
     }
 }
 

@@ -175,19 +175,11 @@ type VersionRow = (i32, i64, bool, Vec<u8>);
 
 /// The newest version, or the one that is named.
 pub fn version(tx: &mut Tx<'_>, key: &Key, which: Option<u32>) -> Result<Option<Version>> {
-    macro_rules! run {
-        ($conn:expr) => {{
-            let mut query = of_key!(document, key)
-                .select((document::version, document::committed_at, document::deleted, document::body))
-                .order(document::version.desc())
-                .into_boxed();
-            if let Some(which) = which {
-                query = query.filter(document::version.eq(which as i32));
-            }
-            query.first::<VersionRow>($conn).optional()
-        }};
-    }
-    let row = on!(tx, c => run!(*c))?;
+    let all = of_key!(document, key).select((document::version, document::committed_at, document::deleted, document::body));
+    let row: Option<VersionRow> = match which {
+        None => on!(tx, c => all.order(document::version.desc()).first(*c).optional())?,
+        Some(which) => on!(tx, c => all.filter(document::version.eq(which as i32)).first(*c).optional())?,
+    };
     Ok(row.map(|(version, committed_at, deleted, body)| Version { version: version as u32, committed_at, deleted, body }))
 }
 

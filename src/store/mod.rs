@@ -22,6 +22,7 @@ mod deadline;
 mod pg;
 mod schema;
 mod sqlite;
+mod wal;
 
 pub mod audit;
 pub mod blocks;

@@ -1,4 +1,4 @@
-//! SQLite: one writer thread with group commit, a pool of readers, checkpoints on their own thread.
+//! SQLite: one writer thread with group commit, and a pool of readers.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
-use diesel::{Connection, RunQueryDsl, SqliteConnection};
+use diesel::{Connection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::db::{self, Conn, Tx, writer_gone};
 use super::deadline::{Deadline, watch_sqlite};
 use super::failed;
+use super::wal::Wal;
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Kind, Result};
 use crate::vault::Vault;
@@ -22,6 +23,8 @@ use crate::vault::Vault;
 const MAIN: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const AUDIT: EmbeddedMigrations = embed_migrations!("migrations/audit");
 
+/// How long is waited for a lock.
+pub(super) const BUSY: &str = "PRAGMA busy_timeout = 5000";
 const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
 PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16000;";
 /// Pages that a large transaction changes are written once, at its commit, as long as they have room here.
@@ -56,7 +59,7 @@ impl Files {
     }
 }
 
-fn connect(path: &Path) -> Result<SqliteConnection> {
+pub(super) fn connect(path: &Path) -> Result<SqliteConnection> {
     let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| unusable(path, &e))?;
     conn.batch_execute(PRAGMAS).map_err(|e| unusable(path, &e))?;
     Ok(conn)
@@ -128,6 +131,7 @@ pub struct Sqlite {
     audit_readers: Readers,
     main_path: PathBuf,
     audit_path: PathBuf,
+    audit_wal: Arc<Wal>,
     jobs: Sender<Job>,
     access: Arc<AtomicU64>,
     limit: Duration,
@@ -143,16 +147,15 @@ impl Sqlite {
             main_path: files.main_path.clone(),
             audit_path: files.audit_path.clone(),
             jobs,
+            audit_wal: Wal::watch(&files.audit_path)?,
             access: Arc::clone(&access),
             limit: files.limit,
         };
         let mut main = files.main;
         main.batch_execute(WRITERS_CACHE).map_err(failed)?;
-        let writer = Writer { conn: main, vault, node, clock, last: 0, access };
+        let wal = Wal::watch(&files.main_path)?;
+        let writer = Writer { conn: main, vault, node, clock, last: 0, access, wal };
         thread::Builder::new().name("firth-writer".into()).spawn(move || writer.run(&queue)).map_err(Error::bug)?;
-        for path in [files.main_path, files.audit_path] {
-            thread::Builder::new().name("firth-checkpoint".into()).spawn(move || checkpoint(&path)).map_err(Error::bug)?;
-        }
         Ok(sqlite)
     }
 
@@ -175,7 +178,7 @@ impl Sqlite {
             // A checkpoint that runs on its own thread ends within moments, and SQLite does not wait for it.
             let settled = (0..20).any(|turn| {
                 thread::sleep(Duration::from_millis(if turn == 0 { 0 } else { 50 }));
-                truncate(path).is_ok_and(|left| left == 0)
+                Wal::settle(path).is_ok_and(|left| left == 0)
             });
             if !settled {
                 tracing::warn!(file = %path.display(), "the write-ahead log could not be emptied; copy it with its database");
@@ -183,8 +186,8 @@ impl Sqlite {
         }
     }
 
-    pub fn audit_connection(&self) -> Result<SqliteConnection> {
-        connect(&self.audit_path)
+    pub fn audit_connection(&self) -> Result<(SqliteConnection, Arc<Wal>)> {
+        Ok((connect(&self.audit_path)?, Arc::clone(&self.audit_wal)))
     }
 
     pub fn write<T: Send + 'static>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static) -> Result<T> {
@@ -222,32 +225,33 @@ struct Writer {
     last: Millis,
     /// Counts commits that changed who may do what.
     access: Arc<AtomicU64>,
+    wal: Arc<Wal>,
 }
 
 impl Writer {
-    /// Takes what is queued, runs each job in a savepoint, commits once, then answers all.
+    /// Takes what is queued, and what comes meanwhile, runs each job in a savepoint, commits once, then answers all.
     fn run(mut self, queue: &Receiver<Job>) {
         while let Ok(first) = queue.recv() {
-            let mut group = vec![first];
-            group.extend(queue.try_iter().take(GROUP - 1));
-            metrics::histogram!("firth_group_commit_jobs").record(group.len() as f64);
-            self.commit(group);
+            let jobs = std::iter::once(first).chain(queue.try_iter()).take(GROUP);
+            let done = self.commit(jobs);
+            metrics::histogram!("firth_group_commit_jobs").record(done as f64);
+            self.wal.renew(&mut self.conn);
         }
     }
 
-    fn commit(&mut self, group: Vec<Job>) {
+    /// How many jobs there were.
+    fn commit(&mut self, group: impl Iterator<Item = Job>) -> usize {
         self.last = self.last.max(self.clock.now());
         let mut tx = Tx::new(Conn::Sqlite(&mut self.conn), self.last);
         if let Err(e) = immediate(&mut tx) {
             // Each job is told by running it against a transaction that refuses to begin.
             tx.refuse(e.kind);
             let (kind, says) = (e.kind, e.to_string());
-            for job in group {
-                job(&mut tx)(Err(Error::new(kind, says.clone())));
-            }
-            return;
+            let told = group.map(|job| job(&mut tx)(Err(Error::new(kind, says.clone()))));
+            return told.count();
         }
-        let answers: Vec<Done> = group.into_iter().map(|job| job(&mut tx)).collect();
+        let answers: Vec<Done> = group.map(|job| job(&mut tx)).collect();
+        let done = answers.len();
         let entries = tx.take_entries();
         let committed = tx.write_entries(&self.vault, &self.node, &entries).and_then(|()| db::commit(&mut tx.conn));
         if committed.is_err() {
@@ -262,6 +266,7 @@ impl Writer {
                 Err(e) => Err(Error::new(e.kind, "the data could not be stored").because(e)),
             });
         }
+        done
     }
 }
 
@@ -271,72 +276,5 @@ pub(super) fn immediate(tx: &mut Tx<'_>) -> Result<()> {
     match &mut tx.conn {
         Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(*conn, "BEGIN IMMEDIATE").map_err(failed),
         Conn::Pg(conn) => AnsiTransactionManager::begin_transaction(*conn).map_err(failed),
-    }
-}
-
-#[derive(diesel::QueryableByName)]
-struct Checkpoint {
-    #[diesel(sql_type = diesel::sql_types::Integer)]
-    busy: i32,
-}
-
-/// Answers whether somebody was in the way.
-fn truncate(path: &Path) -> Result<i32> {
-    let mut conn = connect(path)?;
-    // A reader of another process must not hold up the end for long.
-    conn.batch_execute("PRAGMA busy_timeout = 250").map_err(failed)?;
-    let done: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(&mut conn).map_err(failed)?;
-    Ok(done.busy)
-}
-
-/// It holds the write lock while it waits for readers: it must not wait.
-fn checkpointer(path: &Path) -> Result<SqliteConnection> {
-    let mut conn = connect(path)?;
-    conn.batch_execute("PRAGMA busy_timeout = 0").map_err(failed)?;
-    Ok(conn)
-}
-
-/// Moves the WAL into the database file, so that no request ever does.
-fn checkpoint(path: &Path) {
-    let Ok(mut conn) = checkpointer(path) else { return };
-    let mut turns = 0u32;
-    while path.exists() {
-        thread::sleep(Duration::from_millis(500));
-        turns += 1;
-        let mode = if turns.is_multiple_of(20) { "PRAGMA wal_checkpoint(RESTART)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
-        if let Err(e) = conn.batch_execute(mode) {
-            tracing::debug!(error = %e, "checkpoint put off");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-
-    #[test]
-    fn a_checkpoint_waits_for_no_writer_and_no_reader() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = Files::open(folder.path(), Duration::from_secs(10)).unwrap();
-        let (mut other, mut writer) = (connect(&files.main_path).unwrap(), files.main);
-        let mut checkpointer = checkpointer(&files.main_path).unwrap();
-        writer.batch_execute("CREATE TABLE t (n INTEGER)").unwrap();
-        for in_the_way in ["BEGIN IMMEDIATE; INSERT INTO t VALUES (0)", "BEGIN; SELECT count(*) FROM t"] {
-            writer.batch_execute("INSERT INTO t VALUES (1)").unwrap();
-            other.batch_execute(in_the_way).unwrap();
-            if in_the_way.starts_with("BEGIN;") {
-                writer.batch_execute("INSERT INTO t VALUES (2)").unwrap();
-            }
-            let began = Instant::now();
-            let met: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(RESTART)").get_result(&mut checkpointer).unwrap();
-            // Everybody else waits for 5 seconds.
-            assert!(met.busy == 1 && began.elapsed() < Duration::from_secs(2), "{in_the_way}: {:?}", began.elapsed());
-            other.batch_execute("COMMIT").unwrap();
-            writer.batch_execute("INSERT INTO t VALUES (3)").unwrap();
-        }
-        let met: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(RESTART)").get_result(&mut checkpointer).unwrap();
-        assert_eq!(met.busy, 0);
     }
 }
