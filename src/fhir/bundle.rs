@@ -105,9 +105,12 @@ pub struct Revision<'a> {
     pub last_updated: Millis,
     /// A deletion has no resource.
     pub deleted: bool,
+    /// An update made what was not there.
+    pub upsert: bool,
 }
 
-/// One page of a history, newest first. The first version was created, the others were updates or deletions.
+/// One page of a history, newest first. The first version was created, if not by an update; the others were
+/// updates or deletions.
 pub fn history(base: &str, total: Option<i64>, links: &[(&str, String)], revisions: &[Revision<'_>]) -> String {
     let mut out = String::with_capacity(512 + revisions.iter().map(|revision| revision.json.len() + 512).sum::<usize>());
     let mut escaped = String::new();
@@ -122,10 +125,11 @@ pub fn history(base: &str, total: Option<i64>, links: &[(&str, String)], revisio
         if !revision.deleted {
             let _ = write!(out, r#","resource":{}"#, revision.json);
         }
-        let (method, target, status) = match (revision.deleted, revision.version) {
-            (true, _) => ("DELETE", url.as_str(), "204"),
-            (false, 1) => ("POST", resource, "201"),
-            (false, _) => ("PUT", url.as_str(), "200"),
+        let (method, target, status) = match revision {
+            Revision { deleted: true, .. } => ("DELETE", url.as_str(), "204"),
+            Revision { upsert: true, .. } => ("PUT", url.as_str(), "201"),
+            Revision { version: 1, .. } => ("POST", resource, "201"),
+            _ => ("PUT", url.as_str(), "200"),
         };
         let _ = write!(out, r#","request":{{"method":"{method}","url":"{target}"}},"response":{{"status":"{status}","#);
         let _ = write!(out, r#""etag":"W/\"{}\"","lastModified":"{}"}}}}"#, revision.version, render::time(revision.last_updated));

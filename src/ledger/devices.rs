@@ -65,7 +65,7 @@ fn find_or_make(tx: &mut Tx<'_>, owner: Owner<'_>, source: &Source, which: (&str
     put(
         tx,
         owner.vault,
-        &Put { key: Key { shelf: owner.shelf, resource: Type::Device, id: id.0 }, version: described.version, json: &json },
+        &Put { key: Key { shelf: owner.shelf, resource: Type::Device, id: id.0 }, version: described.version, json: &json, upsert: false },
     )?;
     Ok(format!("Device/{id}"))
 }

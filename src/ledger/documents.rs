@@ -17,6 +17,8 @@ pub struct Put<'a> {
     pub key: Key,
     pub version: u32,
     pub json: &'a str,
+    /// An update makes what was not there, or was deleted.
+    pub upsert: bool,
 }
 
 /// Writes the version. The caller holds the shelf.
@@ -38,7 +40,7 @@ pub fn write(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>, rows: &[IndexRow]) -
     let seq = feed_insert(tx, put.key.shelf, FeedKind::Document, bits(vault, rows))?;
     let body = sealed(tx, vault, put)?;
     let live = live(put.key.resource, (put.version, seq, tx.committed_at()), rows);
-    documents::insert(tx, &put.key, live, &body, &FoundBy::of(vault.index(), put.key.resource, rows))
+    documents::insert(tx, (&put.key, put.upsert), live, &body, &FoundBy::of(vault.index(), put.key.resource, rows))
 }
 
 /// Writes that the resource is deleted; `json` is its last text, so that history can say what it was.
@@ -54,7 +56,7 @@ pub(super) fn live(of: Type, at: (u32, i64, Millis), rows: &[IndexRow]) -> Live 
     Live { version, seq, committed_at, lo, hi, present: present(of, rows) }
 }
 
-fn sealed(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<Vec<u8>> {
+pub(super) fn sealed(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<Vec<u8>> {
     let keys = keys::opened(tx, vault, put.key.shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
     keys.body.seal_packed(vault.chance, body_place(put.key.shelf, &put.key.id, put.version), put.json.as_bytes())
 }
@@ -83,7 +85,8 @@ pub fn instant(ms: i64) -> String {
     Stamp { ms, sub_ms_nanos: 0, digits: 3, offset: None }.to_string()
 }
 
-fn bits(vault: &Vault, rows: &[IndexRow]) -> u64 {
+/// The bits of its codes, for the feed.
+pub(super) fn bits(vault: &Vault, rows: &[IndexRow]) -> u64 {
     rows.iter().fold(0, |bits, row| match row {
         IndexRow::Token { param, system: Some(system), code } if ["code", "category"].contains(param) => {
             bits | bloom(vault, param, system, code)

@@ -2,6 +2,7 @@
 
 pub mod callers;
 pub mod conditional;
+mod creates;
 pub mod credentials;
 mod devices;
 pub mod documents;

@@ -108,11 +108,12 @@ pub struct Written {
 /// A resource with an id of ours.
 pub fn create(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, id: DocumentId) -> Result<Written> {
     let id = id.to_string();
-    born(tx, writer, submitted, &id)
+    born(tx, writer, submitted, (&id, false))
 }
 
 /// A resource that was not there.
-fn born(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, id: &str) -> Result<Written> {
+fn born(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, what: (&str, bool)) -> Result<Written> {
+    let (id, upsert) = what;
     let (of, bytes) = (submitted.of, id_bytes(writer.vault, submitted.of, id));
     let shelf = if of == Type::Patient {
         let says = "a Patient's id is a UUID in lower case; send the id of your own system as an identifier";
@@ -126,7 +127,7 @@ fn born(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, id: &str) -
     };
     let key = Key { shelf, resource: of, id: bytes };
     documents::directory_insert(tx, &key, 1)?;
-    put(tx, writer, submitted, (key, id, 1))
+    put(tx, writer, submitted, (key, id, 1, upsert))
 }
 
 /// Where the document belongs, if the caller may write there.
@@ -150,15 +151,15 @@ fn of_context(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted) -> Re
     Ok(found.filter(|found| found.patient.is_some()).map(|found| found.shelf))
 }
 
-fn put(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, what: (Key, &str, u32)) -> Result<Written> {
-    let (key, id, version) = what;
+fn put(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, what: (Key, &str, u32, bool)) -> Result<Written> {
+    let (key, id, version, upsert) = what;
     let committed_at = tx.committed_at();
     let json = submitted.body.text(id, version, &instant(committed_at));
-    write(tx, writer.vault, &Put { key, version, json: &json }, &submitted.rows)?;
+    write(tx, writer.vault, &Put { key, version, json: &json, upsert }, &submitted.rows)?;
     if submitted.of == Type::Patient && version > 1 {
         super::users::patient_changed(tx, writer.vault, writer.external_system, PatientId(key.id))?;
     }
-    let effect = if version == 1 { Effect::Created } else { Effect::Updated };
+    let effect = if version == 1 || upsert { Effect::Created } else { Effect::Updated };
     let patient = keys::whose(tx, key.shelf)?;
     Ok(Written { effect, of: submitted.of, id: id.to_owned(), version, committed_at, json, patient })
 }
@@ -182,7 +183,7 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
         if sample.is_some() {
             return Err(Error::new(Kind::Unprocessable, "ids of this form are given to samples by the server").at("Observation.id"));
         }
-        return born(tx, writer, submitted, id);
+        return born(tx, writer, submitted, (id, true));
     };
     if !now.deleted && submitted.body.text(id, now.version, &instant(now.committed_at)) == now.json {
         return Ok(unchanged(of, id, now));
@@ -205,9 +206,8 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
         }
         None => {}
     }
-    let written = put(tx, writer, submitted, (key, id, now.version + 1))?;
     // What was deleted is created once more.
-    Ok(if now.deleted { Written { effect: Effect::Created, ..written } } else { written })
+    put(tx, writer, submitted, (key, id, now.version + 1, now.deleted))
 }
 
 /// delete. What is not there, or hidden, is deleted already.
@@ -235,7 +235,7 @@ pub fn delete(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match
     }
     let key = Key { shelf: now.shelf, resource: of, id: id_bytes(writer.vault, of, id) };
     let json = serde_json::json!({"resourceType": of.name(), "id": id}).to_string();
-    bury(tx, writer.vault, &Put { key, version, json: &json })?;
+    bury(tx, writer.vault, &Put { key, version, json: &json, upsert: false })?;
     Ok(Written { effect: Effect::Deleted, version, committed_at, ..nothing })
 }
 

@@ -29,20 +29,29 @@ fn common(vault: &Vault, n: u8) -> Shelf {
     Shelf((hash & ((1 << Shelf::BITS) - 1)).max(1))
 }
 
-/// Where a document with these rows belongs: by its parameter `patient`, when that Patient is here.
+/// The Patients that the parameter `patient` of these rows names.
+pub fn patients_of(rows: &[IndexRow]) -> impl Iterator<Item = PatientId> {
+    rows.iter().filter_map(|row| match row {
+        IndexRow::Reference { param: "patient", kind, id } if kind == "Patient" => PatientId::parse(id).ok(),
+        _ => None,
+    })
+}
+
+/// Where a document with these rows belongs: to the first Patient it names who is here.
 pub fn of_document(tx: &mut Tx<'_>, vault: &Vault, what: (Type, &[u8; 16]), rows: &[IndexRow]) -> Result<Shelf> {
-    let (of, id) = what;
-    for row in rows {
-        if let IndexRow::Reference { param: "patient", kind, id } = row
-            && kind == "Patient"
-            && let Ok(patient) = PatientId::parse(id)
-            && let Some(shelf) = directory_find(tx, Type::Patient, &patient.0)?
-        {
+    for patient in patients_of(rows) {
+        if let Some(shelf) = directory_find(tx, Type::Patient, &patient.0)? {
             return Ok(shelf);
         }
     }
+    Ok(of_nobody(vault, what))
+}
+
+/// Where a document of nobody is.
+pub fn of_nobody(vault: &Vault, what: (Type, &[u8; 16])) -> Shelf {
+    let (of, id) = what;
     let hash = vault.index().full("common-shelf-of", &[of.name().as_bytes(), id]);
-    Ok(common(vault, hash[0] % COMMON))
+    common(vault, hash[0] % COMMON)
 }
 
 /// The shelf of a new Patient.

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::conditional::{self, Criteria};
+use super::creates::Creates;
 use super::patch::{Patch, patched};
 use super::references;
 use super::resources::{self, Effect, IfMatch, Writer, Written};
@@ -72,9 +73,23 @@ pub fn run(tx: &mut Tx<'_>, writer: &Writer<'_>, steps: &[Step]) -> Result<Vec<O
     run.disjoint(steps)?;
     let mut order: Vec<(usize, &Step)> = steps.iter().enumerate().collect();
     order.sort_by_key(|(_, step)| step.turn());
+    let mut creates = Creates::new(writer);
     for (n, step) in order {
-        run.write(tx, n, step).map_err(|e| placed(e, step))?;
+        match run.new(n, step) {
+            Some((submitted, id)) => {
+                run.targets.push((n, submitted.targets.clone()));
+                creates.add(tx, n, submitted, &id).map_err(|e| placed(e, step))?;
+            }
+            None => {
+                // What waits goes first, for this may mean it, and a history tells the order.
+                if matches!(step.act, Act::Create(_) | Act::Update(_) | Act::Patch(_)) {
+                    run.made(creates.write(tx)?);
+                }
+                run.write(tx, n, step).map_err(|e| placed(e, step))?;
+            }
+        }
     }
+    run.made(creates.write(tx)?);
     run.judge(tx, steps)?;
     Ok(run.done)
 }
@@ -194,6 +209,19 @@ impl Run<'_> {
         }
         let issues = overlap(&changes);
         if issues.is_empty() { Ok(()) } else { Err(refused(issues)) }
+    }
+
+    /// The resource and id of a create that can be written with others.
+    fn new<'s>(&self, n: usize, step: &'s Step) -> Option<(&'s Submitted, String)> {
+        let Act::Create(Content::Ready(submitted)) = &step.act else { return None };
+        let (id, there) = self.ids[n].clone()?;
+        (!there && ![Type::Patient, Type::Binary].contains(&step.of)).then_some((&**submitted, id))
+    }
+
+    fn made(&mut self, all: Vec<(usize, Written)>) {
+        for (n, written) in all {
+            self.done[n] = Some(written);
+        }
     }
 
     fn write(&mut self, tx: &mut Tx<'_>, n: usize, step: &Step) -> Result<()> {

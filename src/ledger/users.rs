@@ -145,7 +145,7 @@ fn born(tx: &mut Tx<'_>, vault: &Vault, user: UserId, of: (&Fields, &str)) -> Re
         last_name: fields.last_name.clone(),
         email: fields.email.clone(),
     };
-    put(tx, vault, &Put { key: key(patient, shelf), version: 1, json: &patient::json(&person)? })?;
+    put(tx, vault, &Put { key: key(patient, shelf), version: 1, json: &patient::json(&person)?, upsert: false })?;
     Ok((patient, shelf))
 }
 
@@ -176,7 +176,7 @@ fn amend(tx: &mut Tx<'_>, vault: &Vault, key: Key, with: (UserId, &Fields, &str)
         email: fields.email.clone(),
     };
     let json = patient::amend(&json, &changed)?;
-    put(tx, vault, &Put { key, version: version + 1, json: &json })
+    put(tx, vault, &Put { key, version: version + 1, json: &json, upsert: false })
 }
 
 /// The user with what its Patient says.

@@ -67,7 +67,7 @@ struct Documents {
     ended: bool,
 }
 
-type Row = (i64, Vec<u8>, i32, i64, i64, bool, Vec<u8>);
+type Row = (i64, Vec<u8>, i32, i64, i64, bool, Vec<u8>, bool);
 
 impl<'a> Walk<'a> {
     pub fn new(tx: &mut Tx<'_>, ask: &'a Ask<'a>) -> Result<Walk<'a>> {
@@ -117,6 +117,7 @@ impl<'a> Walk<'a> {
             version: view.version,
             committed_at: view.committed_at,
             deleted: false,
+            upsert: false,
             shelf: view.shelf,
             patient: keys::whose(tx, view.shelf)?,
         };
@@ -189,6 +190,7 @@ impl<'a> Walk<'a> {
                     document::committed_at,
                     document::deleted,
                     document::body,
+                    document::upsert,
                 );
                 let mut query = document::table
                     .filter(document::type_.eq(of.number()).and(document::committed_at.le(self.ask.horizon)))
@@ -212,14 +214,14 @@ impl<'a> Walk<'a> {
     fn take(&mut self, tx: &mut Tx<'_>, n: usize) -> Result<Change> {
         let of = self.documents[n].of;
         let row = self.documents[n].waiting.pop_front().ok_or_else(|| Error::bug("no version waits"))?;
-        let (shelf, id, version, seq, committed_at, deleted, body) = row;
+        let (shelf, id, version, seq, committed_at, deleted, body, upsert) = row;
         let (shelf, version) = (Shelf(shelf), version as u32);
         let keys = keys::opened(tx, self.ask.reader.vault, shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
         let id: [u8; 16] = id.try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
         let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, version), &body)?).map_err(Error::bug)?;
         let id = object(&json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default();
         let patient = keys::whose(tx, shelf)?;
-        let version = Version { json, version, committed_at, deleted, shelf, patient };
+        let version = Version { json, version, committed_at, deleted, upsert, shelf, patient };
         Ok(Change { at: Place { committed_at, seq, row: 1 }, of, id, version })
     }
 }

@@ -56,6 +56,7 @@ pub struct Version {
     pub committed_at: Millis,
     pub deleted: bool,
     pub body: Vec<u8>,
+    pub upsert: bool,
 }
 
 /// The 16 bytes under which a resource of this id is kept: those of a UUID or of a sample's address, of any other id a
@@ -171,16 +172,24 @@ pub fn referrers(tx: &mut Tx<'_>, vault: &Vault, of: Type, id: &str) -> Result<V
     rows.into_iter().map(key).collect()
 }
 
-type VersionRow = (i32, i64, bool, Vec<u8>);
+type VersionRow = (i32, i64, bool, Vec<u8>, bool);
 
 /// The newest version, or the one that is named.
 pub fn version(tx: &mut Tx<'_>, key: &Key, which: Option<u32>) -> Result<Option<Version>> {
-    let all = of_key!(document, key).select((document::version, document::committed_at, document::deleted, document::body));
+    let all =
+        of_key!(document, key).select((document::version, document::committed_at, document::deleted, document::body, document::upsert));
     let row: Option<VersionRow> = match which {
         None => on!(tx, c => all.order(document::version.desc()).first(*c).optional())?,
         Some(which) => on!(tx, c => all.filter(document::version.eq(which as i32)).first(*c).optional())?,
     };
-    Ok(row.map(|(version, committed_at, deleted, body)| Version { version: version as u32, committed_at, deleted, body }))
+    let one = |(version, committed_at, deleted, body, upsert): VersionRow| Version {
+        version: version as u32,
+        committed_at,
+        deleted,
+        body,
+        upsert,
+    };
+    Ok(row.map(one))
 }
 
 /// The keys of a live version that are columns.
@@ -195,20 +204,21 @@ pub struct Live {
     pub present: u64,
 }
 
-/// Adds a version and makes it the live one.
-pub fn insert(tx: &mut Tx<'_>, key: &Key, live: Live, body: &[u8], found_by: &FoundBy) -> Result<()> {
-    version_insert(tx, key, (live.version, live.seq, false), body)?;
+/// Adds a version and makes it the live one: of a document, by an update of what was not there or not.
+pub fn insert(tx: &mut Tx<'_>, what: (&Key, bool), live: Live, body: &[u8], found_by: &FoundBy) -> Result<()> {
+    let (key, upsert) = what;
+    version_insert(tx, key, (live.version, live.seq), (false, upsert), body)?;
     if live.version > 1 { index(tx, key, live, found_by) } else { live_insert(tx, key, live, found_by) }
 }
 
 /// Adds a version that says that the resource is deleted; nothing of it is found any more.
 pub fn tombstone(tx: &mut Tx<'_>, key: &Key, at: (u32, i64), body: &[u8]) -> Result<()> {
-    version_insert(tx, key, (at.0, at.1, true), body)?;
+    version_insert(tx, key, at, (true, false), body)?;
     unindex(tx, key)
 }
 
-fn version_insert(tx: &mut Tx<'_>, key: &Key, what: (u32, i64, bool), body: &[u8]) -> Result<()> {
-    let (version, seq, deleted) = what;
+fn version_insert(tx: &mut Tx<'_>, key: &Key, place: (u32, i64), is: (bool, bool), body: &[u8]) -> Result<()> {
+    let ((version, seq), (deleted, upsert)) = (place, is);
     let at = tx.committed_at();
     tx.note_written(body);
     let row = (
@@ -219,6 +229,7 @@ fn version_insert(tx: &mut Tx<'_>, key: &Key, what: (u32, i64, bool), body: &[u8
             document::committed_at.eq(at),
             document::deleted.eq(deleted),
             document::body.eq(body),
+            document::upsert.eq(upsert),
         ),
     );
     on!(tx, c => diesel::insert_into(document::table).values(row).execute(*c))?;

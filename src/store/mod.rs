@@ -35,6 +35,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod listing;
 pub mod merges;
+pub mod new_documents;
 pub mod observations;
 pub mod resources;
 pub mod uploads;

@@ -19,6 +19,8 @@ pub struct Version {
     pub version: u32,
     pub committed_at: Millis,
     pub deleted: bool,
+    /// An update made what was not there.
+    pub upsert: bool,
     pub shelf: Shelf,
     /// Whose shelf it is; `None` when it is nobody's.
     pub patient: Option<Whose>,
@@ -72,6 +74,7 @@ fn document(tx: &mut Tx<'_>, with: Reader<'_>, what: (Key, Option<u32>)) -> Resu
         version: found.version,
         committed_at: found.committed_at,
         deleted: found.deleted,
+        upsert: found.upsert,
         shelf: key.shelf,
         patient,
     }))
@@ -96,6 +99,7 @@ fn sample(tx: &mut Tx<'_>, with: Reader<'_>, what: (Address, Option<u32>)) -> Re
         version: view.version,
         committed_at: view.committed_at,
         deleted: false,
+        upsert: false,
         shelf: view.shelf,
         patient: Some(patient),
     }))

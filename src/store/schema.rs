@@ -67,7 +67,7 @@ diesel::table! {
         committed_at -> BigInt,
         deleted -> Bool,
         body -> Binary,
-        interaction -> SmallInt,
+        upsert -> Bool,
     }
 }
 

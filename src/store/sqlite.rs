@@ -26,9 +26,9 @@ const AUDIT: EmbeddedMigrations = embed_migrations!("migrations/audit");
 /// How long is waited for a lock.
 pub(super) const BUSY: &str = "PRAGMA busy_timeout = 5000";
 const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16000;";
+PRAGMA journal_size_limit = 268435456; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16000;";
 /// Pages that a large transaction changes are written once, at its commit, as long as they have room here.
-const WRITERS_CACHE: &str = "PRAGMA cache_size = -96000";
+const WRITERS_CACHE: &str = "PRAGMA cache_size = -24000";
 const READERS: u32 = 16;
 /// A group is closed when it has this many jobs: the first of them has waited long enough.
 const GROUP: usize = 256;

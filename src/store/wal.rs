@@ -15,8 +15,9 @@ use super::failed;
 use super::sqlite::{BUSY, connect};
 use crate::error::{Error, Result};
 
-/// Pages of a log that is begun anew: 32 MB.
-const LONG: i32 = 8_192;
+/// Pages of a log that is begun anew: 128 MB. Pages that change again and again are moved the less often the longer it is.
+const LONG: i32 = 32_768;
+const EVERY: Duration = Duration::from_millis(500);
 /// Pages that the writer may be left to move: a few milliseconds.
 const REST: i32 = 512;
 /// Moving the rest of the rest of a busy log ends by itself.
@@ -60,14 +61,14 @@ impl Wal {
                 }
             };
             self.due.store(long, Ordering::Relaxed);
-            thread::sleep(Duration::from_millis(if long { 50 } else { 250 }));
+            thread::sleep(EVERY);
         }
     }
 
     fn pass(&self, conn: &mut SqliteConnection) -> Result<Moved> {
         let mut moved = checkpoint(conn, "PASSIVE")?;
         for _ in 1..PASSES {
-            if moved.log - moved.checkpointed < REST {
+            if moved.log <= LONG || moved.log - moved.checkpointed < REST {
                 break;
             }
             moved = checkpoint(conn, "PASSIVE")?;

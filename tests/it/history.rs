@@ -92,7 +92,9 @@ both! {
             entries.iter().map(|entry| format!("{} {}", entry["request"]["method"].as_str().unwrap(), entry["request"]["url"].as_str().unwrap())).collect()
         };
         let all = Bundle(ehr.get("/fhir/Organization/_history").is(200).json());
-        assert_eq!(methods(&all), ["DELETE Organization/o", "PUT Organization/o", "POST Organization"]);
+        assert_eq!(methods(&all), ["DELETE Organization/o", "PUT Organization/o", "PUT Organization/o"]);
+        let statuses: Vec<&Value> = all.0["entry"].as_array().unwrap().iter().map(|entry| &entry["response"]["status"]).collect();
+        assert_eq!(statuses, [&json!("204"), &json!("200"), &json!("201")]);
         let since = second.at("/meta/lastUpdated").as_str().unwrap().to_owned();
         assert_eq!(methods(&Bundle(ehr.get(&format!("/fhir/Organization/_history?_since={since}")).is(200).json())).len(), 2);
         assert_eq!(methods(&Bundle(ehr.get(&format!("/fhir/Organization/_history?_at={since}")).is(200).json())), ["PUT Organization/o"]);

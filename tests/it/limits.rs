@@ -15,13 +15,13 @@ fn ward() -> Value {
 
 /// From now on who looks for an identifier waits for ever, until `healed`.
 fn endless(server: &TestServer) {
-    let view = "CREATE VIEW doc_token AS WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n) \
+    let view = "CREATE VIEW doc_term AS WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n) \
                 SELECT hidden.* FROM hidden, n WHERE n.i < 0";
-    server.sql(false, &format!("ALTER TABLE doc_token RENAME TO hidden; {view}")).unwrap();
+    server.sql(false, &format!("ALTER TABLE doc_term RENAME TO hidden; {view}")).unwrap();
 }
 
 fn healed(server: &TestServer) {
-    server.sql(false, "DROP VIEW doc_token; ALTER TABLE hidden RENAME TO doc_token").unwrap();
+    server.sql(false, "DROP VIEW doc_term; ALTER TABLE hidden RENAME TO doc_term").unwrap();
 }
 
 both! {

@@ -45,8 +45,8 @@ CREATE TABLE doc_date (
     PRIMARY KEY (doc, param_hash, lo, hi)
 );
 
--- By which interaction a version came: 0 not told, 1 create, 2 update of what was not there, 3 update, 4 delete.
-ALTER TABLE document ADD COLUMN interaction SMALLINT NOT NULL DEFAULT 0;
+-- Did an update make what was not there, or was deleted? A history tells.
+ALTER TABLE document ADD COLUMN upsert BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- Terms are made of all documents before anybody is served.
 DELETE FROM meta WHERE name = 'index_version';

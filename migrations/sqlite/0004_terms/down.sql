@@ -52,7 +52,7 @@ CREATE TABLE doc_date (
     PRIMARY KEY (shelf, type, id, param_hash, lo, hi)
 );
 CREATE INDEX doc_date_range ON doc_date (type, param_hash, lo);
-ALTER TABLE document DROP COLUMN interaction;
+ALTER TABLE document DROP COLUMN upsert;
 -- The binary before makes its rows anew.
 DELETE FROM meta WHERE name = 'index_version';
 CREATE TABLE directory_before (

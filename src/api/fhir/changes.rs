@@ -75,6 +75,7 @@ fn revision(change: &Change) -> Revision<'_> {
         version: version.version,
         last_updated: version.committed_at,
         deleted: version.deleted,
+        upsert: version.upsert,
     }
 }
 

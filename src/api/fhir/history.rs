@@ -110,6 +110,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
             version: revision(one).0,
             last_updated: revision(one).1,
             deleted: one.deleted,
+            upsert: one.upsert,
         })
         .collect();
     let body = bundle::history(&base, Some(found.total), &links, &revisions);
@@ -164,7 +165,7 @@ fn audit_event(app: &App, asked: &Asked, id: &str) -> Result<Option<Found>> {
     let wanted = asked.wants(one.recorded, Millis::MAX);
     let patient = one.patient.as_deref().map(PatientId::parse).transpose()?.map(Whose::alone);
     let shelf = crate::id::Shelf(0);
-    let version = Version { json: one.json, version: 1, committed_at: one.recorded, deleted: false, shelf, patient };
+    let version = Version { json: one.json, version: 1, committed_at: one.recorded, deleted: false, upsert: false, shelf, patient };
     let page = if wanted && asked.count > 0 && asked.cursor.is_none() { vec![version] } else { Vec::new() };
     Ok(Some(Found { page, total: i64::from(wanted), more: false, patient }))
 }

@@ -89,7 +89,7 @@ impl Slice<'_> {
             self.existing.overrides.insert((address.series, address.start, address.disc), OverrideKind::Correction);
         }
         let json = render(next, &instant(tx.committed_at()));
-        put_override(tx, vault, &Put { key: self.document_key(address), version: next, json: &json })?;
+        put_override(tx, vault, &Put { key: self.document_key(address), version: next, json: &json, upsert: false })?;
         Ok(Fate::Corrected)
     }
 
@@ -113,7 +113,7 @@ impl Slice<'_> {
         self.existing.overrides.insert(place, OverrideKind::Withdrawn);
         let version = document.map_or(version, |(version, _)| version) + 1;
         let json = json!({"resourceType": Type::Observation.name(), "id": id}).to_string();
-        bury(tx, self.owner.vault, &Put { key: self.document_key(address), version, json: &json })?;
+        bury(tx, self.owner.vault, &Put { key: self.document_key(address), version, json: &json, upsert: false })?;
         Ok(true)
     }
 }

@@ -177,10 +177,14 @@ impl<'s> Run<'s> {
         agree!("fullUrl", got["fullUrl"], json!(format!("{}/{name}", self.world.base)));
         agree!("etag", got["response"]["etag"], json!(format!("W/\"{}\"", version.number)));
         agree!("is deleted", got.get("resource").is_none(), version.body.is_none());
-        // A first version is told as a creation, whichever way it was made.
-        let method = if version.number == 1 { "POST" } else { version.method };
-        agree!("method", got["request"]["method"], json!(method));
-        agree!("url", got["request"]["url"], if method == "POST" { json!(key.0) } else { json!(name) });
+        agree!("method", got["request"]["method"], json!(version.method));
+        agree!("url", got["request"]["url"], if version.method == "POST" { json!(key.0) } else { json!(name) });
+        let status = match version {
+            Version { body: None, .. } => "204",
+            Version { made: true, .. } => "201",
+            _ => "200",
+        };
+        agree!("status in the history", got["response"]["status"], json!(status));
         match &version.body {
             Some(body) => same(&got["resource"], key, version.number, body),
             None => Ok(()),

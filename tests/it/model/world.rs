@@ -21,6 +21,8 @@ pub struct Version {
     pub body: Option<Rc<Value>>,
     /// How it came to be, as a history tells it.
     pub method: &'static str,
+    /// There was nothing before it, or a deletion.
+    pub made: bool,
     /// The how many-th change of the world it was.
     pub turn: u64,
 }
@@ -320,7 +322,8 @@ impl World {
     pub fn write(&mut self, key: Key, body: Option<Value>, method: &'static str) {
         self.turn += 1;
         let versions = self.all.entry(key).or_default();
-        versions.push(Version { number: versions.len() as u32 + 1, body: body.map(Rc::new), method, turn: self.turn });
+        let made = versions.last().is_none_or(|last| last.body.is_none());
+        versions.push(Version { number: versions.len() as u32 + 1, body: body.map(Rc::new), method, made, turn: self.turn });
     }
 
     /// Does it point to what is not there? Itself it may name.
