@@ -75,7 +75,7 @@ pub fn run(tx: &mut Tx<'_>, writer: &Writer<'_>, steps: &[Step]) -> Result<Vec<O
     order.sort_by_key(|(_, step)| step.turn());
     let mut creates = Creates::new(writer);
     for (n, step) in order {
-        match run.new(n, step) {
+        match run.plain(n, step) {
             Some((submitted, id)) => {
                 run.targets.push((n, submitted.targets.clone()));
                 creates.add(tx, n, submitted, &id).map_err(|e| placed(e, step))?;
@@ -212,7 +212,7 @@ impl Run<'_> {
     }
 
     /// The resource and id of a create that can be written with others.
-    fn new<'s>(&self, n: usize, step: &'s Step) -> Option<(&'s Submitted, String)> {
+    fn plain<'s>(&self, n: usize, step: &'s Step) -> Option<(&'s Submitted, String)> {
         let Act::Create(Content::Ready(submitted)) = &step.act else { return None };
         let (id, there) = self.ids[n].clone()?;
         (!there && ![Type::Patient, Type::Binary].contains(&step.of)).then_some((&**submitted, id))
