@@ -38,6 +38,10 @@ fn is_ambiguous(bundle: &Value, text: &str) -> bool {
     let url = |entry: &Value| entry["fullUrl"].as_str().unwrap_or_default().to_owned();
     let urls: Vec<String> = entries.iter().map(url).collect();
     let once = |at: &String| urls.iter().filter(|url| *url == at).count() == 1;
+    // The answer of a batch may hold one.
+    if entries.iter().any(|entry| is_ambiguous(&entry["resource"], text)) {
+        return true;
+    }
     bundle["type"] == "history"
         && entries.iter().zip(&urls).filter(|(entry, at)| entry["resource"].is_null() || !once(at)).any(|(_, at)| {
             let name: Vec<&str> = at.rsplitn(3, '/').take(2).collect();
