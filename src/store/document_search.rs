@@ -218,10 +218,11 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>, rare: &Rare) -> Resul
     // A plus before a column keeps the database from walking its index: a rare term or the shelves of a few Patients lead to
     // fewer documents.
     let plus = if rare.terms.is_some() || *ask.visible != Visible::All { "+" } else { "" };
+    // The keys of the page first, then a body for each: joined together, PostgreSQL may read all bodies of a shelf for each key.
     sql.text(
-        "SELECT k.shelf, k.id, k.version, k.seq, k.committed_at, k.lo, k.hi, d.body, s.wrapped FROM doc_key k \
-         JOIN document d ON d.shelf = k.shelf AND d.type = k.type AND d.id = k.id AND d.version = k.version \
-         JOIN shelf s ON s.shelf = k.shelf ",
+        "SELECT k.shelf, k.id, k.version, k.seq, k.committed_at, k.lo, k.hi, \
+         (SELECT d.body FROM document d WHERE d.shelf = k.shelf AND d.type = k.type AND d.id = k.id AND d.version = k.version) AS body, \
+         (SELECT s.wrapped FROM shelf s WHERE s.shelf = k.shelf) AS wrapped FROM (SELECT * FROM doc_key k ",
     );
     // The number as it is: an index of one type is used only where the type can be read.
     sql.text(&format!("WHERE {plus}k.type = {} AND ", ask.resource.number()));
@@ -253,6 +254,7 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>, rare: &Rare) -> Resul
     }
     sql.text(&format!(" ORDER BY {plus}{key} {direction}, {tie} {direction} LIMIT "));
     sql.int(ask.limit);
+    sql.text(&format!(") k ORDER BY {key} {direction}, {tie} {direction}"));
     sql.load(tx)
 }
 
