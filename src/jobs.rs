@@ -14,6 +14,7 @@ use crate::ledger::idempotency;
 use crate::ledger::uploads as ledger;
 use crate::store::idempotency as answers;
 use crate::store::uploads::{self, JobRow, Stage};
+use crate::store::waiting;
 use crate::telemetry;
 
 const LEASE_MS: i64 = 120_000;
@@ -84,6 +85,11 @@ fn keep(app: &App, stop: &AtomicBool) {
                 _ => tracing::error!(cause = ?e, "the audit index is behind"),
             }
         }
+        if turn.is_multiple_of(10)
+            && let Err(e) = index_waiting(app)
+        {
+            tracing::warn!(cause = ?e, "terms could not be written; they are found where they wait");
+        }
         if turn.is_multiple_of(25) {
             telemetry::fold();
         }
@@ -93,6 +99,14 @@ fn keep(app: &App, stop: &AtomicBool) {
             tracing::error!(cause = ?e, "raw bodies could not be expired");
         }
     }
+}
+
+/// When nothing comes any more, what waits need not be looked at by every search.
+fn index_waiting(app: &App) -> Result<()> {
+    if app.db.read("terms.waiting", waiting::any)? {
+        app.db.write("terms.write", waiting::written)?;
+    }
+    Ok(())
 }
 
 fn expire(app: &App) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Every request passes here: its id, its caller, its handler, its audit entry, its log line.
 
 use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use super::request::{Body, Reply, Request, asked};
 use super::{Need, Route, error, negotiate, proxy, unrouted};
 use crate::access::{Caller, Role};
 use crate::app::App;
-use crate::audit::Entry;
+use crate::audit::{Action, Entry};
 use crate::error::{Error, Kind, Result};
 
 /// Pieces of a body that wait to be read; more of them would only fill memory.
@@ -23,40 +24,97 @@ const PIECES: usize = 16;
 pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest, payload: web::Payload) -> HttpResponse {
     let began = Instant::now();
     let app = app.into_inner();
-    let (body, send) = if has_body(&http) {
-        let (send, receive) = channel(PIECES);
-        (Body::new(receive), Some(send))
-    } else {
-        (Body::empty(), None)
+    let deadline = Duration::from_secs(app.config.body_timeout_secs);
+    let length = length(&http);
+    let (body, pump) = match length {
+        Length::None => (Body::empty(), None),
+        Length::Short => (Body::whole(whole(payload, deadline).await), None),
+        Length::Long => {
+            let (send, receive) = channel(PIECES);
+            (Body::new(receive), Some(pump(payload, send, deadline)))
+        }
     };
+
     let request = match plain(&app, route, &http, body) {
         Ok(request) => request,
         Err(e) => return respond(error::reply(&e, http.path().starts_with("/fhir"), "unknown"), &http, "unknown"),
     };
     let (id, fhir) = (request.id.clone(), request.uri.starts_with("/fhir"));
+    let hands_over = app.db.one_process() && hands_over(route.action);
     let work = {
         let app = Arc::clone(&app);
         move || handle(&app, route, request)
     };
-    let handled = match (send, http.app_data::<web::Data<Readers>>()) {
-        (None, Some(readers)) => readers.run(work).await,
-        (None, None) => tokio::task::spawn_blocking(work).await,
-        (Some(send), _) => {
-            let deadline = Duration::from_secs(app.config.body_timeout_secs);
-            tokio::join!(tokio::task::spawn_blocking(work), pump(payload, send, deadline)).0
-        }
+    let handled = match (pump, http.app_data::<web::Data<Readers>>()) {
+        (None, _) if hands_over && length != Length::Long => Ok(std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)),
+        (None, Some(readers)) if length == Length::None => readers.run(work).await,
+        (None, _) => tokio::task::spawn_blocking(work).await,
+        (Some(pump), _) => tokio::join!(tokio::task::spawn_blocking(work), pump).0,
     };
     let (entry, outcome) = handled.unwrap_or_else(|e| (None, Err(Error::bug(e))));
+    let outcome = match outcome {
+        Ok(Reply { later: Some(later), headers, .. }) => {
+            later.ready().await.map(|reply| Reply { headers: [reply.headers, headers].concat(), ..reply })
+        }
+        outcome => outcome,
+    };
     let reply = audited(&app, entry, outcome, (fhir, &id)).await;
     log_line(route.name, &http, &reply, (&id, began));
     respond(reply, &http, &id)
 }
 
+/// Does the handler leave the waiting to the writer? Then it is done where it came in: to hand it to another thread
+/// takes longer than it does. A body that is not short, or packed, may take long.
+fn hands_over(action: Action) -> bool {
+    matches!(action, Action::Create | Action::Update | Action::Patch | Action::Delete)
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> (Option<Entry>, Result<Reply>) {
+    (None, Err(Error::bug("a handler panicked")))
+}
+
+/// How a body is taken in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    None,
+    /// So short that it may be here as a whole before anybody looks at it.
+    Short,
+    Long,
+}
+
 /// A request has a body when it says so (RFC 9112, section 6.3; in HTTP/2 only the stream tells).
-fn has_body(http: &HttpRequest) -> bool {
+fn length(http: &HttpRequest) -> Length {
     use actix_web::http::{Version, header};
-    let says = |name| http.headers().contains_key(name);
-    http.version() == Version::HTTP_2 || says(header::CONTENT_LENGTH) || says(header::TRANSFER_ENCODING)
+    const SHORT: usize = 16 * 1024;
+    let (length, packed) = (http.headers().get(header::CONTENT_LENGTH), http.headers().contains_key(header::CONTENT_ENCODING));
+    match length {
+        Some(length) if !packed && length.to_str().is_ok_and(|length| length.parse().is_ok_and(|length: usize| length <= SHORT)) => {
+            Length::Short
+        }
+        Some(_) => Length::Long,
+        None if http.version() == Version::HTTP_2 || http.headers().contains_key(header::TRANSFER_ENCODING) => Length::Long,
+        None => Length::None,
+    }
+}
+
+/// All of a short body.
+async fn whole(mut payload: web::Payload, deadline: Duration) -> Result<web::Bytes> {
+    let all = async {
+        let mut all = web::BytesMut::new();
+        while let Some(piece) = payload.next().await {
+            all.extend_from_slice(&piece.map_err(ended)?);
+        }
+        Ok(all.freeze())
+    };
+    tokio::time::timeout(deadline, all).await.unwrap_or_else(|_| Err(late(deadline)))
+}
+
+fn ended(e: actix_web::error::PayloadError) -> Error {
+    Error::new(Kind::Syntax, "the body ended early").because(e)
+}
+
+fn late(deadline: Duration) -> Error {
+    Error::new(Kind::Timeout, format!("the body did not arrive within {} seconds", deadline.as_secs()))
 }
 
 fn plain(app: &App, route: &Route, http: &HttpRequest, body: Body) -> Result<Request> {
@@ -87,7 +145,7 @@ fn plain(app: &App, route: &Route, http: &HttpRequest, body: Body) -> Result<Req
 async fn pump(mut payload: web::Payload, send: Sender<Result<web::Bytes>>, deadline: Duration) {
     let whole = async {
         while let Some(piece) = payload.next().await {
-            let piece = piece.map_err(|e| Error::new(Kind::Syntax, "the body ended early").because(e));
+            let piece = piece.map_err(ended);
             let last = piece.is_err();
             // A handler that has read enough drops its end.
             if send.send(piece).await.is_err() || last {
@@ -97,7 +155,7 @@ async fn pump(mut payload: web::Payload, send: Sender<Result<web::Bytes>>, deadl
     };
     if tokio::time::timeout(deadline, whole).await.is_err() {
         // The reader may be gone already; then nobody needs to know.
-        let _ = send.send(Err(Error::new(Kind::Timeout, format!("the body did not arrive within {} seconds", deadline.as_secs())))).await;
+        let _ = send.send(Err(late(deadline))).await;
     }
 }
 

@@ -6,11 +6,13 @@ use std::io::{self, Read};
 
 use actix_web::web::Bytes;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
 
 use super::negotiate::Honoured;
 use crate::audit::{Action, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::fhir::validate::{self, Options};
+use crate::ledger::resources::Written;
 use crate::ledger::submitted::refused;
 use crate::vault::digest;
 
@@ -165,25 +167,39 @@ pub fn from_io(e: io::Error) -> Error {
 pub struct Body {
     pieces: Option<Pieces>,
     piece: Bytes,
+    /// Why it did not come.
+    failed: Option<Error>,
 }
 
 impl Body {
     pub fn new(pieces: Pieces) -> Body {
-        Body { pieces: Some(pieces), piece: Bytes::new() }
+        Body { pieces: Some(pieces), piece: Bytes::new(), failed: None }
     }
 
     /// A body that is here already.
     pub fn of(bytes: Vec<u8>) -> Body {
-        Body { pieces: None, piece: bytes.into() }
+        Body::whole(Ok(bytes.into()))
+    }
+
+    /// The same, or why it did not come.
+    pub fn whole(body: Result<Bytes>) -> Body {
+        let (piece, failed) = match body {
+            Ok(piece) => (piece, None),
+            Err(e) => (Bytes::new(), Some(e)),
+        };
+        Body { pieces: None, piece, failed }
     }
 
     pub fn empty() -> Body {
-        Body { pieces: None, piece: Bytes::new() }
+        Body::whole(Ok(Bytes::new()))
     }
 }
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(e) = self.failed.take() {
+            return Err(io::Error::other(e));
+        }
         while self.piece.is_empty() {
             match self.pieces.as_mut().and_then(Pieces::blocking_recv) {
                 None => return Ok(0),
@@ -200,9 +216,34 @@ impl Read for Body {
 /// The next piece of what follows of a body; `None` past the last one.
 pub type Rest = Box<dyn FnMut() -> Result<Option<Vec<u8>>> + Send>;
 
+/// An answer that waits for a commit: what is to be committed, and the answer that it makes.
+pub struct Later {
+    pub written: oneshot::Receiver<Result<Written>>,
+    pub answer: Box<dyn FnOnce(&Written) -> Reply + Send>,
+}
+
+impl Later {
+    pub async fn ready(self) -> Result<Reply> {
+        let written = self.written.await.map_err(stopping)??;
+        Ok((self.answer)(&written))
+    }
+
+    /// The same. Blocks the calling thread.
+    pub fn wait(self) -> Result<Reply> {
+        let written = self.written.blocking_recv().map_err(stopping)??;
+        Ok((self.answer)(&written))
+    }
+}
+
+fn stopping(_: oneshot::error::RecvError) -> Error {
+    Error::new(Kind::Busy, "the server is stopping")
+}
+
 /// An answer, and what the audit entry says of it.
 #[derive(Default)]
 pub struct Reply {
+    /// The answer comes from this; what stands here as headers is added to it.
+    pub later: Option<Later>,
     pub status: u16,
     pub content_type: Cow<'static, str>,
     pub headers: Vec<(&'static str, String)>,
@@ -233,6 +274,11 @@ impl Reply {
 
     pub fn empty(status: u16) -> Reply {
         Reply { status, content_type: Cow::Borrowed(JSON), ..Reply::default() }
+    }
+
+    /// The answer comes once something is committed.
+    pub fn later(written: oneshot::Receiver<Result<Written>>, answer: impl FnOnce(&Written) -> Reply + Send + 'static) -> Reply {
+        Reply { later: Some(Later { written, answer: Box::new(answer) }), ..Reply::default() }
     }
 
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Reply {

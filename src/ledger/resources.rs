@@ -168,7 +168,7 @@ fn put(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, what: (Key, 
 pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (&str, Option<&IfMatch>)) -> Result<Written> {
     let (id, if_match) = to;
     let of = submitted.of;
-    let now = held(tx, writer, (of, id))?;
+    let now = held(tx, writer, (of, id), Part::All)?;
     if let Some(if_match) = if_match
         && !if_match.holds(now.as_ref())
     {
@@ -212,23 +212,50 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
 
 /// delete. What is not there, or hidden, is deleted already.
 pub fn delete(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match: Option<&IfMatch>) -> Result<Written> {
+    match doomed(tx, writer, what, if_match)? {
+        Ok(now) => bury_now(tx, writer, what, &now),
+        Err(nothing) => Ok(nothing),
+    }
+}
+
+/// The same of one resource alone: refused before anything is written when what the caller sees points to it.
+pub fn delete_alone(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match: Option<&IfMatch>) -> Result<Written> {
+    match doomed(tx, writer, what, if_match)? {
+        Ok(now) => {
+            references::released(tx, writer, what, now.patient)?;
+            bury_now(tx, writer, what, &now)
+        }
+        Err(nothing) => Ok(nothing),
+    }
+}
+
+/// The version that is about to go, or that there is none.
+fn doomed(
+    tx: &mut Tx<'_>,
+    writer: &Writer<'_>,
+    what: (Type, &str),
+    if_match: Option<&IfMatch>,
+) -> Result<std::result::Result<Version, Written>> {
     let (of, id) = what;
-    let now = held(tx, writer, what)?;
+    let now = held(tx, writer, what, Part::Head)?;
     if let Some(if_match) = if_match
         && !if_match.holds(now.as_ref())
     {
         return Err(Error::new(Kind::Precondition, "the current version is another than the request names"));
     }
-    let nothing = Written {
-        version: now.as_ref().map_or(0, |now| now.version),
-        committed_at: now.as_ref().map_or(0, |now| now.committed_at),
-        patient: now.as_ref().and_then(|now| now.patient),
-        ..nothing(of, id)
-    };
-    let Some(now) = now.filter(|now| !now.deleted) else { return Ok(nothing) };
-    if !writer.visible.sees(false, now.patient.map(|whose| whose.now)) {
-        return Err(shelves::hidden());
+    match now {
+        None => Ok(Err(nothing(of, id))),
+        Some(now) if now.deleted => {
+            let (version, committed_at, patient) = (now.version, now.committed_at, now.patient);
+            Ok(Err(Written { version, committed_at, patient, ..nothing(of, id) }))
+        }
+        Some(now) if !writer.visible.sees(false, now.patient.map(|whose| whose.now)) => Err(shelves::hidden()),
+        Some(now) => Ok(Ok(now)),
     }
+}
+
+fn bury_now(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), now: &Version) -> Result<Written> {
+    let (of, id) = what;
     let (committed_at, version) = (tx.committed_at(), now.version + 1);
     if let Some(address) = sample(writer, of, id) {
         blocks::override_insert(tx, address, OverrideKind::Deleted)?;
@@ -236,14 +263,17 @@ pub fn delete(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match
     let key = Key { shelf: now.shelf, resource: of, id: id_bytes(writer.vault, of, id) };
     let json = serde_json::json!({"resourceType": of.name(), "id": id}).to_string();
     bury(tx, writer.vault, &Put { key, version, json: &json, upsert: false })?;
-    Ok(Written { effect: Effect::Deleted, version, committed_at, ..nothing })
+    Ok(Written { effect: Effect::Deleted, version, committed_at, patient: now.patient, ..nothing(of, id) })
 }
 
 /// The current version, held until the transaction ends; `None` also for what is hidden.
-fn held(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str)) -> Result<Option<Version>> {
+fn held(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), part: Part) -> Result<Option<Version>> {
     let (of, id) = what;
     documents::directory_hold(tx, of, &id_bytes(writer.vault, of, id), true)?;
-    let found = resources::version(tx, writer.all(), (of, id, None))?;
+    let found = match part {
+        Part::Head => resources::head(tx, writer.all(), what)?,
+        Part::All => resources::version(tx, writer.all(), (of, id, None))?,
+    };
     if let Some(found) = &found
         && sample(writer, of, id).is_some()
     {
@@ -251,6 +281,14 @@ fn held(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str)) -> Result<Opti
         return resources::version(tx, writer.reader(), (of, id, None));
     }
     Ok(found.filter(|found| writer.visible.sees(of.is_shared(), found.patient.map(|whose| whose.now))))
+}
+
+/// How much of a version is needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Not its text.
+    Head,
+    All,
 }
 
 fn sample(writer: &Writer<'_>, of: Type, id: &str) -> Option<Address> {
@@ -293,13 +331,4 @@ pub fn free(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str)) -> Result<
         }
         _ => Ok(()),
     }
-}
-
-/// `released` for whoever deletes one resource alone.
-pub fn delete_alone(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), if_match: Option<&IfMatch>) -> Result<Written> {
-    let deleted = delete(tx, writer, what, if_match)?;
-    if deleted.effect == Effect::Deleted {
-        references::released(tx, writer, what, deleted.patient)?;
-    }
-    Ok(deleted)
 }

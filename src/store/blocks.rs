@@ -100,6 +100,10 @@ impl Templates {
             return Ok(found.clone());
         }
         let found = Arc::new(Known::new(template_open(tx, keys, at)?)?);
+        if tx.writes() {
+            // It may be undone, and its number given to another.
+            return Ok(found);
+        }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= TEMPLATES_KEPT {
             kept.clear();

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::{PgConnection, SqliteConnection};
+use tokio::sync::oneshot::{Receiver, channel};
 
 use super::wal::Wal;
+use super::writer::Durable;
 use super::{audit, pg, sqlite};
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Kind, Result};
@@ -18,6 +20,11 @@ pub enum Conn<'a> {
     Pg(&'a mut PgConnection),
 }
 
+diesel::define_sql_function! {
+    /// https://www.sqlite.org/lang_corefunc.html#total_changes
+    fn total_changes() -> diesel::sql_types::BigInt;
+}
+
 /// Proof that a transaction is open. Only `Db` makes one.
 pub struct Tx<'a> {
     pub(in crate::store) conn: Conn<'a>,
@@ -26,18 +33,25 @@ pub struct Tx<'a> {
     wrote: Vec<[u8; 32]>,
     /// Did it change who may do what?
     pub(in crate::store) changed_access: bool,
+    /// What `waiting` last read here.
+    pub(in crate::store) indexed: Option<i64>,
     /// It never began: what is run in it is refused.
     refused: Option<Kind>,
 }
 
 impl<'a> Tx<'a> {
     pub(in crate::store) fn new(conn: Conn<'a>, committed_at: Millis) -> Tx<'a> {
-        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new(), changed_access: false, refused: None }
+        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new(), changed_access: false, indexed: None, refused: None }
     }
 
     /// The stamp of everything this transaction writes; never goes back.
     pub fn committed_at(&self) -> Millis {
         self.committed_at
+    }
+
+    /// Is it one that writes?
+    pub(in crate::store) fn writes(&self) -> bool {
+        self.committed_at != 0
     }
 
     /// Adds an audit entry that is committed with this transaction or not at all.
@@ -84,10 +98,38 @@ impl<'a> Tx<'a> {
             Ok(value) => commit(&mut self.conn).map(|()| value),
             Err(e) => {
                 self.entries.truncate(before);
+                self.indexed = None;
                 rollback(&mut self.conn)?;
                 Err(e)
             }
         }
+    }
+
+    /// Runs `work` without a savepoint (SQLite). Did it fail and leave something written?
+    pub(in crate::store) fn unguarded<T>(&mut self, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> (Result<T>, bool) {
+        if let Some(kind) = self.refused {
+            return (Err(Error::new(kind, "the data could not be stored")), false);
+        }
+        let (before, changes) = (self.entries.len(), self.changes());
+        self.wrote.clear();
+        let outcome = work(self);
+        let spoilt = outcome.is_err() && (changes.is_err() || changes.ok() != self.changes().ok());
+        if outcome.is_err() {
+            self.entries.truncate(before);
+        }
+        (outcome, spoilt)
+    }
+
+    /// Rows that this connection has changed since it was opened.
+    fn changes(&mut self) -> Result<i64> {
+        on!(self, c => diesel::RunQueryDsl::get_result(diesel::select(total_changes()), *c))
+    }
+
+    /// Nothing of this transaction stays.
+    pub(in crate::store) fn undo(&mut self) -> Result<()> {
+        self.entries.clear();
+        self.indexed = None;
+        rollback(&mut self.conn)
     }
 }
 
@@ -200,10 +242,29 @@ impl Db {
         }
     }
 
+    /// The same for who need not block (SQLite); on PostgreSQL it is done when this returns. The receiver ends without
+    /// an answer when the server goes down. What fails should do so before it writes anything: else the whole group is
+    /// run again.
+    pub fn write_later<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Receiver<Result<T>> {
+        let _span = tracing::debug_span!("db.write", name).entered();
+        match self {
+            Db::Sqlite(db) => db.write_later(work),
+            Db::Postgres(db) => {
+                let (answer, wait) = channel();
+                let _ = answer.send(db.write(work));
+                wait
+            }
+        }
+    }
+
     /// The connection on which the audit room commits entries of reads.
     pub fn audit_connection(&self) -> Result<AuditConn> {
         match self {
-            Db::Sqlite(db) => db.audit_connection().map(|(conn, wal)| AuditConn::Sqlite(conn, wal)),
+            Db::Sqlite(db) => db.audit_connection().map(|(conn, wal, durable)| AuditConn::Sqlite(conn, wal, durable)),
             Db::Postgres(db) => db.connection().map(AuditConn::Postgres),
         }
     }
@@ -268,16 +329,20 @@ impl Db {
 
 /// The audit writer's own connection.
 pub enum AuditConn {
-    Sqlite(SqliteConnection, Arc<Wal>),
+    Sqlite(SqliteConnection, Arc<Wal>, Arc<Durable>),
     Postgres(PgConnection),
 }
 
 impl AuditConn {
     /// Commits durably before it returns.
     pub fn commit<T>(&mut self, now: Millis, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        if let AuditConn::Sqlite(_, _, durable) = self {
+            // What was read must not be lost when the entry that says so is not.
+            durable.wait()?;
+        }
         let mut tx = Tx::new(
             match self {
-                AuditConn::Sqlite(conn, _) => Conn::Sqlite(conn),
+                AuditConn::Sqlite(conn, ..) => Conn::Sqlite(conn),
                 AuditConn::Postgres(conn) => Conn::Pg(conn),
             },
             now,
@@ -288,7 +353,7 @@ impl AuditConn {
             // A commit that failed leaves the transaction open on SQLite; the next one must start clean.
             let _ = rollback(&mut tx.conn);
         }
-        if let AuditConn::Sqlite(conn, wal) = self {
+        if let AuditConn::Sqlite(conn, wal, _) = self {
             wal.renew(conn);
         }
         done

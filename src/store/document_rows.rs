@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, SmallInt};
 
 use super::schema::{doc_date, doc_term};
-use super::{Conn, Tx};
+use super::{Conn, Tx, waiting};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::search::{IndexRow, SPECIAL, Text, Type};
@@ -89,12 +89,14 @@ impl FoundBy {
 pub(super) fn change(tx: &mut Tx<'_>, which: (Type, i64), before: &FoundBy, now: &FoundBy) -> Result<()> {
     let without = |all: &[i64], other: &[i64]| -> Vec<i64> { all.iter().filter(|term| !other.contains(term)).copied().collect() };
     let (gone, new) = (without(&before.terms, &now.terms), without(&now.terms, &before.terms));
-    match &mut tx.conn {
-        // A statement that is prepared already costs less than one that is longer.
-        Conn::Sqlite(c) => one_by_one(c, which, &gone, &new),
-        Conn::Pg(c) => at_once(c, which, gone, new),
+    if !waiting::waits(tx, which.1)? {
+        match &mut tx.conn {
+            // A statement that is prepared already costs less than one that is longer.
+            Conn::Sqlite(c) => one_by_one(c, which, &gone, &new),
+            Conn::Pg(c) => at_once(c, which, gone, new),
+        }
+        .map_err(super::failed)?;
     }
-    .map_err(super::failed)?;
     if before.dates != now.dates {
         let (_, doc) = which;
         on!(tx, c => diesel::delete(doc_date::table.filter(doc_date::doc.eq(doc))).execute(*c))?;

@@ -10,6 +10,7 @@ use diesel::sql_types::{BigInt, Binary, Integer};
 use super::document_rows::{boolean_term, code_term, date_hash, is_identifier, reference_term, system_term, word_terms};
 use super::documents::id_bytes;
 use super::schema::doc_term;
+use super::waiting::Waiting;
 use super::{Conn, Tx};
 use crate::access::Visible;
 use crate::error::Result;
@@ -21,6 +22,8 @@ use crate::vault::Vault;
 struct Sql {
     text: String,
     binds: Vec<Bind>,
+    /// Documents of the type whose terms are not in the table yet.
+    waiting: Waiting,
 }
 
 enum Bind {
@@ -62,6 +65,14 @@ impl Sql {
             }
         }
         self.text(")");
+    }
+
+    /// The numbers of those that wait and have any of the terms, after `before`; nothing when there is none.
+    fn waiting(&mut self, terms: &[(i64, i64)], (before, between, after): (&str, &str, &str)) {
+        let docs: Vec<String> = self.waiting.having(terms).iter().map(ToString::to_string).collect();
+        if !docs.is_empty() {
+            self.text(&format!("{before}{}{after}", docs.join(between)));
+        }
     }
 
     /// The access predicate of one alias. Every alias of a query that serves a caller has one. A patient who was merged
@@ -176,6 +187,9 @@ pub struct Rare {
 /// So many documents are fetched and put in order; more are asked one by one in the order of the page.
 const FEW: i64 = 4_096;
 
+/// Numbers as further rows of a SELECT.
+const UNITED: (&str, &str, &str) = (" UNION ALL VALUES (", "), (", ")");
+
 /// Finds out, once for a search, which filter is best begun with. Who sees the documents of a few Patients only begins with
 /// their shelves.
 pub fn rarest(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Rare> {
@@ -184,9 +198,10 @@ pub fn rarest(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Rare> {
         return Ok(rare);
     }
     let mut fewest = FEW;
+    let waiting = Waiting::of(tx, ask.resource)?;
     for filter in ask.filters {
         let Some(terms) = terms(vault, ask.resource, filter) else { continue };
-        let mut count = 0;
+        let mut count = (waiting.having(&terms).len() as i64).min(fewest);
         for (from, to) in &terms {
             count += count_terms(tx, ask.resource, (*from, *to), fewest - count)?;
         }
@@ -214,7 +229,7 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>, rare: &Rare) -> Resul
     if rare.nothing {
         return Ok(Vec::new());
     }
-    let mut sql = Sql::default();
+    let mut sql = Sql { waiting: Waiting::of(tx, ask.resource)?, ..Sql::default() };
     // A plus before a column keeps the database from walking its index: a rare term or the shelves of a few Patients lead to
     // fewer documents.
     let plus = if rare.terms.is_some() || *ask.visible != Visible::All { "+" } else { "" };
@@ -230,6 +245,7 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>, rare: &Rare) -> Resul
     if let Some(terms) = &rare.terms {
         sql.text(" AND ");
         sql.among("k.doc IN (SELECT t.doc FROM doc_term t WHERE ", ask.resource, terms);
+        sql.waiting(terms, UNITED);
         sql.text(")");
     }
     sql.within(("k.lo", "k.hi"), ask.bounds);
@@ -349,11 +365,14 @@ fn one(sql: &mut Sql, vault: &Vault, of: (Type, &str), criterion: &Criterion) {
             None => sql.text("1 = 1"),
             // One value is looked for in each document; words that begin alike are fetched once.
             Some(terms) if terms.iter().all(|(from, to)| from == to) => {
-                sql.among("EXISTS (SELECT 1 FROM doc_term t WHERE t.doc = k.doc AND ", resource, &terms);
+                sql.among("(EXISTS (SELECT 1 FROM doc_term t WHERE t.doc = k.doc AND ", resource, &terms);
+                sql.text(")");
+                sql.waiting(&terms, (" OR k.doc IN (", ", ", ")"));
                 sql.text(")");
             }
             Some(terms) => {
                 sql.among("+k.doc IN (SELECT t.doc FROM doc_term t WHERE ", resource, &terms);
+                sql.waiting(&terms, UNITED);
                 sql.text(")");
             }
         },

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::document_rows::reference_term;
 pub use super::document_rows::{ANY_REFERENCE, FoundBy};
 use super::schema::{directory, doc_key, doc_term, document};
-use super::{Tx, document_rows};
+use super::{Tx, document_rows, waiting};
 use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -169,7 +169,7 @@ pub fn referrers(tx: &mut Tx<'_>, vault: &Vault, of: Type, id: &str) -> Result<V
         .select((doc_key::shelf, doc_key::type_, doc_key::id))
         .limit(MOST)
         .load(*c))?;
-    rows.into_iter().map(key).collect()
+    rows.into_iter().chain(waiting::pointing(tx, term)?).map(key).collect()
 }
 
 type VersionRow = (i32, i64, bool, Vec<u8>, bool);
@@ -302,5 +302,6 @@ fn live_insert(tx: &mut Tx<'_>, key: &Key, now: Live, found_by: &FoundBy) -> Res
         columns!(now, found_by),
     );
     let doc: i64 = on!(tx, c => diesel::insert_into(doc_key::table).values(row).returning(doc_key::doc).get_result(*c))?;
-    document_rows::change(tx, (key.resource, doc), &FoundBy::default(), found_by)
+    document_rows::change(tx, (key.resource, doc), &FoundBy::default(), found_by)?;
+    waiting::came(tx, (doc, doc))
 }

@@ -22,7 +22,9 @@ mod deadline;
 mod pg;
 mod schema;
 mod sqlite;
+pub mod waiting;
 mod wal;
+mod writer;
 
 pub mod audit;
 pub mod blocks;

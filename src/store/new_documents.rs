@@ -10,7 +10,7 @@ use super::blocks::FeedKind;
 use super::document_rows::{FoundBy, Range, unnest};
 use super::documents::{Key, Live};
 use super::schema::{directory, doc_date, doc_key, doc_term, document, feed};
-use super::{Conn, Tx};
+use super::{Conn, Tx, waiting};
 use crate::error::{Error, Result};
 
 diesel::define_sql_function! {
@@ -107,7 +107,9 @@ fn found_by(tx: &mut Tx<'_>, all: &[New]) -> Result<()> {
     for new in all {
         let number = new.key.resource.number();
         let doc = *numbers.get(&(number, new.key.id.to_vec())).ok_or_else(|| Error::bug("a document was not numbered"))?;
-        terms.extend(new.found_by.terms.iter().map(|term| (*term, number, doc)));
+        if !waiting::waits(tx, doc)? {
+            terms.extend(new.found_by.terms.iter().map(|term| (*term, number, doc)));
+        }
         let date = |Range { param, lo, hi }: &Range| {
             (doc_date::doc.eq(doc), doc_date::param_hash.eq(*param), doc_date::lo.eq(*lo), doc_date::hi.eq(*hi))
         };
@@ -116,12 +118,21 @@ fn found_by(tx: &mut Tx<'_>, all: &[New]) -> Result<()> {
     if !dates.is_empty() {
         on!(tx, c => diesel::insert_into(doc_date::table).values(&dates).execute(*c))?;
     }
-    // Neighbours in the table are written one after the other.
-    terms.sort_unstable();
-    terms.chunks(TERMS).try_for_each(|some| insert_terms(tx, some))
+    insert_terms(tx, terms)?;
+    match (numbers.values().min(), numbers.values().max()) {
+        (Some(first), Some(last)) => waiting::came(tx, (*first, *last)),
+        _ => Ok(()),
+    }
 }
 
-fn insert_terms(tx: &mut Tx<'_>, terms: &[(i64, i16, i64)]) -> Result<()> {
+/// Terms, types and documents.
+pub(super) fn insert_terms(tx: &mut Tx<'_>, mut terms: Vec<(i64, i16, i64)>) -> Result<()> {
+    // Neighbours in the table are written one after the other.
+    terms.sort_unstable();
+    terms.chunks(TERMS).try_for_each(|some| insert_some(tx, some))
+}
+
+fn insert_some(tx: &mut Tx<'_>, terms: &[(i64, i16, i64)]) -> Result<()> {
     match &mut tx.conn {
         Conn::Sqlite(c) => {
             let row = |(hash, of, doc): &(i64, i16, i64)| (doc_term::hash.eq(*hash), doc_term::type_.eq(*of), doc_term::doc.eq(*doc));

@@ -42,11 +42,32 @@ pub fn version(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>
     {
         return sample(tx, with, (address, which));
     }
+    match kept(tx, with, what)? {
+        Some((key, found, patient)) => opened(tx, with, (key, found, patient)).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The newest version without its text, if it may be seen: a document is not opened for that.
+pub fn head(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str)) -> Result<Option<Version>> {
+    let (of, id) = what;
+    if of == Type::Observation && with.vault.sample_address(id).is_some() {
+        return version(tx, with, (of, id, None));
+    }
+    let found = kept(tx, with, (of, id, None))?;
+    Ok(found.map(|(key, found, patient)| shown(String::new(), (key, &found, patient))))
+}
+
+type Found = (Key, documents::Version, Option<Whose>);
+
+/// A version of a document as it is kept.
+fn kept(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>)) -> Result<Option<Found>> {
+    let (of, id, which) = what;
     let id = id_bytes(with.vault, of, id);
     let shelves = documents::directory_all(tx, of, &id)?;
     let at = shelves.iter().find(|(since, _)| which.is_none_or(|which| which >= *since));
     let Some((_, shelf)) = at else { return Ok(None) };
-    document(tx, with, (Key { shelf: *shelf, resource: of, id }, which))
+    found(tx, with, (Key { shelf: *shelf, resource: of, id }, which))
 }
 
 /// Is it there, not deleted, and may it be seen? A document need not be opened for that.
@@ -60,24 +81,33 @@ pub fn alive(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str)) -> Result<bo
     Ok(*with.visible == Visible::All || with.visible.sees(of.is_shared(), keys::patient_of(tx, shelf)?))
 }
 
-fn document(tx: &mut Tx<'_>, with: Reader<'_>, what: (Key, Option<u32>)) -> Result<Option<Version>> {
+fn found(tx: &mut Tx<'_>, with: Reader<'_>, what: (Key, Option<u32>)) -> Result<Option<Found>> {
     let (key, which) = what;
     let patient = keys::whose(tx, key.shelf)?;
     if !with.visible.sees(key.resource.is_shared(), patient.map(|whose| whose.now)) {
         return Ok(None);
     }
-    let Some(found) = documents::version(tx, &key, which)? else { return Ok(None) };
+    Ok(documents::version(tx, &key, which)?.map(|found| (key, found, patient)))
+}
+
+fn opened(tx: &mut Tx<'_>, with: Reader<'_>, what: Found) -> Result<Version> {
+    let (key, found, patient) = what;
     let keys = keys::opened(tx, with.vault, key.shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
     let body = keys.body.open_packed(body_place(key.shelf, &key.id, found.version), &found.body)?;
-    Ok(Some(Version {
-        json: String::from_utf8(body).map_err(Error::bug)?,
+    Ok(shown(String::from_utf8(body).map_err(Error::bug)?, (key, &found, patient)))
+}
+
+fn shown(json: String, of: (Key, &documents::Version, Option<Whose>)) -> Version {
+    let (key, found, patient) = of;
+    Version {
+        json,
         version: found.version,
         committed_at: found.committed_at,
         deleted: found.deleted,
         upsert: found.upsert,
         shelf: key.shelf,
         patient,
-    }))
+    }
 }
 
 /// A sample's Observation: the document that stands before it, if there is one, else the view of its row.
@@ -89,8 +119,8 @@ fn sample(tx: &mut Tx<'_>, with: Reader<'_>, what: (Address, Option<u32>)) -> Re
     }
     if blocks::overridden(tx, address)?.is_some() {
         let key = Key { shelf: address.shelf, resource: Type::Observation, id: with.vault.sample_id(address) };
-        if let Some(found) = document(tx, with, (key, which))? {
-            return Ok(Some(found));
+        if let Some(found) = found(tx, with, (key, which))? {
+            return opened(tx, with, found).map(Some);
         }
     }
     let view = observations::read(tx, (with.vault, with.templates), patient.born, (address, which))?;

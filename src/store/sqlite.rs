@@ -1,9 +1,8 @@
-//! SQLite: one writer thread with group commit, and a pool of readers.
+//! SQLite: its files, a pool of readers, and the way to the one writer.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -11,11 +10,13 @@ use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::{Connection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use tokio::sync::oneshot::{Receiver, channel};
 
 use super::db::{self, Conn, Tx, writer_gone};
 use super::deadline::{Deadline, watch_sqlite};
 use super::failed;
 use super::wal::Wal;
+use super::writer::{self, Durable, Writing};
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Kind, Result};
 use crate::vault::Vault;
@@ -27,11 +28,7 @@ const AUDIT: EmbeddedMigrations = embed_migrations!("migrations/audit");
 pub(super) const BUSY: &str = "PRAGMA busy_timeout = 5000";
 const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
 PRAGMA journal_size_limit = 268435456; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16000;";
-/// Pages that a large transaction changes are written once, at its commit, as long as they have room here.
-const WRITERS_CACHE: &str = "PRAGMA cache_size = -24000";
 const READERS: u32 = 16;
-/// A group is closed when it has this many jobs: the first of them has waited long enough.
-const GROUP: usize = 256;
 
 /// The two database files of a data directory, open and of our schema.
 pub struct Files {
@@ -122,41 +119,27 @@ fn readers(path: &Path) -> Result<Readers> {
         .map_err(Error::bug)
 }
 
-/// What the writer thread tells a job after the group's commit; called with the commit's outcome.
-type Done = Box<dyn FnOnce(Result<()>) + Send>;
-type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Done + Send>;
-
 pub struct Sqlite {
     readers: Readers,
     audit_readers: Readers,
     main_path: PathBuf,
     audit_path: PathBuf,
     audit_wal: Arc<Wal>,
-    jobs: Sender<Job>,
-    access: Arc<AtomicU64>,
+    writing: Writing,
     limit: Duration,
 }
 
 impl Sqlite {
     pub fn start(files: Files, vault: Arc<Vault>, node: [u8; 8], clock: Clock) -> Result<Sqlite> {
-        let (jobs, queue) = channel::<Job>();
-        let access = Arc::new(AtomicU64::new(0));
-        let sqlite = Sqlite {
+        Ok(Sqlite {
             readers: readers(&files.main_path)?,
             audit_readers: readers(&files.audit_path)?,
-            main_path: files.main_path.clone(),
-            audit_path: files.audit_path.clone(),
-            jobs,
             audit_wal: Wal::watch(&files.audit_path)?,
-            access: Arc::clone(&access),
+            writing: writer::start(files.main, &files.main_path, (vault, node, clock))?,
+            main_path: files.main_path,
+            audit_path: files.audit_path,
             limit: files.limit,
-        };
-        let mut main = files.main;
-        main.batch_execute(WRITERS_CACHE).map_err(failed)?;
-        let wal = Wal::watch(&files.main_path)?;
-        let writer = Writer { conn: main, vault, node, clock, last: 0, access, wal };
-        thread::Builder::new().name("firth-writer".into()).spawn(move || writer.run(&queue)).map_err(Error::bug)?;
-        Ok(sqlite)
+        })
     }
 
     pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
@@ -168,7 +151,7 @@ impl Sqlite {
     }
 
     pub fn access_generation(&self) -> u64 {
-        self.access.load(Ordering::SeqCst)
+        self.writing.access.load(Ordering::SeqCst)
     }
 
     /// Moves both WALs into their files: a stopped directory is two files that can be copied. Without it nothing is
@@ -186,21 +169,26 @@ impl Sqlite {
         }
     }
 
-    pub fn audit_connection(&self) -> Result<(SqliteConnection, Arc<Wal>)> {
-        Ok((connect(&self.audit_path)?, Arc::clone(&self.audit_wal)))
+    pub fn audit_connection(&self) -> Result<(SqliteConnection, Arc<Wal>, Arc<Durable>)> {
+        Ok((connect(&self.audit_path)?, Arc::clone(&self.audit_wal), Arc::clone(&self.writing.durable)))
     }
 
     pub fn write<T: Send + 'static>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static) -> Result<T> {
-        let (answer, wait) = channel::<Result<T>>();
-        let job: Job = Box::new(move |tx| {
-            let outcome = tx.savepoint(&work);
-            Box::new(move |committed| {
-                // A caller that has gone away no longer needs the answer.
-                let _ = answer.send(committed.and(outcome));
-            })
-        });
-        self.jobs.send(job).map_err(|_| writer_gone())?;
+        let (answer, wait) = std::sync::mpsc::channel::<Result<T>>();
+        self.writing.jobs.send(true, work, move |outcome| {
+            // A caller that has gone away no longer needs the answer.
+            let _ = answer.send(outcome);
+        })?;
         wait.recv().map_err(|_| writer_gone())?
+    }
+
+    pub fn write_later<T: Send + 'static>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static) -> Receiver<Result<T>> {
+        let (answer, wait) = channel();
+        // Where the writer is gone, so is the answer.
+        let _ = self.writing.jobs.send(false, work, move |outcome| {
+            let _ = answer.send(outcome);
+        });
+        wait
     }
 }
 
@@ -214,60 +202,6 @@ fn view<T>(pool: &Readers, limit: Duration, work: impl FnOnce(&mut Tx<'_>) -> Re
     };
     db::rollback(&mut tx.conn)?;
     outcome
-}
-
-struct Writer {
-    conn: SqliteConnection,
-    vault: Arc<Vault>,
-    node: [u8; 8],
-    clock: Clock,
-    /// The last commit stamp: a clock that steps back must not reorder the feed.
-    last: Millis,
-    /// Counts commits that changed who may do what.
-    access: Arc<AtomicU64>,
-    wal: Arc<Wal>,
-}
-
-impl Writer {
-    /// Takes what is queued, and what comes meanwhile, runs each job in a savepoint, commits once, then answers all.
-    fn run(mut self, queue: &Receiver<Job>) {
-        while let Ok(first) = queue.recv() {
-            let jobs = std::iter::once(first).chain(queue.try_iter()).take(GROUP);
-            let done = self.commit(jobs);
-            metrics::histogram!("firth_group_commit_jobs").record(done as f64);
-            self.wal.renew(&mut self.conn);
-        }
-    }
-
-    /// How many jobs there were.
-    fn commit(&mut self, group: impl Iterator<Item = Job>) -> usize {
-        self.last = self.last.max(self.clock.now());
-        let mut tx = Tx::new(Conn::Sqlite(&mut self.conn), self.last);
-        if let Err(e) = immediate(&mut tx) {
-            // Each job is told by running it against a transaction that refuses to begin.
-            tx.refuse(e.kind);
-            let (kind, says) = (e.kind, e.to_string());
-            let told = group.map(|job| job(&mut tx)(Err(Error::new(kind, says.clone()))));
-            return told.count();
-        }
-        let answers: Vec<Done> = group.map(|job| job(&mut tx)).collect();
-        let done = answers.len();
-        let entries = tx.take_entries();
-        let committed = tx.write_entries(&self.vault, &self.node, &entries).and_then(|()| db::commit(&mut tx.conn));
-        if committed.is_err() {
-            let _ = db::rollback(&mut tx.conn);
-        }
-        if tx.changed_access {
-            self.access.fetch_add(1, Ordering::SeqCst);
-        }
-        for answer in answers {
-            answer(match &committed {
-                Ok(()) => Ok(()),
-                Err(e) => Err(Error::new(e.kind, "the data could not be stored").because(e)),
-            });
-        }
-        done
-    }
 }
 
 /// The write lock is taken at once: a deferred transaction could fail in its middle.

@@ -2,6 +2,7 @@
 //! database file, beside the writer. That alone never empties the log while there is always something new in it, so the
 //! writer begins it anew between two commits: it stays small, and is written where there is file already.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 
 /// Pages of a log that is begun anew: 128 MB. Pages that change again and again are moved the less often the longer it is.
 const LONG: i32 = 32_768;
-const EVERY: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(1_000);
 /// Pages that the writer may be left to move: a few milliseconds.
 const REST: i32 = 512;
 /// Moving the rest of the rest of a busy log ends by itself.
@@ -72,6 +73,10 @@ impl Wal {
                 break;
             }
             moved = checkpoint(conn, "PASSIVE")?;
+        }
+        if moved.log > LONG {
+            // A pass that does not reach the end of the log leaves this to the one that does: the writer's.
+            File::options().write(true).open(&self.path).and_then(|file| file.sync_data()).map_err(Error::bug)?;
         }
         Ok(moved)
     }

@@ -403,6 +403,11 @@ const UNBOUND: &[(&str, &str, &str)] = &[
     ("src/store/blocks.rs", "feed_newest", "the stamp of the newest commit and nothing else"),
     ("src/store/documents.rs", "indexed", "every document's key, for `ledger::reindex` before anybody is served"),
     ("src/store/document_search.rs", "count_terms", "how many have a term, to choose where to begin; asked only for who sees all"),
+    ("src/store/waiting.rs", "count", "how many documents wait for their terms to be written"),
+    ("src/store/waiting.rs", "any", "whether one does"),
+    ("src/store/waiting.rs", "written", "numbers and terms, from one column into the table"),
+    ("src/store/waiting.rs", "of", "numbers and terms; `document_search` takes numbers from it as it does from the table of terms"),
+    ("src/store/waiting.rs", "pointing", "terms to keys, the same as `referrers` and for it"),
     ("src/store/documents.rs", "referrers", "terms to keys; `ledger::references` asks `Visible` before it names one"),
 ];
 

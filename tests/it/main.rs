@@ -29,6 +29,7 @@ mod merge;
 mod migrations;
 mod model;
 mod negotiation;
+mod newest;
 mod races;
 mod refusals;
 mod roles;

@@ -109,3 +109,23 @@ fn of_each_race_between_two_servers_there_is_one_winner() {
     let (one, two) = (TestServer::at(Backend::Postgres, first), TestServer::at(Backend::Postgres, second));
     races(&[&one, &two]);
 }
+
+both! {
+    fn one_that_fails_late_costs_the_others_nothing(server) {
+        let app = server.backend_of_app();
+        ["mrn-1", "mrn-2"].iter().for_each(|id| drop(app.post("/api/v1/users", &json!({"external_user_id": id})).is(201)));
+        let ehr = server.ehr().with("content-type", "application/fhir+json");
+        let mut patient = ehr.search("Patient?identifier=urn:firth:external|mrn-2").only();
+        let path = format!("/fhir/Patient/{}", patient["id"].as_str().unwrap());
+        let identifiers = patient["identifier"].as_array_mut().unwrap();
+        identifiers.iter_mut().filter(|one| one["value"] == "mrn-2").for_each(|one| one["value"] = json!("mrn-1"));
+        // The id of another user is found out only after the Patient was written.
+        let ended = all_at_once(&[server], &ehr, |n| {
+            if n % 4 == 0 { ("PUT", path.clone(), patient.clone()) } else { ("POST", "/fhir/Organization".into(), organization(None, &format!("Org {n}"))) }
+        });
+        assert_eq!((count(&ended, 409), count(&ended, 201)), (CLIENTS / 4, CLIENTS - CLIENTS / 4));
+        assert_eq!(ehr.search("Organization?identifier=urn:race|1&_count=100").ids().len(), CLIENTS - CLIENTS / 4);
+        assert_eq!(ehr.get(&path).is(200).at("/meta/versionId"), json!("1"));
+        assert_eq!(ehr.search("Patient?identifier=urn:firth:external|mrn-2").ids().len(), 1);
+    }
+}

@@ -72,9 +72,18 @@ pub fn one(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) -> Res
         Need::App | Need::Sdk => Err(Error::new(Wrong::NotFound, "nothing is served at this URL")),
     };
     request.honoured.set(inner.honoured.get());
+    let outcome = outcome.and_then(settled);
     let reply = outcome.unwrap_or_else(|e| error::reply(&placed(e, entry.index), true, &request.id));
     let reply = audited(app, inner.entry, reply)?;
     Ok(answered(read(reply, entry.method)))
+}
+
+/// The reply, once what it waits for is committed.
+fn settled(reply: Reply) -> Result<Reply> {
+    match reply.later {
+        Some(later) => later.wait(),
+        None => Ok(reply),
+    }
 }
 
 /// The entry of the audit log is durable before the Bundle is answered.

@@ -95,14 +95,17 @@ pub fn commit(
 ) -> Result<Reply> {
     let (writing, entry) = (Writing::of(app, who), request.entry.clone());
     let key = idempotency(app, request, who)?;
-    let written = app.db.write("resource.write", move |tx| {
+    // A delete is answered without a body, so nothing is preferred.
+    let returned = if request.verb == "DELETE" { Return::Minimal } else { negotiate::returned(request) };
+    let written = app.db.write_later("resource.write", move |tx| {
         let writer = writing.writer();
         let mut done = once(tx, &writer, key.as_ref(), |tx| Ok(vec![Some(work(tx, &writer)?)]))?;
         let written = done.pop().flatten().ok_or_else(|| Error::bug("a write that wrote nothing"))?;
         noted(tx, &entry, &written)?;
         Ok(written)
-    })?;
-    Ok(answer(app, request, &written))
+    });
+    let base = base(app);
+    Ok(Reply::later(written, move |written| answer(&base, returned, written)))
 }
 
 /// The key of a POST that may be sent again. Its body was read before. No parameter changes what such a POST does, so
@@ -137,10 +140,10 @@ pub fn status(effect: Effect) -> u16 {
 }
 
 /// The body as `Prefer: return` asks (https://hl7.org/fhir/R4/http.html#ops).
-fn answer(app: &App, request: &Request, written: &Written) -> Reply {
+fn answer(base: &str, returned: Return, written: &Written) -> Reply {
     let status = status(written.effect);
     let name = format!("{}/{}", written.of.name(), written.id);
-    let body = || match negotiate::returned(request) {
+    let body = || match returned {
         Return::Minimal => String::new(),
         Return::Outcome => outcome::done(&format!("{name} has version {}", written.version)),
         Return::Representation => written.json.clone(),
@@ -152,7 +155,7 @@ fn answer(app: &App, request: &Request, written: &Written) -> Reply {
     };
     let reply = match written.effect {
         Effect::Created | Effect::Updated | Effect::Unchanged => {
-            reply.with("location", format!("{}/{name}/_history/{}", base(app), written.version))
+            reply.with("location", format!("{base}/{name}/_history/{}", written.version))
         }
         Effect::Deleted | Effect::Nothing => reply,
     };
