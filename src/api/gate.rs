@@ -40,7 +40,7 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
         Err(e) => return respond(error::reply(&e, http.path().starts_with("/fhir"), "unknown"), &http, "unknown"),
     };
     let (id, fhir) = (request.id.clone(), request.uri.starts_with("/fhir"));
-    let hands_over = app.db.one_process() && hands_over(route.action);
+    let hands_over = hands_over(&app, route, &request);
     let work = {
         let app = Arc::clone(&app);
         move || handle(&app, route, request)
@@ -63,10 +63,14 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
     respond(reply, &http, &id)
 }
 
-/// Does the handler leave the waiting to the writer? Then it is done where it came in: to hand it to another thread
-/// takes longer than it does. A body that is not short, or packed, may take long.
-fn hands_over(action: Action) -> bool {
-    matches!(action, Action::Create | Action::Update | Action::Patch | Action::Delete)
+/// Does the handler leave the waiting to the writer, and is who asks known? Then it is done where it came in: to hand it to
+/// another thread takes longer than it does.
+fn hands_over(app: &App, route: &Route, request: &Request) -> bool {
+    let writes = matches!(route.action, Action::Create | Action::Update | Action::Patch | Action::Delete);
+    writes
+        && app.db.one_process()
+        && route.path.starts_with("/fhir/")
+        && secret(request).is_none_or(|secret| app.callers.knows(&app.db, secret))
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> (Option<Entry>, Result<Reply>) {
@@ -181,6 +185,17 @@ fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Ent
 }
 
 /// The secret from `Authorization` (with or without `Bearer`) or `X-Open-Wearables-API-Key`.
+fn secret(request: &Request) -> Option<&str> {
+    // RFC 9110, section 11.1: the scheme's case does not matter. SDKs send the token without one.
+    let bearer = request.header("authorization").map(|value| match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => token,
+        _ => value,
+    });
+    let said = |secret: &&str| !secret.trim().is_empty();
+    bearer.filter(said).or(request.header("x-open-wearables-api-key").filter(said)).map(str::trim)
+}
+
+/// Who asks, if the route is theirs.
 fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Arc<Caller>>> {
     if route.need == Need::Nothing {
         return Ok(None);
@@ -189,14 +204,7 @@ fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Ar
     if request.param("type").starts_with('.') {
         return Err(Error::new(Kind::NotFound, "nothing is served at this path"));
     }
-    // RFC 9110, section 11.1: the scheme's case does not matter. SDKs send the token without one.
-    let bearer = request.header("authorization").map(|value| match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => token,
-        _ => value,
-    });
-    let said = |secret: &&str| !secret.trim().is_empty();
-    let secret = bearer.filter(said).or(request.header("x-open-wearables-api-key").filter(said)).map(str::trim);
-    let secret = secret.ok_or_else(|| Error::new(Kind::Unauthenticated, "no token was sent"))?;
+    let secret = secret(request).ok_or_else(|| Error::new(Kind::Unauthenticated, "no token was sent"))?;
     let now = app.clock.now();
     let caller = app.callers.authenticate(&app.db, secret, now)?;
     let fits = match route.need {

@@ -1,9 +1,12 @@
 //! Referential integrity (https://hl7.org/fhir/R4/references.html): what is pointed to exists, and what is pointed to
 //! stays. Both are judged by what the caller may see: a hidden resource is as good as none.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use super::resources::Writer;
 use super::shelves;
 use super::submitted::Target;
+use crate::access::Visible;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::validate::object;
 use crate::id::{PatientId, Shelf};
@@ -50,6 +53,30 @@ fn checked(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, bool), target
         return Ok(());
     }
     Err(Error { issues: missing, ..Error::new(Kind::ReferenceUnknown, "") })
+}
+
+/// Which of these are there, and may be seen? Of those that are not in the answer each is to be asked for by itself.
+pub fn present<'t>(tx: &mut Tx<'_>, writer: &Writer<'_>, targets: impl Iterator<Item = &'t Target>) -> Result<HashSet<(String, String)>> {
+    let mut asked: BTreeMap<i16, HashMap<[u8; 16], (String, String)>> = BTreeMap::new();
+    for target in targets.filter(|target| target.version.is_none()) {
+        let Some(of) = Type::parse(&target.kind) else { continue };
+        if of != Type::Observation || writer.vault.sample_address(&target.id).is_none() {
+            let id = id_bytes(writer.vault, of, &target.id);
+            asked.entry(of.number()).or_default().insert(id, (target.kind.clone(), target.id.clone()));
+        }
+    }
+    let mut there = HashSet::new();
+    for (number, mut named) in asked {
+        let Some(of) = Type::numbered(number) else { continue };
+        let mut ids: Vec<[u8; 16]> = named.keys().copied().collect();
+        ids.sort_unstable();
+        for (id, shelf) in documents::live_shelves(tx, of, &ids)? {
+            if *writer.visible == Visible::All || writer.visible.sees(of.is_shared(), keys::patient_of(tx, shelf)?) {
+                there.extend(named.remove(&id));
+            }
+        }
+    }
+    Ok(there)
 }
 
 /// What the version before points to.

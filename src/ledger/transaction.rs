@@ -289,6 +289,12 @@ impl Run<'_> {
             self.read(tx, step).map_err(|e| placed(e, step))?;
         }
         let mut there: HashSet<(String, String)> = self.done.iter().flatten().filter_map(stays).collect();
+        if self.writer.strict {
+            let asked = self.targets.iter().flat_map(|(_, targets)| targets);
+            let asked = asked.filter(|target| !there.contains(&(target.kind.clone(), target.id.clone())));
+            let present = references::present(tx, self.writer, asked)?;
+            there.extend(present);
+        }
         for (n, targets) in &self.targets {
             let step = &steps[*n];
             let own = self.ids[*n].as_ref().map_or("", |(id, _)| id.as_str());

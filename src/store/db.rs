@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::{PgConnection, SqliteConnection};
 use tokio::sync::oneshot::{Receiver, channel};
 
@@ -35,13 +35,11 @@ pub struct Tx<'a> {
     pub(in crate::store) changed_access: bool,
     /// What `waiting` last read here.
     pub(in crate::store) indexed: Option<i64>,
-    /// It never began: what is run in it is refused.
-    refused: Option<Kind>,
 }
 
 impl<'a> Tx<'a> {
     pub(in crate::store) fn new(conn: Conn<'a>, committed_at: Millis) -> Tx<'a> {
-        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new(), changed_access: false, indexed: None, refused: None }
+        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new(), changed_access: false, indexed: None }
     }
 
     /// The stamp of everything this transaction writes; never goes back.
@@ -81,16 +79,8 @@ impl<'a> Tx<'a> {
         audit::insert_block(self, vault, node, entries)
     }
 
-    /// From now on no work is begun.
-    pub(in crate::store) fn refuse(&mut self, kind: Kind) {
-        self.refused = Some(kind);
-    }
-
     /// Runs `work` so that its failure undoes its own statements and nothing else.
     pub(in crate::store) fn savepoint<T>(&mut self, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        if let Some(kind) = self.refused {
-            return Err(Error::new(kind, "the data could not be stored"));
-        }
         let before = self.entries.len();
         self.wrote.clear();
         begin(&mut self.conn)?;
@@ -107,9 +97,6 @@ impl<'a> Tx<'a> {
 
     /// Runs `work` without a savepoint (SQLite). Did it fail and leave something written?
     pub(in crate::store) fn unguarded<T>(&mut self, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> (Result<T>, bool) {
-        if let Some(kind) = self.refused {
-            return (Err(Error::new(kind, "the data could not be stored")), false);
-        }
         let (before, changes) = (self.entries.len(), self.changes());
         self.wrote.clear();
         let outcome = work(self);
@@ -121,8 +108,17 @@ impl<'a> Tx<'a> {
     }
 
     /// Rows that this connection has changed since it was opened.
-    fn changes(&mut self) -> Result<i64> {
+    pub(in crate::store) fn changes(&mut self) -> Result<i64> {
         on!(self, c => diesel::RunQueryDsl::get_result(diesel::select(total_changes()), *c))
+    }
+
+    /// When the disk is full, SQLite may end the transaction by itself, and every statement after that would stand for
+    /// itself. Did it? Then a new one, which is empty, stands in its place.
+    pub(in crate::store) fn ended(&mut self) -> bool {
+        match &mut self.conn {
+            Conn::Sqlite(conn) => conn.batch_execute("BEGIN").is_ok(),
+            Conn::Pg(_) => false,
+        }
     }
 
     /// Nothing of this transaction stays.

@@ -127,6 +127,28 @@ pub fn live_shelf(tx: &mut Tx<'_>, resource: Type, id: &[u8; 16]) -> Result<Opti
     Ok(found.map(Shelf))
 }
 
+/// The same of several of one type, which on PostgreSQL stay until the transaction ends: those that are there.
+pub fn live_shelves(tx: &mut Tx<'_>, resource: Type, ids: &[[u8; 16]]) -> Result<Vec<([u8; 16], Shelf)>> {
+    const SOME: usize = 500;
+    let mut found = Vec::new();
+    for ids in ids.chunks(SOME) {
+        let ids: Vec<&[u8]> = ids.iter().map(<[u8; 16]>::as_slice).collect();
+        let all = directory::table.filter(directory::type_.eq(resource.number()).and(directory::id.eq_any(ids)));
+        if let super::Conn::Pg(c) = &mut tx.conn {
+            // In one order, so that two transactions do not wait for each other.
+            let held = all.clone().select(directory::since).order((directory::type_, directory::id)).for_key_share();
+            held.load::<i32>(*c).map_err(super::failed)?;
+        }
+        let live = doc_key::shelf.eq(directory::shelf).and(doc_key::type_.eq(directory::type_)).and(doc_key::id.eq(directory::id));
+        let rows: Vec<(Vec<u8>, i64)> =
+            on!(tx, c => all.inner_join(doc_key::table.on(live)).select((directory::id, doc_key::shelf)).load(*c))?;
+        for (id, shelf) in rows {
+            found.push((id.try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?, Shelf(shelf)));
+        }
+    }
+    Ok(found)
+}
+
 /// Have these shelves a live document of the type at all? A cheap question before a dear search.
 pub fn any(tx: &mut Tx<'_>, resource: Type, shelves: &[Shelf]) -> Result<bool> {
     for shelf in shelves {

@@ -38,6 +38,8 @@ pub(super) struct Moved {
 
 pub struct Wal {
     path: PathBuf,
+    /// From how many pages on the log is begun anew.
+    long: i32,
     /// Shall the writer begin the log anew?
     due: AtomicBool,
 }
@@ -45,7 +47,7 @@ pub struct Wal {
 impl Wal {
     /// Starts the thread; it ends when the file goes.
     pub fn watch(path: &Path) -> Result<Arc<Wal>> {
-        let wal = Arc::new(Wal { path: path.to_owned(), due: AtomicBool::new(false) });
+        let wal = Arc::new(Wal { path: path.to_owned(), long: LONG, due: AtomicBool::new(false) });
         let watched = Arc::clone(&wal);
         thread::Builder::new().name("firth-checkpoint".into()).spawn(move || watched.run()).map_err(Error::bug)?;
         Ok(wal)
@@ -53,9 +55,10 @@ impl Wal {
 
     fn run(&self) {
         let Ok(mut conn) = checkpointer(&self.path) else { return };
+        let Ok(file) = File::options().write(true).open(&self.path) else { return };
         while self.path.exists() {
-            let long = match self.pass(&mut conn) {
-                Ok(moved) => moved.log > LONG,
+            let long = match self.pass(&mut conn, &file) {
+                Ok(moved) => moved.log > self.long,
                 Err(e) => {
                     tracing::debug!(error = %e, "checkpoint put off");
                     false
@@ -66,17 +69,20 @@ impl Wal {
         }
     }
 
-    fn pass(&self, conn: &mut SqliteConnection) -> Result<Moved> {
+    /// `file` is the database. It stays open as long as this process has the database open: with any handle of it that a
+    /// process closes, all its locks of the file go (https://www.sqlite.org/howtocorrupt.html, 2.2), and another process
+    /// might remove the log.
+    fn pass(&self, conn: &mut SqliteConnection, file: &File) -> Result<Moved> {
         let mut moved = checkpoint(conn, "PASSIVE")?;
         for _ in 1..PASSES {
-            if moved.log <= LONG || moved.log - moved.checkpointed < REST {
+            if moved.log <= self.long || moved.log - moved.checkpointed < REST {
                 break;
             }
             moved = checkpoint(conn, "PASSIVE")?;
         }
-        if moved.log > LONG {
+        if moved.log > self.long {
             // A pass that does not reach the end of the log leaves this to the one that does: the writer's.
-            File::options().write(true).open(&self.path).and_then(|file| file.sync_data()).map_err(Error::bug)?;
+            file.sync_data().map_err(Error::bug)?;
         }
         Ok(moved)
     }
@@ -126,7 +132,7 @@ mod tests {
         let path = folder.path().join("a.db");
         let mut writer = connect(&path).unwrap();
         writer.batch_execute("CREATE TABLE t (n BLOB)").unwrap();
-        (folder, Wal { path, due: AtomicBool::new(true) }, writer)
+        (folder, Wal { path, long: 0, due: AtomicBool::new(true) }, writer)
     }
 
     #[test]
@@ -146,11 +152,12 @@ mod tests {
     fn nobody_is_waited_for_long() {
         let (_folder, wal, mut writer) = files();
         let (mut other, mut conn) = (connect(&wal.path).unwrap(), checkpointer(&wal.path).unwrap());
+        let file = File::options().write(true).open(&wal.path).unwrap();
         for in_the_way in ["BEGIN IMMEDIATE; INSERT INTO t VALUES (0)", "BEGIN; SELECT count(*) FROM t"] {
             writer.batch_execute("INSERT INTO t VALUES (1)").unwrap();
             other.batch_execute(in_the_way).unwrap();
             let began = Instant::now();
-            wal.pass(&mut conn).unwrap();
+            wal.pass(&mut conn, &file).unwrap();
             wal.due.store(true, Ordering::Relaxed);
             wal.renew(&mut writer);
             // Everybody else waits for 5 seconds.
@@ -159,5 +166,21 @@ mod tests {
             writer.batch_execute("INSERT INTO t VALUES (3)").unwrap();
         }
         assert_eq!(checkpoint(&mut conn, "RESTART").unwrap().busy, 0);
+    }
+
+    /// Without its lock another process that opens the database and closes it again would remove the log.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_locks_of_the_file_stay() {
+        use std::os::unix::fs::MetadataExt;
+        let (_folder, wal, mut writer) = files();
+        writer.batch_execute("INSERT INTO t VALUES (1)").unwrap();
+        let inode = format!(":{} ", std::fs::metadata(&wal.path).unwrap().ino());
+        let locks = || std::fs::read_to_string("/proc/locks").unwrap().lines().filter(|line| line.contains(&inode)).count();
+        let before = locks();
+        let file = File::options().write(true).open(&wal.path).unwrap();
+        let moved = wal.pass(&mut checkpointer(&wal.path).unwrap(), &file).unwrap();
+        assert!(moved.log > wal.long);
+        assert_eq!((locks(), before), (1, 1));
     }
 }

@@ -398,6 +398,7 @@ const BOUNDS: &[&str] = &["Visible", "Look<", "Ask<", "Scope", "Shelf", "&Key", 
 const UNBOUND: &[(&str, &str, &str)] = &[
     ("src/store/documents.rs", "directory_find", "an id to its shelf; `store::resources` asks `Visible` before it opens anything"),
     ("src/store/documents.rs", "live_shelf", "the same of a live document"),
+    ("src/store/documents.rs", "live_shelves", "the same of several"),
     ("src/store/documents.rs", "directory_all", "the same, with the shelves where it was"),
     ("src/store/documents.rs", "directory_hold", "locks a row of the directory and reads nothing of it"),
     ("src/store/blocks.rs", "feed_newest", "the stamp of the newest commit and nothing else"),

@@ -36,8 +36,9 @@ pub fn run(app: &App, request: &Request, who: &Caller, incoming: &Incoming<'_>) 
 /// Is all that is wrong with a batch within its entries? Each is judged again when its turn comes.
 pub fn judges_alone(bundle: &Object<'_>, issues: &[validate::Issue]) -> bool {
     let inside = |issue: &validate::Issue| {
-        issue.severity == Severity::Error
-            && issue.at.strip_prefix("Bundle.entry[").is_some_and(|at| at.contains("].resource.") || at.contains("].request."))
+        let at = issue.at.strip_prefix("Bundle.entry[").unwrap_or_default();
+        let whole = at.ends_with("].resource") && issue.code == "invariant";
+        issue.severity == Severity::Error && (whole || at.contains("].resource.") || at.contains("].request."))
     };
     bundle.text("type") == Some("batch") && issues.iter().all(inside)
 }
