@@ -2,7 +2,7 @@
 
 mod scopes;
 
-pub use scopes::{Interaction, Scopes};
+pub use scopes::{Allowed, By, Constraint, Context, Interaction, Offer, Offered, Plain, Reader, Requested, Scopes, Ungranted, unenforced};
 
 use std::sync::LazyLock;
 
