@@ -10,8 +10,12 @@ impl Scopes {
         let mut narrow: Vec<Scope> = Vec::new();
         for asked in &self.0 {
             let mut of_one = Vec::new();
-            by.0.iter().filter_map(|limit| asked.met(limit)).for_each(|met| add(&mut of_one, met));
-            // What was asked twice in two ways may be granted once; the rest is answered scope by scope, as it was asked.
+            if by.0.iter().any(|limit| limit.covers(asked)) {
+                of_one.push(asked.clone());
+            } else {
+                by.0.iter().filter_map(|limit| asked.met(limit)).for_each(|met| add(&mut of_one, met));
+            }
+            // What comes to the same is granted once; the rest is answered scope by scope, as it was asked.
             for met in of_one {
                 if !narrow.iter().any(|known| known.covers(&met) && met.covers(known)) {
                     narrow.push(met);

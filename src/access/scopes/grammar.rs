@@ -1,7 +1,7 @@
 //! One scope, read whole: `(patient|user|system)/(Type|*).(c?r?u?d?s?)(?param=value(&param=value)*)?`, or with `read`,
 //! `write` or `*` in the place of the letters. Nothing before, between or behind is passed over.
 
-use super::constraint::{By, Constraint, Offer, Offered};
+use super::constraint::{Offer, Pair, pair};
 use super::{Context, Form, Interaction, Scope};
 use crate::access::DOCUMENTS;
 use crate::error::{Error, Kind};
@@ -27,9 +27,9 @@ impl Refusal {
     }
 }
 
-type Read<T> = std::result::Result<T, Refusal>;
+pub(super) type Read<T> = std::result::Result<T, Refusal>;
 
-fn malformed<T>(why: impl Into<String>) -> Read<T> {
+pub(super) fn malformed<T>(why: impl Into<String>) -> Read<T> {
     Err(Refusal::Malformed(why.into()))
 }
 
@@ -51,18 +51,11 @@ pub(super) fn served() -> impl Iterator<Item = &'static str> {
 /// A scope that is well written; whether it can be had here is not asked yet.
 #[derive(Debug)]
 pub(super) struct Written<'t> {
-    context: Context,
+    pub(super) context: Context,
     resource: &'t str,
     letters: u8,
-    form: Form,
+    pub(super) form: Form,
     constraints: Vec<Pair<'t>>,
-}
-
-#[derive(Debug)]
-struct Pair<'t> {
-    param: &'t str,
-    text: &'t str,
-    value: String,
 }
 
 pub(super) fn read(text: &str) -> Read<Written<'_>> {
@@ -71,7 +64,7 @@ pub(super) fn read(text: &str) -> Read<Written<'_>> {
         return malformed("has a character that no scope has (RFC 6749 section 3.3); percent-encode it in a value");
     }
     let Some((context, rest)) = text.split_once('/') else { return malformed("has no context") };
-    let Some(context) = Context::ALL.into_iter().find(|known| known.name() == context) else {
+    let Some(context) = Context::named(context) else {
         return malformed("has another context than patient, user or system");
     };
     let (head, query) = rest.split_once('?').map_or((rest, None), |(head, query)| (head, Some(query)));
@@ -103,57 +96,6 @@ fn letters(asked: &str) -> Read<u8> {
     if bits == 0 { malformed("has no interactions") } else { Ok(bits) }
 }
 
-/// Parameters that follow references or shape an answer: as constraints they would reach beyond the resource itself.
-const BEYOND: [&str; 7] = ["_has", "_filter", "_include", "_revinclude", "_list", "_query", "_contained"];
-
-/// One `param=value`. The specification calls modifiers, chains and `_filter` experimental.
-fn pair(text: &str) -> Read<Pair<'_>> {
-    let Some((param, value)) = text.split_once('=') else {
-        return malformed(if text.is_empty() { "has an empty constraint" } else { "has a constraint without a value" });
-    };
-    let (bare, _) = param.split_once([':', '.']).unwrap_or((param, ""));
-    if BEYOND.contains(&bare) {
-        return malformed(format!("has {bare}, which is no constraint on the resource itself"));
-    }
-    if param.contains(':') {
-        return malformed("has a modifier, which constraints do not take");
-    }
-    if param.contains('.') {
-        return malformed("has a chain, which constraints do not take");
-    }
-    if param.is_empty() || !param.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
-        return malformed("has a constraint whose name is none of a parameter");
-    }
-    if value.is_empty() {
-        return malformed(format!("has an empty value of {param}"));
-    }
-    let Some(plain) = decode(value) else {
-        return malformed(format!("has a value of {param} that is not percent-encoded UTF-8 text; = ? # and + stand as %3D %3F %23 %2B"));
-    };
-    Ok(Pair { param, text: value, value: plain })
-}
-
-/// Decodes once. Characters that mean something else in a query or in a form are refused where they stand bare: two
-/// readers would read two values.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        bytes.push(match byte {
-            b'=' | b'?' | b'#' | b'+' => return None,
-            b'%' => {
-                let ([high, low], after) = rest.split_first_chunk::<2>()?;
-                rest = after;
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?
-            }
-            byte => *byte,
-        });
-    }
-    String::from_utf8(bytes).ok().filter(|plain| !plain.contains(char::is_control))
-}
-
 impl Written<'_> {
     pub(super) fn judged(self, offer: &Offer<'_>) -> Read<Scope> {
         let resource = match self.resource {
@@ -168,53 +110,12 @@ impl Written<'_> {
     }
 }
 
-impl Pair<'_> {
-    /// With `*`, every type must have the parameter, or the scope would mean less than it says.
-    fn judged(&self, resource: Option<&'static str>, offer: &Offer<'_>) -> Read<Constraint> {
-        let by = match resource {
-            Some(resource) => self.on(resource, offer)?,
-            None => {
-                let mut all = served().map(|resource| self.on(resource, offer)).collect::<Read<Vec<By>>>()?;
-                all.dedup();
-                let [by] = all[..] else {
-                    return Err(Refusal::NotServed(format!("constrains {}, which is not the same on all types", self.param)));
-                };
-                by
-            }
-        };
-        Ok(Constraint { param: self.param.into(), value: self.value.clone(), by, text: self.text.into() })
-    }
-
-    fn on(&self, resource: &str, offer: &Offer<'_>) -> Read<By> {
-        let param = self.param;
-        Err(match offer(resource, param, &self.value) {
-            Offered::By(by) => return Ok(by),
-            Offered::Nothing => Refusal::NotServed(format!("constrains {param}, which {resource} does not have here")),
-            Offered::OtherKind => Refusal::NotServed(format!("constrains {param}, which is no token, reference or date of {resource}")),
-            Offered::Unreadable(why) => Refusal::Malformed(format!("constrains {param} of {resource} by a value that is none: {why}")),
-            Offered::NotEnforced => {
-                Refusal::NotServed("has a constraint, and constraints are not enforced by this server; ask for it without the ?".into())
-            }
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::scopes::{Scopes, universe};
+    use crate::access::scopes::Scopes;
+    use crate::access::scopes::universe::{offer, parse, refused};
     use proptest::prelude::*;
-
-    fn parse(text: &str) -> crate::error::Result<Scopes> {
-        Scopes::granular(text, &universe::offer)
-    }
-
-    #[track_caller]
-    fn refused(text: &str, why: &str) {
-        let refused = parse(text).expect_err(text);
-        assert_eq!((refused.kind, refused.issues[0].at.as_deref()), (Kind::Invalid, Some("scope")), "{text}");
-        assert!(refused.says().contains(why) && refused.says().contains(&clip(text)), "{text}: {}", refused.says());
-    }
 
     #[test]
     fn bad_forms_are_refused_by_name_and_reason() {
@@ -249,96 +150,6 @@ mod tests {
         ] {
             refused(text, why);
         }
-    }
-
-    #[test]
-    fn bad_constraints_are_refused_by_name_and_reason() {
-        for (query, why) in [
-            ("", "an empty constraint"),
-            ("active", "without a value"),
-            ("code", "without a value"),
-            ("code=", "an empty value of code"),
-            ("=a", "none of a parameter"),
-            ("code=a&", "an empty constraint"),
-            ("&code=a", "an empty constraint"),
-            ("code=a&&code=b", "an empty constraint"),
-            ("code:in=http://x", "a modifier"),
-            ("code:not=a", "a modifier"),
-            ("code:missing=true", "a modifier"),
-            ("subject:Patient=x", "a modifier"),
-            ("subject.name=x", "a chain"),
-            ("subject:Patient.name=x", "a modifier"),
-            ("_has:Provenance:target:agent=x", "_has"),
-            ("_filter=code%20eq%20a", "_filter"),
-            ("_include=Observation:subject", "_include"),
-            ("_include:iterate=Observation:subject", "_include"),
-            ("_revinclude=Provenance:target", "_revinclude"),
-            ("_count=1", "does not have here"),
-            ("_sort=date", "does not have here"),
-            ("_cursor=x", "does not have here"),
-            ("name=ann", "does not have here"),
-            ("Code=a", "does not have here"),
-            ("_profile=http://x", "no token, reference or date"),
-            ("_source=http://x", "no token, reference or date"),
-            ("co%64e=a", "none of a parameter"),
-            ("code=a=b", "percent-encoded"),
-            ("code=a?b", "percent-encoded"),
-            ("code=a#b", "percent-encoded"),
-            ("code=a+b", "percent-encoded"),
-            ("code=%", "percent-encoded"),
-            ("code=%4", "percent-encoded"),
-            ("code=%4g", "percent-encoded"),
-            ("code=%+4", "percent-encoded"),
-            ("code=%ff", "percent-encoded"),
-            ("code=a%00", "percent-encoded"),
-            ("code=a%0A", "percent-encoded"),
-            ("code=a,", "a value that is none"),
-            ("code=a|b|c", "a value that is none"),
-            ("code=%20", "a value that is none"),
-            ("date=yesterday", "a value that is none"),
-            ("subject=Organization/x", "a value that is none"),
-            ("code=\u{e9}", "no scope has"),
-            ("code=\"a\"", "no scope has"),
-            (r"code=a\,b", "no scope has"),
-            ("code=a\tb", "no scope has"),
-        ] {
-            refused(&format!("user/Observation.rs?{query}"), why);
-        }
-        refused("user/Observation.read?code=a", "version 1");
-        refused("user/Observation.*?code=a", "version 1");
-    }
-
-    #[test]
-    fn a_wildcard_is_constrained_by_what_every_type_has() {
-        assert!(parse("patient/*.rs?_id=a&_lastUpdated=ge2026").is_ok());
-        refused("patient/*.rs?_security=R", "AuditEvent does not have here");
-        refused("patient/*.rs?category=laboratory", "does not have here");
-        assert!(parse("patient/Observation.rs?_security=R&_tag=a").is_ok());
-        refused("system/AuditEvent.rs?_security=R", "does not have here");
-    }
-
-    #[test]
-    fn a_value_is_decoded_once() {
-        for (text, value) in [
-            ("s|c", "s|c"),
-            ("s%7Cc", "s|c"),
-            ("a%2526b", "a%26b"),
-            ("a%26b%3Dc", "a&b=c"),
-            ("%C3%A9", "\u{e9}"),
-            ("a%5C%2Cb", r"a\,b"),
-            ("a,b", "a,b"),
-        ] {
-            let scopes = parse(&format!("user/Observation.rs?code={text}")).unwrap();
-            assert_eq!(scopes.0[0].constraints[0].value(), value);
-        }
-    }
-
-    #[test]
-    fn kinds_of_parameters_are_told_apart() {
-        let scopes = parse("user/Observation.rs?code=a&date=2026&subject=Patient/x&_id=a").unwrap();
-        let kinds: Vec<By> = scopes.0[0].constraints.iter().map(Constraint::by).collect();
-        assert_eq!(kinds, [By::Token, By::Date, By::Reference, By::Token]);
-        assert_eq!(parse("user/Patient.rs?birthdate=1980").unwrap().0[0].constraints[0].by(), By::Date);
     }
 
     /// Every scope without constraints that there is.
@@ -411,7 +222,7 @@ mod tests {
             text.splice(at..at, bytes.iter().copied());
             for text in [&bytes, &text] {
                 let text = String::from_utf8_lossy(text);
-                let _ = (parse(&text), Scopes::parse(&text), super::super::Requested::parse(&text, &universe::offer));
+                let _ = (parse(&text), Scopes::parse(&text), super::super::Requested::parse(&text, &offer));
             }
         }
     }

@@ -69,6 +69,10 @@ impl Context {
             Context::System => "system",
         }
     }
+
+    fn named(name: &str) -> Option<Context> {
+        Context::ALL.into_iter().find(|context| context.name() == name)
+    }
 }
 
 /// The version of SMART in whose words a scope was asked, and is answered.
@@ -128,23 +132,8 @@ impl Scopes {
     pub fn of_one_context(&self) -> Result<Option<Context>> {
         let Some(first) = self.0.first() else { return Ok(None) };
         match self.0.iter().find(|scope| scope.context != first.context) {
-            Some(other) => {
-                let says = format!("scope '{other}' has another context than '{first}'; ask for those of one context at a time");
-                Err(Error::new(Kind::Invalid, says).at("scope"))
-            }
+            Some(other) => Err(Error::new(Kind::Invalid, two_contexts(&first.to_string(), &other.to_string())).at("scope")),
             None => Ok(Some(first.context)),
-        }
-    }
-
-    /// Refuses scopes of both versions of SMART in one request.
-    pub fn of_one_version(&self) -> Result<()> {
-        let Some(first) = self.0.first() else { return Ok(()) };
-        match self.0.iter().find(|scope| scope.form != first.form) {
-            Some(other) => {
-                let says = format!("'{first}' and '{other}' are of two versions of SMART; write all scopes as .rs or all as .read");
-                Err(Error::new(Kind::Invalid, says).at("scope"))
-            }
-            None => Ok(()),
         }
     }
 
@@ -163,6 +152,10 @@ impl Scopes {
             self.0.iter().filter(|scope| scope.permits(resource, interaction)).map(|scope| scope.constraints.as_slice()).collect();
         (!lists.is_empty()).then_some(Allowed::Any(lists))
     }
+}
+
+fn two_contexts(first: &str, other: &str) -> String {
+    format!("scope '{other}' has another context than '{first}'; ask for those of one context at a time")
 }
 
 impl Scope {
@@ -252,9 +245,6 @@ mod tests {
             assert_eq!(old.0[0].letters, new.0[0].letters);
             assert_eq!((old.to_string(), new.to_string()), (format!("patient/Device.{v1}"), format!("patient/Device.{v2}")));
         }
-        assert!(read("patient/Device.read patient/*.*").of_one_version().is_ok());
-        let mixed = read("patient/Device.read patient/Observation.rs").of_one_version().unwrap_err();
-        assert!(mixed.says().contains("'patient/Device.read' and 'patient/Observation.rs'"), "{}", mixed.says());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! (RFC 6749 section 3.3: a server that grants less says what it granted).
 
 use super::constraint::Offer;
-use super::grammar::{self, Refusal, clip};
-use super::{Context, Scopes};
+use super::grammar::{self, Read, Refusal, Written, clip};
+use super::{Context, Form, Scope, Scopes, two_contexts};
 use crate::error::{Error, Kind, Result};
 
 macro_rules! plain {
@@ -63,6 +63,9 @@ pub struct Requested {
 /// More than fits into the header of a request.
 const BYTES_MAX: usize = 8_192;
 
+/// Two sets of constraints are narrowed pair by pair, so few do much work.
+const CONSTRAINED_MAX: usize = 32;
+
 impl Requested {
     /// A scope of resources that is badly written is refused, as are two contexts and two versions of SMART in one
     /// request; one that is well written and asks for what is not here is listed.
@@ -70,34 +73,49 @@ impl Requested {
         if text.len() > BYTES_MAX {
             return Err(Error::new(Kind::Invalid, format!("the scopes are longer than {BYTES_MAX} bytes; ask for fewer")).at("scope"));
         }
-        let mut requested = Requested::default();
+        let (mut requested, mut first) = (Requested::default(), None);
         for token in grammar::tokens(text) {
-            requested.add(token, offer)?;
+            let of_resources = token.split_once('/').is_some_and(|(before, _)| Context::named(before).is_some());
+            match Plain::parse(token) {
+                Some(plain) if requested.plain.contains(&plain) => {}
+                Some(plain) => requested.plain.push(plain),
+                None if of_resources => {
+                    let written = grammar::read(token).map_err(|refused| refused.of(token))?;
+                    written.goes_with(*first.get_or_insert((written.context, written.form, token)), token)?;
+                    requested.add(token, written.judged(offer))?;
+                }
+                None => requested.add(token, Err(Refusal::NotServed("is no scope of this server".into())))?,
+            }
         }
-        requested.scopes.of_one_version()?;
-        requested.scopes.of_one_context()?;
+        if requested.scopes.0.iter().filter(|scope| !scope.constraints.is_empty()).count() > CONSTRAINED_MAX {
+            let says = format!("more than {CONSTRAINED_MAX} scopes have constraints; ask for fewer");
+            return Err(Error::new(Kind::Invalid, says).at("scope"));
+        }
         Ok(requested)
     }
 
-    fn add(&mut self, token: &str, offer: &Offer<'_>) -> Result<()> {
-        if let Some(plain) = Plain::parse(token) {
-            if !self.plain.contains(&plain) {
-                self.plain.push(plain);
-            }
-            return Ok(());
-        }
-        let of_resources = token.split_once('/').is_some_and(|(before, _)| Context::ALL.iter().any(|context| context.name() == before));
-        let refused = match of_resources {
-            true => grammar::read(token).and_then(|written| written.judged(offer)),
-            false => Err(Refusal::NotServed("is no scope of this server".into())),
-        };
-        match refused {
+    fn add(&mut self, token: &str, judged: Read<Scope>) -> Result<()> {
+        match judged {
             Ok(scope) if self.scopes.0.contains(&scope) => {}
             Ok(scope) => self.scopes.0.push(scope),
             Err(Refusal::NotServed(why)) => self.unknown.push(Ungranted { scope: clip(token), why }),
             Err(refused @ Refusal::Malformed(_)) => return Err(refused.of(token)),
         }
         Ok(())
+    }
+}
+
+impl Written<'_> {
+    /// Two contexts, or two versions of SMART, do not stand in one request, whether or not they are served.
+    fn goes_with(&self, (context, form, first): (Context, Form, &str), token: &str) -> Result<()> {
+        let says = match (self.context == context, self.form == form) {
+            (true, true) => return Ok(()),
+            (false, _) => two_contexts(&clip(first), &clip(token)),
+            (true, false) => {
+                format!("'{}' and '{}' are of two versions of SMART; write all scopes as .rs or all as .read", clip(first), clip(token))
+            }
+        };
+        Err(Error::new(Kind::Invalid, says).at("scope"))
     }
 }
 
@@ -140,9 +158,12 @@ mod tests {
             "patient/Device.rs system/Device.rs",
             "patient/Device.rs user/Device.rs",
             "patient/Device.read patient/Patient.rs",
+            "patient/Device.rs system/Immunization.rs",
+            "patient/Immunization.read patient/Patient.rs",
             "openid patient/Device.sr",
             "openid patient/Observation.rs?code:in=x",
             &"openid ".repeat(1_200),
+            &(0..33).map(|n| format!("patient/Observation.r?code=c{n}")).collect::<Vec<_>>().join(" "),
         ] {
             let refused = Requested::parse(text, &offer).unwrap_err();
             assert_eq!((refused.kind, refused.issues[0].at.as_deref()), (Kind::Invalid, Some("scope")), "{text}");

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::constraint::{By, Offered};
+use super::grammar::clip;
 use super::{Allowed, Constraint, Interaction, Scopes};
+use crate::error::{Kind, Result};
 use crate::search::{self, Handling, How, Terms, Type};
 
 pub fn offer(resource: &str, param: &str, value: &str) -> Offered {
@@ -22,6 +24,18 @@ pub fn offer(resource: &str, param: &str, value: &str) -> Offered {
         Ok(_) => Offered::By(by),
         Err(refused) => Offered::Unreadable(refused.says().to_string()),
     }
+}
+
+pub fn parse(text: &str) -> Result<Scopes> {
+    Scopes::granular(text, &offer)
+}
+
+/// Is it refused by name and with this reason?
+#[track_caller]
+pub fn refused(text: &str, why: &str) {
+    let refused = parse(text).expect_err(text);
+    assert_eq!((refused.kind, refused.issues[0].at.as_deref()), (Kind::Invalid, Some("scope")), "{text}");
+    assert!(refused.says().contains(why) && refused.says().contains(&clip(text)), "{text}: {}", refused.says());
 }
 
 /// A resource, with those of the values a, b, c that it has of `code` and of `category`. `Later` is a type that is not
