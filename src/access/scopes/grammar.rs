@@ -217,9 +217,10 @@ mod tests {
         }
 
         #[test]
-        fn bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), at in 0..30usize) {
+        fn bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), at in 0..33usize, end in 0..100usize) {
             let mut text = b"patient/Observation.rs?code=s%7Cc".to_vec();
-            text.splice(at..at, bytes.iter().copied());
+            text.splice(at..at, bytes.iter().take(end % 3).copied());
+            text.truncate(end);
             for text in [&bytes, &text] {
                 let text = String::from_utf8_lossy(text);
                 let _ = (parse(&text), Scopes::parse(&text), super::super::Requested::parse(&text, &offer));
