@@ -167,3 +167,17 @@ impl Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scopes_of_each_role_are_read_and_of_one_context() {
+        for role in Role::ALL {
+            let most = Scopes::parse(&role.most()).unwrap();
+            assert_eq!((role.scopes(), most.to_string()), (&most, role.most()));
+            assert_eq!(most.of_one_context().unwrap().is_none(), most.is_empty(), "{role:?}");
+        }
+    }
+}

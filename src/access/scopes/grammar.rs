@@ -152,6 +152,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_types_are_those_that_can_be_searched() {
+        let mut searched: Vec<&str> = crate::search::Type::ALL.iter().map(|resource| resource.name()).collect();
+        let mut all: Vec<&str> = served().collect();
+        searched.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(all, searched);
+    }
+
     /// Every scope without constraints that there is.
     fn all_plain() -> Vec<String> {
         let mut all = Vec::new();
