@@ -2,7 +2,7 @@
 
 mod scopes;
 
-pub use scopes::{Interaction, Scopes};
+pub use scopes::{Allowed, By, Constraint, Context, Interaction, Offer, Offered, Plain, Reader, Requested, Scopes, Ungranted, unenforced};
 
 use std::sync::LazyLock;
 
@@ -164,6 +164,20 @@ impl Caller {
             Role::App => Ok(()),
             Role::DeviceSdk if self.user == Some(user) => Ok(()),
             _ => Err(Error::new(Kind::Forbidden, "the token does not belong to this user")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scopes_of_each_role_are_read_and_of_one_context() {
+        for role in Role::ALL {
+            let most = Scopes::parse(&role.most()).unwrap();
+            assert_eq!((role.scopes(), most.to_string()), (&most, role.most()));
+            assert_eq!(most.of_one_context().unwrap().is_none(), most.is_empty(), "{role:?}");
         }
     }
 }
