@@ -62,7 +62,7 @@ pub fn issue(ring: &KeyRing, claims: &AccessToken, now: Millis) -> Result<String
 
 /// RFC 9068 section 4. Whether the token was revoked, and whether a proof came with a bound one, is the caller's to ask.
 pub fn verify(ring: &KeyRing, token: &str, expected: &Expected<'_>) -> Result<AccessToken> {
-    read(ring, token, expected).map_err(refused)
+    read(ring, token, expected).map_err(|why| refused(why))
 }
 
 fn read(ring: &KeyRing, token: &str, expected: &Expected<'_>) -> Result<AccessToken, Why> {

@@ -43,7 +43,7 @@ pub fn issue(ring: &KeyRing, claims: &IdToken, now: Millis) -> Result<String> {
 
 /// An id_token of ours that a client of ours shows again.
 pub fn verify(ring: &KeyRing, token: &str, issuer: &str, client_id: &str, now: Millis) -> Result<IdToken> {
-    read(ring, token, now).and_then(|claims| judged(claims, issuer, client_id, now)).map_err(refused)
+    read(ring, token, now).and_then(|claims| judged(claims, issuer, client_id, now)).map_err(|why| refused(why))
 }
 
 fn read(ring: &KeyRing, token: &str, now: Millis) -> Result<IdToken, Why> {

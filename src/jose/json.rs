@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{Seconds, Why};
@@ -72,10 +72,6 @@ impl<'de> Visitor<'de> for Names {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Once, A::Error> {
         while items.next_element::<Once>()?.is_some() {}
         Ok(Once)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Once, D::Error> {
-        IgnoredAny::deserialize(from).map(|_| Once)
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Once, E> {
