@@ -10,6 +10,7 @@ pub mod telemetry;
 pub mod vault;
 
 pub mod fhir;
+pub mod jose;
 
 pub mod access;
 pub mod mapping;

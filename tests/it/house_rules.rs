@@ -189,6 +189,9 @@ const DOORS: &[Door] = &[
     ("hkdf::", &["src/vault"], &[]),
     ("hmac::", &["src/vault"], &[]),
     ("sha2::", &["src/vault"], &[]),
+    ("ring::", &["src/jose"], &[("src/vault", "has a file of that name")]),
+    ("rsa::", &["src/jose"], &[]),
+    ("rand_chacha::", &["src/jose"], &[]),
     ("rustls::", &["src/api"], &[]),
     ("socket2::", &["src/api"], &[]),
     ("governor::", &["src/api"], &[]),
@@ -228,7 +231,7 @@ fn doors(sources: &[Source]) -> Vec<String> {
 const FLOORS: &[&[&str]] = &[
     &["error", "id", "clock", "chance"],
     &["vault", "telemetry", "config"],
-    &["fhir"],
+    &["fhir", "jose"],
     &["mapping", "search", "access", "series"],
     &["ingest"],
     &["store"],
