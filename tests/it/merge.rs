@@ -147,6 +147,23 @@ both! {
 }
 
 both! {
+    fn a_merge_that_is_sent_again_is_answered_as_before(server) {
+        let ehr = server.ehr();
+        let (source, target) = (created(&ehr, &patient("a")), created(&ehr, &patient("b")));
+        let keyed = ehr.with("idempotency-key", "merge-1");
+        let first = merges(&keyed, &source, &target).is(200);
+        assert_eq!(merges(&keyed, &source, &target).is(200).text(), first.text());
+        assert_eq!((&read(&ehr, &source)["meta"]["versionId"], &read(&ehr, &target)["meta"]["versionId"]), (&json!("2"), &json!("2")));
+        merges(&keyed, &target, &source).is(422);
+        let back = ehr.with("idempotency-key", "unmerge-1");
+        let undone = unmerges(&back, &source, &target).is(200);
+        assert_eq!(unmerges(&back, &source, &target).is(200).text(), undone.text());
+        assert_eq!(merges(&keyed, &source, &target).is(200).text(), first.text());
+        assert_eq!(read(&ehr, &source)["meta"]["versionId"], "3");
+    }
+}
+
+both! {
     fn uploads_go_on_after_a_merge(server) {
         let (ehr, alice, bob) = (server.ehr(), server.person("alice"), server.person("bob"));
         let first = apple(vec![heart("a", &minute(0), "60")]);

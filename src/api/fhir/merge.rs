@@ -16,8 +16,10 @@ use crate::error::{Error, Kind, Result};
 use crate::fhir::outcome;
 use crate::fhir::validate::{Options, validate};
 use crate::id::PatientId;
+use crate::ledger::conditional;
+use crate::ledger::idempotency::once;
 use crate::ledger::merge::{self, Asked, Done, Named};
-use crate::ledger::resources::{Writer, not_found};
+use crate::ledger::resources::{Writer, Written, not_found};
 use crate::ledger::submitted::{self, Submitted};
 use crate::search::reference::{local, stored};
 use crate::search::{System, Token, Type, folded};
@@ -39,7 +41,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let (sent, base) = (Sent::read(&input)?, base(app));
     let asked = sent.asked(app, &base).map_err(|e| sent.placed(e))?;
     let word = if asked.preview { "would be" } else { "was" };
-    let done = commit(app, request, who, move |tx, writer| merge::merge(tx, writer, &base, &asked)).map_err(|e| sent.placed(e))?;
+    let of = (who, asked.preview);
+    let done = commit(app, request, of, move |tx, writer| merge::merge(tx, writer, &base, &asked)).map_err(|e| sent.placed(e))?;
     let says = format!("Patient/{} {word} merged into Patient/{}", done.source, done.target);
     Ok(answer(&input, &says, &done))
 }
@@ -51,7 +54,7 @@ pub fn unmerge(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let (sent, base) = (Sent::read(&input)?, base(app));
     let target = PatientId::parse(request.param("id")).map_err(|_| not_found((Type::Patient, request.param("id"))))?;
     let source = sent.source(&base).map_err(|e| sent.placed(e))?;
-    let done = commit(app, request, who, move |tx, writer| merge::unmerge(tx, writer, &base, (target, source)));
+    let done = commit(app, request, (who, false), move |tx, writer| merge::unmerge(tx, writer, &base, (target, source)));
     let done = done.map_err(|e| sent.placed(e))?;
     let says = format!("Patient/{} is no longer merged into Patient/{}", done.source, done.target);
     Ok(answer(&input, &says, &done))
@@ -81,20 +84,44 @@ fn options(app: &App) -> Options<'static> {
     Options { bytes: app.config.max_request_bytes, depth: app.config.max_depth, ..Options::default() }
 }
 
-/// Does `work` with its audit entry, which names every Patient that was changed.
+/// Does `work` with its audit entry, which names every Patient that was changed. A preview changes nothing, so it is made
+/// anew each time, whatever its Idempotency-Key.
 fn commit(
     app: &App,
     request: &Request,
-    who: &Caller,
+    (who, preview): (&Caller, bool),
     work: impl Fn(&mut Tx<'_>, &Writer<'_>) -> Result<Done> + Send + 'static,
 ) -> Result<Done> {
     let (writing, entry) = (Writing::of(app, who), request.entry.clone());
+    let key = write::idempotency(app, request, who)?.filter(|_| !preview);
     app.db.write("patient.merge", move |tx| {
-        let done = work(tx, &writing.writer())?;
+        let writer = writing.writer();
+        let done = match &key {
+            None => work(tx, &writer)?,
+            Some(key) => told(once(tx, &writer, Some(key), |tx| {
+                let done = work(tx, &writer)?;
+                changed(tx, &writer, &done)
+            })?)?,
+        };
         let patients = [done.target, done.source].iter().chain(&done.further).map(PatientId::to_string).collect();
         entry.commit(tx, Did { patients, ..Did::new(200, format!("Patient/{}", done.target)) })?;
         Ok(done)
     })
+}
+
+/// The Patients that were changed as they are now: the target, the source, those that are merged with it.
+fn changed(tx: &mut Tx<'_>, writer: &Writer<'_>, done: &Done) -> Result<Vec<Option<Written>>> {
+    let all = [done.target, done.source].into_iter().chain(done.further.iter().copied());
+    all.map(|id| conditional::existing(tx, writer, Type::Patient, &id.to_string()).map(Some)).collect()
+}
+
+/// The same, read back from what was remembered.
+fn told(changed: Vec<Option<Written>>) -> Result<Done> {
+    let mut changed = changed.into_iter().flatten();
+    let gone = || Error::bug("a merge without two Patients");
+    let (target, source) = (changed.next().ok_or_else(gone)?, changed.next().ok_or_else(gone)?);
+    let further = changed.map(|one| PatientId::parse(&one.id)).collect::<Result<_>>()?;
+    Ok(Done { target: PatientId::parse(&target.id)?, source: PatientId::parse(&source.id)?, further, json: target.json })
 }
 
 fn answer(input: &str, says: &str, done: &Done) -> Reply {
