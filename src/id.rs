@@ -110,6 +110,14 @@ uuid_id!(
     GrantId "the id of a token or an app"
 );
 uuid_id!(
+    /// An app or a backend service that asks for tokens: its `client_id`.
+    ClientId "a client_id"
+);
+uuid_id!(
+    /// A login.
+    AccountId "the id of an account"
+);
+uuid_id!(
     /// One entry of the audit log.
     EntryId "the id of an audit entry"
 );

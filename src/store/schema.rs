@@ -5,6 +5,7 @@ diesel::allow_tables_to_appear_in_same_query!(shelf, patient_shelf);
 diesel::allow_tables_to_appear_in_same_query!(doc_term, doc_key);
 diesel::allow_tables_to_appear_in_same_query!(directory, doc_key);
 diesel::allow_tables_to_appear_in_same_query!(credential, credential_patient, app_user, patient_shelf);
+diesel::allow_tables_to_appear_in_same_query!(client, account, account_link, session, grant_made, grant_secret);
 
 diesel::table! {
     meta (name) {
@@ -308,5 +309,121 @@ diesel::table! {
         origin -> SmallInt,
         block -> BigInt,
         ordinal -> Integer,
+    }
+}
+
+diesel::table! {
+    client (client_) {
+        #[sql_name = "client"]
+        client_ -> Binary,
+        status -> SmallInt,
+        version -> Integer,
+        secret -> Nullable<Binary>,
+        sealed -> Binary,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    account (account_) {
+        #[sql_name = "account"]
+        account_ -> Binary,
+        name_hash -> BigInt,
+        status -> SmallInt,
+        version -> Integer,
+        sealed -> Binary,
+        failures -> Integer,
+        blocked_until -> Nullable<BigInt>,
+        totp_step -> Nullable<BigInt>,
+        created_at -> BigInt,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    account_link (subject) {
+        subject -> Binary,
+        account -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    session (secret) {
+        secret -> Binary,
+        #[sql_name = "session"]
+        session_ -> Binary,
+        account -> Binary,
+        auth_time -> BigInt,
+        used_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    grant_made (grant_made_) {
+        #[sql_name = "grant_made"]
+        grant_made_ -> Binary,
+        client -> Binary,
+        account -> Nullable<Binary>,
+        session -> Nullable<Binary>,
+        sealed -> Binary,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    grant_secret (secret) {
+        secret -> Binary,
+        grant_made -> Binary,
+        kind -> SmallInt,
+        issued_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    launch (secret) {
+        secret -> Binary,
+        client -> Binary,
+        sealed -> Binary,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    shown_once (hash) {
+        hash -> Binary,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    signing_key (kid) {
+        kid -> Text,
+        family -> SmallInt,
+        sealed -> Binary,
+        created_at -> BigInt,
+        retired_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    break_glass (break_glass_) {
+        #[sql_name = "break_glass"]
+        break_glass_ -> Binary,
+        account -> Binary,
+        client -> Binary,
+        patient -> Binary,
+        sealed -> Binary,
+        granted_at -> BigInt,
+        expires_at -> BigInt,
+        reviewed_at -> Nullable<BigInt>,
+        review -> Nullable<Binary>,
     }
 }

@@ -288,7 +288,7 @@ const FILE_LINES: usize = 400;
 const FUNCTION_LINES: usize = 60;
 
 /// Tables of data.
-const LONG: &[(&str, &str)] = &[];
+const LONG: &[(&str, &str)] = &[("src/store/schema.rs", "the columns of the migrations, one a line")];
 
 fn ceilings(sources: &[Source]) -> Vec<String> {
     let mut bad = Vec::new();

@@ -1,0 +1,10 @@
+DROP TABLE break_glass;
+DROP TABLE signing_key;
+DROP TABLE shown_once;
+DROP TABLE launch;
+DROP TABLE grant_secret;
+DROP TABLE grant_made;
+DROP TABLE session;
+DROP TABLE account_link;
+DROP TABLE account;
+DROP TABLE client;

@@ -1,0 +1,113 @@
+-- Who signs in, which apps ask, and what they were granted. What a person wrote is sealed; a secret is kept as its SHA-256.
+-- status: 1 waits for approval, 2 in force, 3 disabled. A sealed column is bound to its row's version.
+CREATE TABLE client (
+    client BLOB PRIMARY KEY,
+    status SMALLINT NOT NULL,
+    version INTEGER NOT NULL,
+    secret BLOB,
+    sealed BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL
+);
+
+-- A login; the people whose data is uploaded are in app_user.
+CREATE TABLE account (
+    account BLOB PRIMARY KEY,
+    name_hash BIGINT NOT NULL,
+    status SMALLINT NOT NULL,
+    version INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    failures INTEGER NOT NULL,
+    blocked_until BIGINT,
+    totp_step BIGINT,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX account_name ON account (name_hash);
+
+-- The subject of an upstream OpenID Provider, as a keyed hash of issuer and subject.
+CREATE TABLE account_link (
+    subject BLOB PRIMARY KEY,
+    account BLOB NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX account_link_account ON account_link (account);
+
+-- A browser in which somebody has signed in.
+CREATE TABLE session (
+    secret BLOB PRIMARY KEY,
+    session BLOB NOT NULL,
+    account BLOB NOT NULL,
+    auth_time BIGINT NOT NULL,
+    used_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX session_id ON session (session);
+CREATE INDEX session_account ON session (account);
+
+-- What a client was granted, by an account or, of a backend service, by its registration.
+CREATE TABLE grant_made (
+    grant_made BLOB PRIMARY KEY,
+    client BLOB NOT NULL,
+    account BLOB,
+    session BLOB,
+    sealed BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    revoked_at BIGINT
+);
+CREATE INDEX grant_made_client ON grant_made (client);
+CREATE INDEX grant_made_account ON grant_made (account);
+CREATE INDEX grant_made_session ON grant_made (session);
+
+-- Codes (1) and refresh tokens (2) of a grant: each is good once.
+CREATE TABLE grant_secret (
+    secret BLOB PRIMARY KEY,
+    grant_made BLOB NOT NULL,
+    kind SMALLINT NOT NULL,
+    issued_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    used_at BIGINT
+);
+CREATE INDEX grant_secret_grant ON grant_secret (grant_made);
+CREATE INDEX grant_secret_expires ON grant_secret (expires_at);
+
+-- The launch parameter of an EHR launch: good once.
+CREATE TABLE launch (
+    secret BLOB PRIMARY KEY,
+    client BLOB NOT NULL,
+    sealed BLOB NOT NULL,
+    expires_at BIGINT NOT NULL,
+    used_at BIGINT
+);
+CREATE INDEX launch_expires ON launch (expires_at);
+
+-- What may be shown once only until it expires: jti of client assertions and DPoP proofs, codes of TOTP.
+CREATE TABLE shown_once (
+    hash BLOB PRIMARY KEY,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX shown_once_expires ON shown_once (expires_at);
+
+-- The keys that sign tokens.
+CREATE TABLE signing_key (
+    kid TEXT PRIMARY KEY,
+    family SMALLINT NOT NULL,
+    sealed BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    retired_at BIGINT
+);
+
+-- Emergency access of one user by one client to one patient.
+CREATE TABLE break_glass (
+    break_glass BLOB PRIMARY KEY,
+    account BLOB NOT NULL,
+    client BLOB NOT NULL,
+    patient BLOB NOT NULL,
+    sealed BLOB NOT NULL,
+    granted_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    reviewed_at BIGINT,
+    review BLOB
+);
+CREATE INDEX break_glass_account ON break_glass (account, client, expires_at);
