@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::access::{Roles, unenforced};
 use crate::audit::{Action, Entry, Index, Log};
 use crate::clock::{Clock, Millis};
 use crate::config::Config;
@@ -22,6 +23,8 @@ pub struct App {
     pub config: Config,
     pub db: Db,
     pub vault: Arc<Vault>,
+    /// The built-in roles and those of `firth.toml`.
+    pub roles: Roles,
     pub mappings: Arc<Mappings>,
     pub templates: Arc<Templates>,
     /// Who shows which secret.
@@ -45,6 +48,7 @@ pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 impl App {
     /// Opens the store under the root key; a new store is founded.
     pub fn build(config: Config, clock: Clock, sealing: Sealing) -> Result<App> {
+        let roles = Roles::of(&config.roles, &unenforced).map_err(|faults| Error::new(Kind::Setting, faults.join("; ")))?;
         let root = RootKey::load(&config.root_key_file)?;
         let mut opened = Opened::at(&place(&config), clock.clone(), config.query_timeout)?;
         let vault = Arc::new(open_vault(&mut opened, &root, sealing)?);
@@ -65,6 +69,7 @@ impl App {
             config,
             db,
             vault,
+            roles,
             mappings,
             templates: Arc::default(),
             callers: Callers::default(),

@@ -1,113 +1,14 @@
 //! Who may do what: roles, SMART v2 scopes, and the predicate that every query carries. Pure.
 
+mod roles;
 mod scopes;
 
+pub use roles::{DOCUMENTS, NO_RESEARCHER, Named, PatientRule, Role, Roles};
 pub use scopes::{Allowed, By, Constraint, Context, Interaction, Offer, Offered, Plain, Reader, Requested, Scopes, Ungranted, unenforced};
-
-use std::sync::LazyLock;
 
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::{GrantId, PatientId, UserId};
-
-/// The roles of `docs/roles.md`, by their number in table `credential`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Patient = 1,
-    Clinician = 2,
-    EhrSystem = 3,
-    DeviceSdk = 4,
-    Auditor = 5,
-    SecurityAdmin = 6,
-    Operator = 7,
-    /// An app's API key: `/api/v1/users...`, sync and invitations, nothing under `/fhir`.
-    App = 8,
-}
-
-impl Role {
-    pub const ALL: &'static [Role] =
-        &[Role::Patient, Role::Clinician, Role::EhrSystem, Role::DeviceSdk, Role::Auditor, Role::SecurityAdmin, Role::Operator, Role::App];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Role::Patient => "patient",
-            Role::Clinician => "clinician",
-            Role::EhrSystem => "ehr-system",
-            Role::DeviceSdk => "device-sdk",
-            Role::Auditor => "auditor",
-            Role::SecurityAdmin => "security-admin",
-            Role::Operator => "operator",
-            Role::App => "app",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Role> {
-        Role::ALL.iter().copied().find(|role| role.name() == name)
-    }
-
-    pub fn numbered(number: i16) -> Option<Role> {
-        Role::ALL.iter().copied().find(|role| *role as i16 == number)
-    }
-
-    /// What the role may do at most; a token's scopes only take away.
-    pub fn scopes(self) -> &'static Scopes {
-        static OF_ROLES: LazyLock<Vec<Scopes>> =
-            LazyLock::new(|| Role::ALL.iter().map(|role| Scopes::parse(&role.most()).unwrap_or_default()).collect());
-        // The roles are numbered from 1, in the order of `ALL`.
-        &OF_ROLES[self as usize - 1]
-    }
-
-    fn most(self) -> String {
-        let of_all = |context: &str, letters: fn(&str) -> &str| {
-            DOCUMENTS.iter().map(|name| format!("{context}/{name}.{}", letters(name))).collect::<Vec<_>>().join(" ")
-        };
-        match self {
-            Role::Patient => of_all("patient", |_| "rs"),
-            Role::Clinician => of_all("user", |name| if BY_CLINICIANS.contains(&name) { "cruds" } else { "rs" }),
-            Role::EhrSystem => of_all("system", |_| "cruds"),
-            Role::Auditor => "system/AuditEvent.rs".into(),
-            Role::DeviceSdk | Role::SecurityAdmin | Role::Operator | Role::App => String::new(),
-        }
-    }
-
-    /// May the role look across patients where only a scan can answer?
-    pub const fn is_system(self) -> bool {
-        matches!(self, Role::EhrSystem)
-    }
-}
-
-/// The resource types that people write: all that are served but AuditEvent.
-pub const DOCUMENTS: [&str; 26] = [
-    "Patient",
-    "Device",
-    "Observation",
-    "DeviceMetric",
-    "Practitioner",
-    "PractitionerRole",
-    "Organization",
-    "Location",
-    "CareTeam",
-    "Group",
-    "RelatedPerson",
-    "Consent",
-    "Provenance",
-    "DocumentReference",
-    "Binary",
-    "Questionnaire",
-    "QuestionnaireResponse",
-    "DiagnosticReport",
-    "Encounter",
-    "Goal",
-    "CarePlan",
-    "Flag",
-    "DetectedIssue",
-    "Communication",
-    "List",
-    "Basic",
-];
-
-/// What clinicians write, of patients they may see.
-const BY_CLINICIANS: [&str; 6] = ["Observation", "QuestionnaireResponse", "CarePlan", "Goal", "Flag", "Communication"];
 
 /// Who makes a request, as the token says it.
 #[derive(Clone, Debug)]
@@ -142,11 +43,11 @@ impl Visible {
 }
 
 impl Caller {
-    /// The patient rule: an EHR sees all, a clinician and a patient those that were named.
+    /// The patient rule: all, or those that were named or found for the caller.
     pub fn visible(&self) -> Visible {
-        match self.role {
-            Role::EhrSystem | Role::Auditor => Visible::All,
-            _ => Visible::Patients(self.patients.clone()),
+        match self.role.rule() {
+            PatientRule::All => Visible::All,
+            PatientRule::CareTeam | PatientRule::Own | PatientRule::None => Visible::Patients(self.patients.clone()),
         }
     }
 
@@ -164,20 +65,6 @@ impl Caller {
             Role::App => Ok(()),
             Role::DeviceSdk if self.user == Some(user) => Ok(()),
             _ => Err(Error::new(Kind::Forbidden, "the token does not belong to this user")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_scopes_of_each_role_are_read_and_of_one_context() {
-        for role in Role::ALL {
-            let most = Scopes::parse(&role.most()).unwrap();
-            assert_eq!((role.scopes(), most.to_string()), (&most, role.most()));
-            assert_eq!(most.of_one_context().unwrap().is_none(), most.is_empty(), "{role:?}");
         }
     }
 }

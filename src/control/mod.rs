@@ -1,6 +1,8 @@
 //! The control socket: while `serve` holds the lock, other verbs act through `DATA_DIR/firth.sock`
 //! (mode 0600). One order a connection, a line of JSON; the answer is what the verb prints.
 
+mod roles;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -105,6 +107,7 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
         "token issue" => token_issue(app, order, &entry),
         "token revoke" => token_revoke(app, order, &entry),
         "ingest" => ingest(app, order, &entry),
+        "role list" => roles::list(app, &entry),
         "token list" => token_list(app).and_then(|text| noted(app, &entry).map(|()| text)),
         "ingest replay" => noted(app, &entry).and_then(|()| replay(app, &entry)),
         _ => Err(Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")),
@@ -162,18 +165,7 @@ fn user_add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
 }
 
 fn token_issue(app: &App, order: &Value, entry: &Entry) -> Result<String> {
-    let role = text(order, "role").unwrap_or_default();
-    if role == "researcher" {
-        return Err(Error::new(
-            Kind::Usage,
-            "researcher tokens cannot be issued: what they may see is not decided before de-identification exists",
-        ));
-    }
-    let role = Role::parse(&role).ok_or_else(|| {
-        let known: Vec<&str> =
-            Role::ALL.iter().filter(|role| !matches!(role, Role::App | Role::DeviceSdk)).map(|role| role.name()).collect();
-        Error::new(Kind::Usage, format!("there is no role '{role}'; choose one of {}", known.join(", ")))
-    })?;
+    let role = roles::named(app, order)?;
     let patients = order["patients"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let patients = patients.map(|id| PatientId::parse(id.trim_start_matches("Patient/"))).collect::<Result<Vec<_>>>()?;
     // An empty text is a variable that was not set: it must not stand for everything.

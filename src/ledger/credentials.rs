@@ -14,6 +14,17 @@ use crate::vault::{Place, Vault, secret_digest, secrets_equal};
 /// An SDK access token lives an hour, as the SDKs expect.
 pub const SDK_TTL: Millis = 3_600_000;
 
+const APP: i16 = number(Role::App);
+const DEVICE_SDK: i16 = number(Role::DeviceSdk);
+
+/// Of a built-in role.
+const fn number(role: Role) -> i16 {
+    match role.number() {
+        Some(number) => number,
+        None => 0,
+    }
+}
+
 /// What a new token is to be.
 #[derive(Clone, Debug)]
 pub struct Grant {
@@ -33,7 +44,7 @@ pub struct Issued {
 
 /// Issues a bearer token for `/fhir`. What would narrow nothing although it reads as if it did is refused.
 pub fn issue(tx: &mut Tx<'_>, vault: &Vault, grant: &Grant) -> Result<Issued> {
-    if matches!(grant.role, Role::App | Role::DeviceSdk) {
+    if !grant.role.is_granted() {
         return Err(Error::new(
             Kind::Invalid,
             format!("role {} has its own way to a token: firth app create, POST /api/v1/users/ID/token", grant.role.name()),
@@ -57,11 +68,15 @@ pub fn issue(tx: &mut Tx<'_>, vault: &Vault, grant: &Grant) -> Result<Issued> {
         }
     }
     let scopes = grant.scopes.clone().unwrap_or_else(|| grant.role.scopes().clone());
+    let number = grant.role.number().ok_or_else(|| {
+        let says = format!("role {} is of firth.toml: give it to an account (firth role grant) or to a client", grant.role.name());
+        Error::new(Kind::Invalid, says).at("role")
+    })?;
     let new = Credential {
         id: GrantId::from_random(vault.chance.bytes()?),
         family: GrantId::from_random(vault.chance.bytes()?),
         kind: Secret::Access as i16,
-        role: grant.role as i16,
+        role: number,
         scopes: scopes.to_string(),
         user: None,
         issued_at: tx.committed_at(),
@@ -95,7 +110,7 @@ pub fn app_create(tx: &mut Tx<'_>, vault: &Vault, name: &str) -> Result<App> {
         id: GrantId::from_random(vault.chance.bytes()?),
         family: id,
         kind: Secret::ApiKey as i16,
-        role: Role::App as i16,
+        role: APP,
         scopes: String::new(),
         user: None,
         issued_at: tx.committed_at(),
@@ -134,7 +149,7 @@ pub fn pair(tx: &mut Tx<'_>, vault: &Vault, user: UserId, family: Option<GrantId
             id: GrantId::from_random(vault.chance.bytes()?),
             family,
             kind: kind as i16,
-            role: Role::DeviceSdk as i16,
+            role: DEVICE_SDK,
             scopes: String::new(),
             user: Some(user),
             issued_at: now,

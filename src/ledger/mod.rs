@@ -1,6 +1,8 @@
 //! THE write path: documents or samples, their index rows, the feed and the audit entry in one `Tx`.
 
+pub mod accounts;
 pub mod callers;
+pub mod clients;
 pub mod conditional;
 mod creates;
 pub mod credentials;
@@ -8,7 +10,9 @@ mod devices;
 pub mod documents;
 mod draft;
 mod existing;
+pub mod grants;
 pub mod idempotency;
+pub mod launches;
 pub mod merge;
 pub mod patch;
 mod raw;
@@ -17,7 +21,10 @@ pub mod reindex;
 pub mod resources;
 mod same;
 pub mod samples;
+pub mod sealed;
+pub mod sessions;
 pub mod shelves;
+pub mod signing_keys;
 pub mod submitted;
 mod templates;
 pub mod transaction;

@@ -26,20 +26,27 @@ pub mod waiting;
 mod wal;
 mod writer;
 
+pub mod accounts;
 pub mod audit;
 pub mod blocks;
 pub mod changes;
+pub mod clients;
 pub mod credentials;
 mod document_rows;
 pub mod document_search;
 pub mod documents;
+pub mod grants;
 pub mod idempotency;
 pub mod keys;
+pub mod launches;
 pub mod listing;
 pub mod merges;
 pub mod new_documents;
 pub mod observations;
 pub mod resources;
+pub mod sessions;
+pub mod shown_once;
+pub mod signing_keys;
 pub mod uploads;
 pub mod users;
 

@@ -330,11 +330,10 @@ diesel::table! {
         #[sql_name = "account"]
         account_ -> Binary,
         name_hash -> BigInt,
+        fhir_user_hash -> Nullable<BigInt>,
         status -> SmallInt,
         version -> Integer,
         sealed -> Binary,
-        failures -> Integer,
-        blocked_until -> Nullable<BigInt>,
         totp_step -> Nullable<BigInt>,
         created_at -> BigInt,
         changed_at -> BigInt,
@@ -346,6 +345,15 @@ diesel::table! {
         subject -> Binary,
         account -> Binary,
         created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    sign_in_failure (hash) {
+        hash -> BigInt,
+        failures -> Integer,
+        blocked_until -> BigInt,
+        expires_at -> BigInt,
     }
 }
 
@@ -383,6 +391,7 @@ diesel::table! {
         issued_at -> BigInt,
         expires_at -> BigInt,
         used_at -> Nullable<BigInt>,
+        jkt -> Nullable<Binary>,
     }
 }
 

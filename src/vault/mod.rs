@@ -15,11 +15,14 @@
 
 mod address;
 mod hash;
+mod password;
 mod ring;
 mod root;
 mod seal;
+pub mod totp;
 
 pub use hash::{Hasher, digest, secret_digest, secrets_equal};
+pub use password::{Passwords, may_choose, one_time};
 pub use ring::{Kept, KeyKind, ShelfKeys, Vault};
 pub use root::RootKey;
 pub use seal::{Cipher, Place, Sealing};

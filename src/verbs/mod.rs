@@ -1,6 +1,7 @@
 //! What `firth` can be told on the command line. `serve` runs the server; the others act through its
 //! control socket while it runs, and take the data directory's lock when it does not.
 
+mod access;
 mod ask;
 mod demo;
 mod print;
@@ -72,6 +73,11 @@ enum Verb {
         #[command(subcommand)]
         what: TokenVerb,
     },
+    /// What a role may do, and whose data it is about
+    Role {
+        #[command(subcommand)]
+        what: access::RoleVerb,
+    },
     /// Read an upload from a file, or process kept uploads again
     Ingest(Ingest),
     /// Look at mappings
@@ -141,7 +147,7 @@ enum UserVerb {
 enum TokenVerb {
     /// Issue a token; it is printed once
     Issue {
-        /// patient, clinician, ehr-system, auditor, security-admin or operator
+        /// patient, clinician, ehr-system, auditor, security-admin or operator; those of firth.toml are for accounts and clients
         #[arg(long)]
         role: String,
         /// A Patient the token may see; may be given more than once
@@ -222,6 +228,7 @@ pub fn run(command: Command) -> Result<()> {
         ),
         Verb::Token { what: TokenVerb::List } => ask::tell(&place, &serde_json::json!({"verb": "token list"})),
         Verb::Token { what: TokenVerb::Revoke { id } } => ask::tell(&place, &serde_json::json!({"verb": "token revoke", "id": id})),
+        Verb::Role { what } => ask::tell(&place, &what.order()),
         Verb::Ingest(options) => ask::ingest(&place, &options),
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Where;
+use crate::access::{Roles, unenforced};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 
@@ -19,8 +20,8 @@ pub fn read(place: &Where) -> Result<Config> {
         None => fs::read_to_string(name).ok(),
     };
     let name = name.to_string_lossy();
-    let mut config =
-        Config::read(&vars, text.as_deref().map(|text| (&*name, text))).map_err(|faults| Error::new(Kind::Setting, faults.join("; ")))?;
+    let mut config = Config::judged(&vars, text.as_deref().map(|text| (&*name, text)), roles)
+        .map_err(|faults| Error::new(Kind::Setting, faults.join("; ")))?;
     if let Some(dir) = &place.data_dir {
         config.data_dir.clone_from(dir);
     }
@@ -28,4 +29,8 @@ pub fn read(place: &Where) -> Result<Config> {
         config.root_key_file.clone_from(file);
     }
     Ok(config)
+}
+
+fn roles(config: &Config) -> Vec<String> {
+    Roles::faults(&config.roles, &unenforced)
 }

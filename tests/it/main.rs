@@ -33,6 +33,7 @@ mod newest;
 mod races;
 mod refusals;
 mod roles;
+mod roles_file;
 mod sdk_clients;
 mod sdk_refusals;
 mod sdk_upload;

@@ -5,6 +5,7 @@ DROP TABLE launch;
 DROP TABLE grant_secret;
 DROP TABLE grant_made;
 DROP TABLE session;
+DROP TABLE sign_in_failure;
 DROP TABLE account_link;
 DROP TABLE account;
 DROP TABLE client;

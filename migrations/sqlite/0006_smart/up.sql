@@ -14,16 +14,16 @@ CREATE TABLE client (
 CREATE TABLE account (
     account BLOB PRIMARY KEY,
     name_hash BIGINT NOT NULL,
+    fhir_user_hash BIGINT,
     status SMALLINT NOT NULL,
     version INTEGER NOT NULL,
     sealed BLOB NOT NULL,
-    failures INTEGER NOT NULL,
-    blocked_until BIGINT,
     totp_step BIGINT,
     created_at BIGINT NOT NULL,
     changed_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX account_name ON account (name_hash);
+CREATE INDEX account_fhir_user ON account (fhir_user_hash);
 
 -- The subject of an upstream OpenID Provider, as a keyed hash of issuer and subject.
 CREATE TABLE account_link (
@@ -32,6 +32,15 @@ CREATE TABLE account_link (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX account_link_account ON account_link (account);
+
+-- Sign-ins that failed, by keyed hashes of the name, the address and both; unknown names count like known ones.
+CREATE TABLE sign_in_failure (
+    hash BIGINT PRIMARY KEY,
+    failures INTEGER NOT NULL,
+    blocked_until BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX sign_in_failure_expires ON sign_in_failure (expires_at);
 
 -- A browser in which somebody has signed in.
 CREATE TABLE session (
@@ -59,15 +68,17 @@ CREATE TABLE grant_made (
 CREATE INDEX grant_made_client ON grant_made (client);
 CREATE INDEX grant_made_account ON grant_made (account);
 CREATE INDEX grant_made_session ON grant_made (session);
+CREATE INDEX grant_made_expires ON grant_made (expires_at);
 
--- Codes (1) and refresh tokens (2) of a grant: each is good once.
+-- Codes (1) and refresh tokens (2) of a grant: each is good once. jkt: only with a proof of this key (RFC 9449).
 CREATE TABLE grant_secret (
     secret BLOB PRIMARY KEY,
     grant_made BLOB NOT NULL,
     kind SMALLINT NOT NULL,
     issued_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
-    used_at BIGINT
+    used_at BIGINT,
+    jkt BLOB
 );
 CREATE INDEX grant_secret_grant ON grant_secret (grant_made);
 CREATE INDEX grant_secret_expires ON grant_secret (expires_at);

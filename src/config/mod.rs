@@ -1,7 +1,12 @@
 //! DOOR the environment and `firth.toml`. One table is parser, default and manual.
 //!
 //! An environment variable wins over the file; the file's keys are the names in lower case without
-//! `FIRTH_`. Every fault is reported at once, an unknown `FIRTH_*` name too.
+//! `FIRTH_`. Tables are the file's alone: `[role.NAME]` is read by `roles`. Every fault is reported at once, an unknown
+//! `FIRTH_*` name too.
+
+mod roles;
+
+pub use roles::RoleTable;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -33,6 +38,8 @@ pub struct Config {
     pub max_bundle_entries: usize,
     pub max_history_entries: u32,
     pub log: String,
+    /// The tables `[role.NAME]`, as they are written; `access::Roles` judges them.
+    pub roles: Vec<RoleTable>,
 }
 
 /// One row of the table.
@@ -126,10 +133,50 @@ fn database_url(text: &str) -> Result<String, String> {
 impl Config {
     /// Reads variables, and a settings file by its name and its text. `Err` has a line for each fault.
     pub fn read(vars: &[(String, String)], file: Option<(&str, &str)>) -> Result<Config, Vec<String>> {
+        Config::judged(vars, file, |_| Vec::new())
+    }
+
+    /// The same; what stands on a higher floor adds the faults that it finds, so that all are told at once.
+    pub fn judged(
+        vars: &[(String, String)],
+        file: Option<(&str, &str)>,
+        judge: impl Fn(&Config) -> Vec<String>,
+    ) -> Result<Config, Vec<String>> {
         let var = |name: &str| vars.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
         let home = var("XDG_CONFIG_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let home = home.unwrap_or_else(|| Path::new(&var("HOME").unwrap_or_else(|| ".".into())).join(".config"));
-        let mut config = Config {
+        let mut config = Config::unset(&home);
+        let mut faults = Vec::new();
+        let mut table = file.map(|(file, text)| file_table(file, text, &mut faults)).unwrap_or_default();
+        let named = file.map_or("", |(file, _)| file);
+        config.roles = table.remove("role").map(|tables| roles::read(named, tables, &mut faults)).unwrap_or_default();
+        let given = file_values(named, table, &mut faults);
+        for setting in SETTINGS {
+            let from_var = || var(setting.name).map(|value| (setting.name.to_owned(), value));
+            let from_file = || given.iter().find(|one| one.setting == setting.name).map(|one| (one.named.clone(), one.value.clone()));
+            let default = || Some(setting.default.to_owned()).filter(|default| !default.is_empty() && !default.starts_with('$'));
+            let default = || default().map(|value| (setting.name.to_owned(), value));
+            let Some((named, value)) = from_var().or_else(from_file).or_else(default) else { continue };
+            if let Err(why) = (setting.set)(&mut config, &value) {
+                faults.push(format!("{named} {why}; correct it (firth print settings)"));
+            }
+        }
+        for (name, _) in vars {
+            if name.starts_with("FIRTH_") && !SETTINGS.iter().any(|setting| setting.name == name) && !NOT_SETTINGS.contains(&name.as_str())
+            {
+                faults.push(unknown(name, str::to_owned));
+            }
+        }
+        if config.tls_cert.is_some() != config.tls_key.is_some() {
+            faults.push("FIRTH_TLS_CERT and FIRTH_TLS_KEY go together; set both or none".into());
+        }
+        faults.extend(judge(&config));
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+
+    /// Before the table of settings has filled it.
+    fn unset(home: &Path) -> Config {
+        Config {
             data_dir: PathBuf::new(),
             database_url: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
@@ -150,29 +197,8 @@ impl Config {
             max_bundle_entries: 0,
             max_history_entries: 0,
             log: String::new(),
-        };
-        let mut faults = Vec::new();
-        let given = file.map(|(file, text)| file_values(file, text, &mut faults)).unwrap_or_default();
-        for setting in SETTINGS {
-            let from_var = || var(setting.name).map(|value| (setting.name.to_owned(), value));
-            let from_file = || given.iter().find(|one| one.setting == setting.name).map(|one| (one.named.clone(), one.value.clone()));
-            let default = || Some(setting.default.to_owned()).filter(|default| !default.is_empty() && !default.starts_with('$'));
-            let default = || default().map(|value| (setting.name.to_owned(), value));
-            let Some((named, value)) = from_var().or_else(from_file).or_else(default) else { continue };
-            if let Err(why) = (setting.set)(&mut config, &value) {
-                faults.push(format!("{named} {why}; correct it (firth print settings)"));
-            }
+            roles: Vec::new(),
         }
-        for (name, _) in vars {
-            if name.starts_with("FIRTH_") && !SETTINGS.iter().any(|setting| setting.name == name) && !NOT_SETTINGS.contains(&name.as_str())
-            {
-                faults.push(unknown(name, str::to_owned));
-            }
-        }
-        if config.tls_cert.is_some() != config.tls_key.is_some() {
-            faults.push("FIRTH_TLS_CERT and FIRTH_TLS_KEY go together; set both or none".into());
-        }
-        if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
 }
 
@@ -213,14 +239,14 @@ struct Given {
     value: String,
 }
 
-fn file_values(file: &str, text: &str, faults: &mut Vec<String>) -> Vec<Given> {
-    let table: toml::Table = match text.parse() {
-        Ok(table) => table,
-        Err(e) => {
-            faults.push(format!("{file} is not TOML: {}; correct that line", e.to_string().lines().next().unwrap_or_default()));
-            return Vec::new();
-        }
-    };
+fn file_table(file: &str, text: &str, faults: &mut Vec<String>) -> toml::Table {
+    text.parse().unwrap_or_else(|e: toml::de::Error| {
+        faults.push(format!("{file} is not TOML: {}; correct that line", e.to_string().lines().next().unwrap_or_default()));
+        toml::Table::new()
+    })
+}
+
+fn file_values(file: &str, table: toml::Table, faults: &mut Vec<String>) -> Vec<Given> {
     let mut values = Vec::new();
     for (name, value) in table {
         let named = format!("{file}: {name}");

@@ -1,0 +1,221 @@
+//! Accounts: who may sign in, in which role, and as which Practitioner, Patient or other person. What is known of an account
+//! is sealed, bound to its version; it is found by keyed hashes of its name and of its `fhirUser`.
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::clock::Millis;
+use crate::error::{Error, Kind, Result};
+use crate::id::{AccountId, DocumentId, Shelf};
+use crate::search::Type;
+use crate::store::accounts::{self as rows, Keys, Row};
+use crate::store::{Tx, documents, sessions};
+use crate::vault::{Place, Vault};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Active = 1,
+    Disabled = 2,
+}
+
+impl Status {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Status::Active => "active",
+            Status::Disabled => "disabled",
+        }
+    }
+}
+
+/// An account as it is now.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub id: AccountId,
+    pub status: Status,
+    /// Counts the changes from 1.
+    pub version: u32,
+    pub facts: Facts,
+    pub created_at: Millis,
+    pub changed_at: Millis,
+}
+
+/// What is known of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// What the person types to sign in.
+    pub name: String,
+    /// The role's name; without one nobody may do anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// `Practitioner/ID`, `Patient/ID`: see `FHIR_USERS`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fhir_user: Option<String>,
+    /// argon2id in PHC form; without one only the upstream provider lets the person in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// The password is good once, until then, and is changed at that sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_until: Option<Millis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totp: Option<Totp>,
+    /// Made by the claims of the upstream provider, not by an operator.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_claims: bool,
+}
+
+/// The second factor of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totp {
+    /// Base 32, as an otpauth URI carries it.
+    pub secret: String,
+}
+
+/// The types that `fhirUser` may name, of those that SMART App Launch 2.2 lists ("Scopes for requesting identity data");
+/// Person is not served.
+pub const FHIR_USERS: [Type; 4] = [Type::Practitioner, Type::PractitionerRole, Type::Patient, Type::RelatedPerson];
+
+const NAME_MAX: usize = 128;
+
+impl Account {
+    pub fn is_active(&self) -> bool {
+        self.status == Status::Active
+    }
+}
+
+/// The account as it is now, whatever its status.
+pub fn get(tx: &mut Tx<'_>, vault: &Vault, id: AccountId) -> Result<Option<Account>> {
+    rows::get(tx, id)?.map(|row| open(vault, row)).transpose()
+}
+
+/// The account of a name, however it is capitalised.
+pub fn by_name(tx: &mut Tx<'_>, vault: &Vault, name: &str) -> Result<Option<Account>> {
+    rows::by_name(tx, name_hash(vault, name))?.map(|row| open(vault, row)).transpose()
+}
+
+/// The accounts of one `fhirUser`, in the order in which they were made.
+pub fn by_fhir_user(tx: &mut Tx<'_>, vault: &Vault, fhir_user: &str) -> Result<Vec<Account>> {
+    rows::by_fhir_user(tx, user_hash(vault, fhir_user))?.into_iter().map(|row| open(vault, row)).collect()
+}
+
+pub fn list(tx: &mut Tx<'_>, vault: &Vault) -> Result<Vec<Account>> {
+    rows::list(tx)?.into_iter().map(|row| open(vault, row)).collect()
+}
+
+/// Makes an account. `Kind::Duplicate` when the name is taken, `Kind::Invalid` or `Kind::NotFound` when name or `fhirUser`
+/// cannot be.
+pub fn add(tx: &mut Tx<'_>, vault: &Vault, facts: Facts) -> Result<Account> {
+    let facts = checked(tx, facts)?;
+    let id = AccountId::from_random(vault.chance.bytes()?);
+    if rows::by_name(tx, name_hash(vault, &facts.name))?.is_some() {
+        return Err(Error::new(Kind::Duplicate, "an account of this name exists already").at("name"));
+    }
+    let now = tx.committed_at();
+    let account = Account { id, status: Status::Active, version: 1, facts, created_at: now, changed_at: now };
+    rows::insert(tx, &sealed(vault, &account)?, keys(vault, &account.facts))?;
+    Ok(account)
+}
+
+/// Puts new facts or another status in the place of those of `account`, which was read in the same transaction. What was
+/// granted to it holds no longer once it is disabled; its sessions end then.
+pub fn change(tx: &mut Tx<'_>, vault: &Vault, account: &Account, to: (Status, Facts)) -> Result<Account> {
+    let (status, facts) = to;
+    let facts = checked(tx, facts)?;
+    let changed = Account { status, version: account.version + 1, facts, changed_at: tx.committed_at(), ..account.clone() };
+    rows::update(tx, &sealed(vault, &changed)?, keys(vault, &changed.facts))?;
+    if status == Status::Disabled {
+        sessions::end_all(tx, account.id)?;
+    }
+    Ok(changed)
+}
+
+/// Lets who is `subject` at `issuer` sign in to the account. `Kind::Duplicate` when the subject is linked already.
+pub fn link(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, of: (&str, &str)) -> Result<()> {
+    let subject = subject_hash(vault, of);
+    match rows::linked(tx, &subject)? {
+        Some(known) if known == account => Ok(()),
+        Some(_) => Err(Error::new(Kind::Duplicate, "the subject is linked to another account already").at("subject")),
+        None => rows::link_insert(tx, &subject, account),
+    }
+}
+
+/// The account to which `subject` of `issuer` is linked. A subject is one of its issuer only (OpenID Connect Core 1.0,
+/// section 5.7).
+pub fn by_link(tx: &mut Tx<'_>, vault: &Vault, of: (&str, &str)) -> Result<Option<Account>> {
+    match rows::linked(tx, &subject_hash(vault, of))? {
+        Some(id) => get(tx, vault, id),
+        None => Ok(None),
+    }
+}
+
+/// `Type/id` of a `fhirUser`: `Kind::Invalid` when it is none, `Kind::NotFound` when there is no such resource.
+pub fn fhir_user(tx: &mut Tx<'_>, text: &str) -> Result<(Type, DocumentId)> {
+    let known = FHIR_USERS.map(Type::name).join(", ");
+    let refused = || Error::new(Kind::Invalid, format!("fhirUser is one of {known}, written Type/id")).at("fhirUser");
+    let (name, id) = text.split_once('/').ok_or_else(refused)?;
+    let of = Type::parse(name).filter(|of| FHIR_USERS.contains(of)).ok_or_else(refused)?;
+    let id = DocumentId::parse(id).map_err(|_| refused())?;
+    match documents::live_shelf(tx, of, &id.0)? {
+        Some(_) => Ok((of, id)),
+        None => Err(Error::new(Kind::NotFound, format!("there is no {text}; make it first")).at("fhirUser")),
+    }
+}
+
+fn checked(tx: &mut Tx<'_>, facts: Facts) -> Result<Facts> {
+    let name = facts.name.trim().to_owned();
+    if name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
+        return Err(Error::new(Kind::Invalid, format!("an account's name has 1 to {NAME_MAX} printable characters")).at("name"));
+    }
+    if let Some(user) = &facts.fhir_user {
+        fhir_user(tx, user)?;
+    }
+    Ok(Facts { name, ..facts })
+}
+
+fn place(id: &AccountId, version: u32) -> Place<'_> {
+    Place { kind: "account", shelf: Shelf(0), id: &id.0, version }
+}
+
+fn sealed(vault: &Vault, account: &Account) -> Result<Row> {
+    let facts = serde_json::to_vec(&account.facts).map_err(Error::bug)?;
+    Ok(Row {
+        id: account.id,
+        status: account.status as i16,
+        version: i32::try_from(account.version).map_err(Error::bug)?,
+        sealed: vault.operations()?.seal(vault.chance, place(&account.id, account.version), &facts)?,
+        created_at: account.created_at,
+        changed_at: account.changed_at,
+    })
+}
+
+fn open(vault: &Vault, row: Row) -> Result<Account> {
+    let version = u32::try_from(row.version).map_err(Error::bug)?;
+    let facts = vault.operations()?.open(place(&row.id, version), &row.sealed)?;
+    let status = match row.status {
+        1 => Status::Active,
+        2 => Status::Disabled,
+        other => return Err(Error::bug(format!("an account has the unknown status {other}"))),
+    };
+    let facts = serde_json::from_slice(&facts).map_err(Error::bug)?;
+    Ok(Account { id: row.id, status, version, facts, created_at: row.created_at, changed_at: row.changed_at })
+}
+
+fn keys(vault: &Vault, facts: &Facts) -> Keys {
+    Keys { name: name_hash(vault, &facts.name), fhir_user: facts.fhir_user.as_deref().map(|user| user_hash(vault, user)) }
+}
+
+/// One spelling of a name, however it is typed.
+fn normal(name: &str) -> String {
+    name.trim().nfkc().collect::<String>().to_lowercase()
+}
+
+pub(super) fn name_hash(vault: &Vault, name: &str) -> i64 {
+    vault.index().hash("account-name", &[normal(name).as_bytes()])
+}
+
+fn user_hash(vault: &Vault, fhir_user: &str) -> i64 {
+    vault.index().hash("account-fhir-user", &[fhir_user.as_bytes()])
+}
+
+fn subject_hash(vault: &Vault, (issuer, subject): (&str, &str)) -> [u8; 32] {
+    vault.index().full("account-link", &[issuer.as_bytes(), subject.as_bytes()])
+}

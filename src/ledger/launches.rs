@@ -1,0 +1,54 @@
+//! EHR launches: what was open in the EHR when it started an app, for that app and once, within five minutes.
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::sealed::{self, Row as Place};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::id::ClientId;
+use crate::store::Tx;
+use crate::store::launches::{self as rows, Row};
+use crate::vault::{Vault, secret_digest};
+
+/// How long the app may take from its start to the authorization request.
+pub const TTL: Millis = 300_000;
+
+/// What the EHR had open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The id of a Patient.
+    pub patient: String,
+    /// The id of an Encounter of this Patient.
+    #[serde(default)]
+    pub encounter: Option<String>,
+    #[serde(default)]
+    pub intent: Option<String>,
+    /// Does the app have to show who the patient is? The EHR knows; without a word it does.
+    #[serde(default)]
+    pub need_patient_banner: Option<bool>,
+    /// Further resources in context (SMART App Launch 2.2, `fhirContext`).
+    #[serde(default)]
+    pub fhir_context: Vec<Value>,
+}
+
+/// Keeps it and answers the `launch` parameter that opens it once.
+pub fn make(tx: &mut Tx<'_>, vault: &Vault, client: ClientId, launch: &Launch) -> Result<String> {
+    let secret = format!("fl-{}", BASE64URL_NOPAD.encode(&vault.chance.bytes::<32>()?));
+    let digest = secret_digest(&secret);
+    let sealed = sealed::seal(vault, Place { kind: "launch", id: &digest, version: 1 }, launch)?;
+    let row = Row { client, sealed, expires_at: tx.committed_at() + TTL, used_at: None };
+    rows::insert(tx, &digest, &row)?;
+    Ok(secret)
+}
+
+/// The launch behind a `launch` parameter, used up; None when it is unknown, another client's, expired or was used.
+pub fn take(tx: &mut Tx<'_>, vault: &Vault, launch: &str, client: ClientId) -> Result<Option<Launch>> {
+    let (digest, now) = (secret_digest(launch), tx.committed_at());
+    let Some(row) = rows::find(tx, &digest)?.filter(|row| row.client == client && row.expires_at > now) else { return Ok(None) };
+    if !rows::use_up(tx, &digest, now)? {
+        return Ok(None);
+    }
+    sealed::open(vault, Place { kind: "launch", id: &digest, version: 1 }, &row.sealed).map(Some)
+}

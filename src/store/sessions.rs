@@ -1,0 +1,80 @@
+//! Browsers in which somebody has signed in; of the cookie there is the SHA-256.
+
+use diesel::prelude::*;
+
+use super::Tx;
+use super::schema::session;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::id::{AccountId, GrantId};
+
+/// A session's row.
+#[derive(Clone, Copy, Debug)]
+pub struct Session {
+    pub id: GrantId,
+    pub account: AccountId,
+    /// When the person last proved to be who it is.
+    pub auth_time: Millis,
+    pub used_at: Millis,
+    /// Whatever happens, it ends then.
+    pub expires_at: Millis,
+}
+
+type Row = (Vec<u8>, Vec<u8>, i64, i64, i64);
+
+fn read((id, account, auth_time, used_at, expires_at): Row) -> Result<Session> {
+    Ok(Session { id: GrantId::from_slice(&id)?, account: AccountId::from_slice(&account)?, auth_time, used_at, expires_at })
+}
+
+pub fn insert(tx: &mut Tx<'_>, secret: &[u8; 32], new: &Session) -> Result<()> {
+    let row = (
+        (session::secret.eq(secret.as_slice()), session::session_.eq(new.id.0.as_slice()), session::account.eq(new.account.0.as_slice())),
+        (session::auth_time.eq(new.auth_time), session::used_at.eq(new.used_at), session::expires_at.eq(new.expires_at)),
+    );
+    on!(tx, c => diesel::insert_into(session::table).values(row).execute(*c))?;
+    Ok(())
+}
+
+/// The session of a secret if it was used since `idle` and its end is after `now`.
+pub fn live(tx: &mut Tx<'_>, secret: &[u8; 32], of: (Millis, Millis)) -> Result<Option<Session>> {
+    let (idle, now) = of;
+    let live = session::table.find(secret.as_slice()).filter(session::used_at.gt(idle).and(session::expires_at.gt(now)));
+    let columns = (session::session_, session::account, session::auth_time, session::used_at, session::expires_at);
+    let row: Option<Row> = on!(tx, c => live.select(columns).first(*c).optional())?;
+    row.map(read).transpose()
+}
+
+/// Is the session of this id still there, used since `idle` and before its end?
+pub fn lives(tx: &mut Tx<'_>, id: GrantId, of: (Millis, Millis)) -> Result<bool> {
+    let (idle, now) = of;
+    let live = session::table.filter(session::session_.eq(id.0.as_slice()));
+    let live = live.filter(session::used_at.gt(idle).and(session::expires_at.gt(now)));
+    on!(tx, c => diesel::select(diesel::dsl::exists(live)).get_result(*c))
+}
+
+/// It was used now.
+pub fn used(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<()> {
+    on!(tx, c => diesel::update(session::table.find(secret.as_slice())).set(session::used_at.eq(now)).execute(*c))?;
+    Ok(())
+}
+
+pub fn end(tx: &mut Tx<'_>, secret: &[u8; 32]) -> Result<()> {
+    tx.changed_access = true;
+    on!(tx, c => diesel::delete(session::table.find(secret.as_slice())).execute(*c))?;
+    Ok(())
+}
+
+/// Ends all sessions of an account.
+pub fn end_all(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+    tx.changed_access = true;
+    on!(tx, c => diesel::delete(session::table.filter(session::account.eq(account.0.as_slice()))).execute(*c))?;
+    Ok(())
+}
+
+/// Removes what has ended.
+pub fn expire(tx: &mut Tx<'_>, of: (Millis, Millis)) -> Result<()> {
+    let (idle, now) = of;
+    let over = session::table.filter(session::used_at.le(idle).or(session::expires_at.le(now)));
+    on!(tx, c => diesel::delete(over).execute(*c))?;
+    Ok(())
+}
