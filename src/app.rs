@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::access::{Roles, unenforced};
+use crate::access::Roles;
 use crate::audit::{Action, Entry, Index, Log};
 use crate::clock::{Clock, Millis};
 use crate::config::Config;
@@ -15,6 +15,7 @@ use crate::id::EntryId;
 use crate::ledger::callers::Callers;
 use crate::ledger::{reindex, shelves};
 use crate::mapping::Mappings;
+use crate::policy;
 use crate::store::blocks::Templates;
 use crate::store::{Db, Opened, Place, keys};
 use crate::vault::{RootKey, Sealing, Vault};
@@ -48,7 +49,7 @@ pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 impl App {
     /// Opens the store under the root key; a new store is founded.
     pub fn build(config: Config, clock: Clock, sealing: Sealing) -> Result<App> {
-        let roles = Roles::of(&config.roles, &unenforced).map_err(|faults| Error::new(Kind::Setting, faults.join("; ")))?;
+        let roles = Roles::of(&config.roles, &policy::offer).map_err(|faults| Error::new(Kind::Setting, faults.join("; ")))?;
         let root = RootKey::load(&config.root_key_file)?;
         let mut opened = Opened::at(&place(&config), clock.clone(), config.query_timeout)?;
         let vault = Arc::new(open_vault(&mut opened, &root, sealing)?);

@@ -18,6 +18,7 @@ pub mod search;
 pub mod series;
 
 pub mod ingest;
+pub mod policy;
 
 pub mod store;
 

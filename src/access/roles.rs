@@ -298,7 +298,7 @@ fn unfit(scopes: &Scopes, rule: Option<PatientRule>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::unenforced;
+    use crate::policy::offer;
 
     fn table(name: &str, scopes: &str, patients: &str) -> RoleTable {
         RoleTable {
@@ -310,7 +310,7 @@ mod tests {
     }
 
     fn of(tables: &[RoleTable]) -> Result<Roles, Vec<String>> {
-        Roles::of(tables, &unenforced)
+        Roles::of(tables, &offer)
     }
 
     #[test]
@@ -342,6 +342,9 @@ mod tests {
         assert_eq!(roles.iter().count(), 9);
         assert_eq!(roles.named("clinician"), Some(Role::Clinician));
         assert_eq!(roles.named("doctor"), None);
+        let limited = of(&[table("lab", "user/Observation.rs?category=laboratory", "all")]).unwrap().named("lab").unwrap();
+        assert!(!limited.scopes().allow("Observation", Interaction::Read));
+        assert!(limited.scopes().constraints("Observation", Interaction::Read).is_some());
     }
 
     #[test]

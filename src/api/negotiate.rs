@@ -111,6 +111,11 @@ pub fn returned(request: &Request) -> Return {
     preferred_return(request).unwrap_or(Return::Representation)
 }
 
+/// That the whole resource comes back is not said where part of what is written may be hidden from who writes it.
+pub fn not_promised(request: &Request) {
+    request.honoured.set(Honoured { returned: None, ..request.honoured.get() });
+}
+
 /// The value of a preference, where it stands first (RFC 7240, section 2).
 fn preferred<'r>(request: &'r Request, wanted: &str) -> Option<&'r str> {
     let parts = request.headers.iter().filter(|(name, _)| name == "prefer").flat_map(|(_, value)| value.split([',', ';']));

@@ -8,6 +8,7 @@ use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::audit_event::{self, Asker, Event};
 use crate::id::{EntryId, PatientId, Shelf};
+use crate::policy::{Seen, Visible};
 use crate::search::{Criterion, DateRange, Filter, IndexRow, Opened, Query, Total};
 use crate::store::Db;
 use crate::store::audit::{self, IndexRow as Row, Window};
@@ -26,12 +27,12 @@ const BATCH: i64 = 256;
 
 /// Waits for the index, then walks it in the order of time. What is recorded after the first page (`now`) is on no
 /// page: each page leaves an entry itself, and walking them forwards would never end.
-pub fn search(index: &Index, server: &str, now: Millis, ask: (&Query, Option<Position>)) -> Result<Found> {
-    let (query, after) = ask;
+pub fn search(index: &Index, server: &str, by: (Millis, &Visible), ask: (&Query, Option<Position>)) -> Result<Found> {
+    let ((now, visible), (query, after)) = (by, ask);
     let newest = after.map_or(now, |at| at.key);
     index.catch_up()?;
     let (db, vault) = (&index.db, &*index.vault);
-    let mut walk = Walk::new((db, vault), server, query, newest);
+    let mut walk = Walk::new((db, vault), server, (visible, query), newest);
     let mut page = Page::new(&format!("{server}/fhir"));
     let mut patients = Vec::new();
     walk.start(after);
@@ -45,7 +46,7 @@ pub fn search(index: &Index, server: &str, now: Millis, ask: (&Query, Option<Pos
         page.next = None;
     }
     if query.count == 0 || query.total == Some(Total::Accurate) {
-        let mut walk = Walk::new((db, vault), server, query, newest);
+        let mut walk = Walk::new((db, vault), server, (visible, query), newest);
         let mut total = 0;
         while walk.next()?.is_some() {
             total += 1;
@@ -62,10 +63,11 @@ pub struct Single {
     pub json: String,
     pub recorded: Millis,
     pub patient: Option<String>,
+    pub seen: Seen,
 }
 
-/// One AuditEvent by its id.
-pub fn read(index: &Index, server: &str, id: &str) -> Result<Option<Single>> {
+/// One AuditEvent by its id, if it may be seen.
+pub fn read(index: &Index, server: &str, visible: &Visible, id: &str) -> Result<Option<Single>> {
     let Ok((entry, ordinal)) = audit_event::parse_id(id) else { return Ok(None) };
     index.catch_up()?;
     let (db, vault) = (&index.db, &*index.vault);
@@ -77,8 +79,12 @@ pub fn read(index: &Index, server: &str, id: &str) -> Result<Option<Single>> {
     if patient.is_none() && ordinal > 0 {
         return Ok(None);
     }
+    let rows = index_rows(&entry, patient.as_deref());
+    let judged = Opened { id, rows: &rows, last_updated: DateRange::instant(entry.recorded) };
+    let whose = patient.as_deref().map(PatientId::parse).transpose()?;
+    let Some(seen) = visible.judge(whose, &judged) else { return Ok(None) };
     let json = audit_event::json(&event(&entry, patient.as_deref(), server)?)?;
-    Ok(Some(Single { json, recorded: entry.recorded, patient }))
+    Ok(Some(Single { json, recorded: entry.recorded, patient, seen }))
 }
 
 fn patient_of(row: &Row) -> Option<PatientId> {
@@ -118,6 +124,7 @@ impl Blocks<'_> {
 
 struct Walk<'a> {
     blocks: Blocks<'a>,
+    visible: &'a Visible,
     query: &'a Query,
     server: &'a str,
     window: Window,
@@ -129,8 +136,8 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(of: (&'a Db, &'a Vault), server: &'a str, query: &'a Query, newest: Millis) -> Walk<'a> {
-        let (db, vault) = of;
+    fn new(of: (&'a Db, &'a Vault), server: &'a str, asked: (&'a Visible, &'a Query), newest: Millis) -> Walk<'a> {
+        let ((db, vault), (visible, query)) = (of, asked);
         let bounds = query.bounds("date");
         let patient = query.filters_on("patient").next().and_then(one_patient);
         let window = Window {
@@ -144,6 +151,7 @@ impl<'a> Walk<'a> {
         };
         Walk {
             blocks: Blocks { db, vault, opened: HashMap::new() },
+            visible,
             query,
             server,
             window,
@@ -187,8 +195,9 @@ impl<'a> Walk<'a> {
             if !self.query.filters.iter().all(|filter| judged.answers(filter)) {
                 continue;
             }
+            let Some(seen) = self.visible.judge(patient_of(&row), &judged) else { continue };
             let json = audit_event::json(&event(&entry, patient.as_deref(), self.server)?)?;
-            let item = Item { resource: "AuditEvent", id, json, shelf: Shelf(0) };
+            let item = Item { resource: "AuditEvent", id, json, shelf: Shelf(0), seen };
             return Ok(Some((
                 Position { key: self.newest, tie: u128::from_be_bytes(row.entry), more: u128::from_be_bytes(row.patient) },
                 item,

@@ -13,7 +13,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::access::{Role, Scopes};
+use crate::access::Role;
 use crate::app::App;
 use crate::audit::{Action, Did, Entry};
 use crate::error::{Error, Kind, Result};
@@ -23,6 +23,7 @@ use crate::ledger::credentials::{self, Grant};
 use crate::ledger::documents::instant;
 use crate::ledger::uploads::{self as ledger, Owner};
 use crate::ledger::users::{self, Fields};
+use crate::policy;
 use crate::search::Type;
 use crate::store::{Tx, credentials as rows, documents, keys, uploads, users as people};
 
@@ -173,7 +174,7 @@ fn token_issue(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     if scopes.is_some_and(|scopes| scopes.trim().is_empty()) {
         return Err(Error::new(Kind::Invalid, "--scope is empty; leave it out for all that the role may").at("scope"));
     }
-    let scopes = scopes.map(Scopes::parse).transpose()?;
+    let scopes = scopes.map(policy::scopes).transpose()?;
     let grant = Grant { role, scopes, patients, ttl: credentials::ttl(order["ttl"].as_str().unwrap_or("1h"))? };
     let vault = Arc::clone(&app.vault);
     let entry = entry.clone();

@@ -1,9 +1,9 @@
 //! Interactions with what a search finds (https://hl7.org/fhir/R4/http.html#cond-update): none, one, or too many.
 
-use super::resources::{Effect, Writer, Written, not_found};
-use crate::access::Visible;
+use super::resources::{Writer, Written, not_found, unchanged};
 use crate::error::{Error, Kind, Result};
 use crate::fhir::validate::object;
+use crate::policy::Visible;
 use crate::search::{self, Query, Type};
 use crate::store::listing::{self, Look};
 use crate::store::resources::version;
@@ -13,6 +13,8 @@ use crate::store::{Deadline, Tx, documents, observations};
 #[derive(Clone, Debug)]
 pub struct Criteria {
     pub query: Query,
+    /// What may answer: what the caller may search for, and change if that is what it is looked for.
+    pub visible: Visible,
     /// May the caller look for a record id across patients?
     pub system: bool,
     /// The text that it was read from, when it is a reference: `Patient?identifier=x`.
@@ -29,8 +31,7 @@ pub fn one(tx: &mut Tx<'_>, writer: &Writer<'_>, criteria: &Criteria) -> Result<
         writer.vault.index().hash("criteria", &[of.name().as_bytes(), search::criteria(&criteria.query).as_bytes()]),
     )?;
     let query = Query { count: 2, ..criteria.query.clone() };
-    let visible = if of.is_shared() { &Visible::All } else { writer.visible };
-    let look = Look { query: &query, visible, vault: writer.vault, base: "", after: None, horizon: i64::MAX };
+    let look = Look { query: &query, visible: &criteria.visible, vault: writer.vault, base: "", after: None, horizon: i64::MAX };
     let _end = Deadline::after(writer.limit);
     let page = match of {
         Type::Observation => observations::page(tx, &look, writer.templates, criteria.system)?,
@@ -48,16 +49,9 @@ pub fn none(of: Type) -> Error {
     Error::new(Kind::NotFound, format!("no {} answers the criteria", of.name()))
 }
 
-/// The resource that answered, as what came of a conditional create.
-pub fn existing(tx: &mut Tx<'_>, writer: &Writer<'_>, of: Type, id: &str) -> Result<Written> {
-    let now = version(tx, writer.reader(), (of, id, None))?.ok_or_else(|| not_found((of, id)))?;
-    Ok(Written {
-        effect: Effect::Unchanged,
-        of,
-        id: id.to_owned(),
-        version: now.version,
-        committed_at: now.committed_at,
-        json: now.json,
-        patient: now.patient,
-    })
+/// The resource that answered, as what came of a conditional create. `visible` is what it was looked for with.
+pub fn existing(tx: &mut Tx<'_>, writer: &Writer<'_>, visible: &Visible, what: (Type, &str)) -> Result<Written> {
+    let (of, id) = what;
+    let now = version(tx, writer.reader(visible), (of, id, None))?.ok_or_else(|| not_found(what))?;
+    unchanged(writer, what, now)
 }

@@ -6,7 +6,7 @@ use super::documents::{Put, bits, instant, live, sealed};
 use super::resources::{Effect, Writer, Written};
 use super::shelves;
 use super::submitted::Submitted;
-use crate::access::Visible;
+use crate::access::Interaction;
 use crate::error::Result;
 use crate::id::{PatientId, Shelf};
 use crate::store::documents::{FoundBy, Key, directory_find};
@@ -36,10 +36,12 @@ impl<'a> Creates<'a> {
             None => shelves::of_nobody(vault, (of, &bytes)),
         };
         let patient = self.owner(tx, shelf)?;
-        if *self.writer.visible != Visible::All && !self.writer.visible.sees(false, patient.map(|whose| whose.now)) {
+        let visible = self.writer.policy.visible(of, Interaction::Create)?;
+        if !visible.owns(patient.map(|whose| whose.now)) {
             return Err(shelves::hidden());
         }
         let (key, committed_at) = (Key { shelf, resource: of, id: bytes }, tx.committed_at());
+        self.writer.within(&visible, patient, (submitted, id, committed_at))?;
         let json = submitted.body.text(id, 1, &instant(committed_at));
         let new = New {
             key,
@@ -48,6 +50,7 @@ impl<'a> Creates<'a> {
             body: sealed(tx, vault, &Put { key, version: 1, json: &json, upsert: false })?,
             found_by: FoundBy::of(vault.index(), of, &submitted.rows),
         };
+        let json = self.writer.readable(of, patient, (json, committed_at))?;
         let written = Written { effect: Effect::Created, of, id: id.to_owned(), version: 1, committed_at, json, patient };
         self.waiting.push((n, new, written));
         Ok(())

@@ -7,6 +7,7 @@ use crate::access::{Caller, Role, Scopes};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::{GrantId, PatientId, Shelf, UserId};
+use crate::policy;
 use crate::store::Tx;
 use crate::store::credentials::{self as rows, Credential, Kind as Secret};
 use crate::vault::{Place, Vault, secret_digest, secrets_equal};
@@ -213,7 +214,7 @@ pub fn authenticate(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<(
         (Role::DeviceSdk, Some(_)) => shown.of_user.into_iter().collect(),
         _ => shown.patients,
     };
-    let scopes = Scopes::parse(&known.scopes)?;
+    let scopes = policy::scopes(&known.scopes)?;
     Ok((Caller { credential: known.id, role, scopes, user: known.user, patients, issued_at: known.issued_at }, known.expires_at))
 }
 

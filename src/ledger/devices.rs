@@ -1,10 +1,10 @@
 //! The Devices of a patient: the one that measured, and the app that passed the record on.
 
-use crate::access::Visible;
 use crate::error::Result;
 use crate::fhir::device::{self, Described};
 use crate::id::{DocumentId, PatientId, Shelf};
 use crate::mapping::Source;
+use crate::policy::Visible;
 use crate::search::Bounds;
 use crate::search::{Criterion, Filter, System, Token, Type};
 use crate::store::Tx;
@@ -37,7 +37,7 @@ fn find_or_make(tx: &mut Tx<'_>, owner: Owner<'_>, source: &Source, which: (&str
     let filters = [Filter::any("identifier", vec![Criterion::Token(token)])];
     let ask = Ask {
         resource: Type::Device,
-        visible: &Visible::Patients(vec![owner.patient]),
+        visible: &Visible::of_patient(Type::Device, owner.patient),
         filters: &filters,
         bounds: Bounds::default(),
         committed: Bounds::default(),

@@ -13,6 +13,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::id::{AccountId, ClientId, GrantId};
 use crate::jose::pkce::{self, Challenge};
+use crate::policy;
 use crate::store::Tx;
 use crate::store::grants::{self as rows, Kind, Made, Secret};
 use crate::vault::{Vault, secret_digest, secrets_equal};
@@ -76,7 +77,7 @@ pub fn has(scopes: &str, plain: Plain) -> bool {
 /// Those of resources, out of scopes as they are answered.
 pub fn of_resources(scopes: &str) -> Result<Scopes> {
     let plain = |scope: &&str| Plain::parse(scope).is_none();
-    Scopes::parse(&scopes.split(' ').filter(plain).collect::<Vec<_>>().join(" "))
+    policy::scopes(&scopes.split(' ').filter(plain).collect::<Vec<_>>().join(" "))
 }
 
 /// Who grants to whom.

@@ -65,12 +65,15 @@ fn again(tx: &mut Tx<'_>, writer: &Writer<'_>, kept: Kept) -> Result<Written> {
     if kept.version == 0 {
         return Ok(super::resources::nothing(of, &kept.id));
     }
-    let now = version(tx, writer.reader(), (of, &kept.id, Some(kept.version)))?.ok_or_else(|| not_found((of, &kept.id)))?;
+    // The caller was answered so before; its text is judged as it was then.
+    let ruled = writer.policy.ruled(of);
+    let now = version(tx, writer.reader(&ruled), (of, &kept.id, Some(kept.version)))?.ok_or_else(|| not_found((of, &kept.id)))?;
     let effect = match (now.deleted, kept.created) {
         (true, _) => Effect::Deleted,
         (false, true) => Effect::Created,
         (false, false) => Effect::Updated,
     };
-    let (version, committed_at, json, patient) = (now.version, now.committed_at, now.json, now.patient);
+    let (version, committed_at, patient) = (now.version, now.committed_at, now.patient);
+    let json = writer.readable(of, patient, (now.json, committed_at))?;
     Ok(Written { effect, of, id: kept.id, version, committed_at, json, patient })
 }

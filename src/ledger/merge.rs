@@ -5,12 +5,15 @@ use super::documents::instant;
 use super::references;
 use super::resources::{self, Writer, not_found};
 use super::submitted::{self, Submitted};
+use crate::access::Interaction;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::body::Body;
 use crate::fhir::patient_link::{self as link, Other};
 use crate::fhir::validate::object;
 use crate::id::PatientId;
+use crate::policy::Visible;
 use crate::search::{Criterion, Filter, IndexRow, Query, Token, Type};
+use crate::store::keys::Whose;
 use crate::store::listing::{self, Look};
 use crate::store::merges::{self, Merge};
 use crate::store::resources::{Version, version};
@@ -51,7 +54,8 @@ pub struct Done {
     pub target: PatientId,
     /// Into whom the target is merged itself.
     pub further: Vec<PatientId>,
-    pub json: String,
+    /// None where the caller may not read it.
+    pub json: Option<String>,
 }
 
 /// Merges the source into the target. `base` is what our own absolute references begin with.
@@ -75,7 +79,12 @@ pub fn merge(tx: &mut Tx<'_>, writer: &Writer<'_>, base: &str, asked: &Asked) ->
     };
     let stays = edited(text, base)?;
     if asked.preview {
+        let visible = writer.policy.visible(Type::Patient, Interaction::Update)?;
+        for (id, version) in [(source, &retired), (target, &stays)] {
+            writer.within(&visible, Some(Whose::alone(id)), (version, &id.to_string(), tx.committed_at()))?;
+        }
         let json = stays.body.text(&target.to_string(), of_target.version + 1, &instant(tx.committed_at()));
+        let json = writer.readable(Type::Patient, of_target.patient, (json, tx.committed_at()))?;
         return Ok(Done { source, target, further: Vec::new(), json });
     }
     resources::update(tx, writer, &retired, (&source.to_string(), None))?;
@@ -91,15 +100,15 @@ pub fn unmerge(tx: &mut Tx<'_>, writer: &Writer<'_>, base: &str, who: (PatientId
     let (target, source) = who;
     turn(tx, writer)?;
     hold(tx, [source, target])?;
-    let of_target = at(tx, writer, target, None)?.filter(|found| !found.deleted);
+    let of_target = at(tx, writer, target)?.filter(|found| !found.deleted);
     let of_target = of_target.ok_or_else(|| not_found((Type::Patient, &target.to_string())))?;
     let Some(merge) = merges::of(tx, source)?.filter(|merge| merge.target == target) else {
         let says = format!("Patient/{source} is not merged into Patient/{target}");
         return Err(Error::new(Kind::Unprocessable, says).at("source-patient"));
     };
     let gone = || Error::bug("a version of a merged Patient is missing");
-    let of_source = at(tx, writer, source, None)?.ok_or_else(gone)?;
-    let before = (at(tx, writer, source, Some(merge.before.0))?, at(tx, writer, target, Some(merge.before.1))?);
+    let of_source = at(tx, writer, source)?.ok_or_else(|| not_found((Type::Patient, &source.to_string())))?;
+    let before = (was(tx, writer, source, merge.before.0)?, was(tx, writer, target, merge.before.1)?);
     let before = (before.0.ok_or_else(gone)?, before.1.ok_or_else(gone)?);
     let restored = edited(link::restored(&of_source.json, &before.0.json, Other { id: target, base })?, base)?;
     let other = Other { id: source, base };
@@ -120,8 +129,8 @@ fn further(tx: &mut Tx<'_>, writer: &Writer<'_>, target: PatientId, from: (&str,
     while let Some(merge) = merges::of(tx, last)? {
         last = merge.target;
         let gone = || Error::bug("a version of a merged Patient is missing");
-        let now = at(tx, writer, last, None)?.ok_or_else(gone)?;
-        let before = at(tx, writer, last, Some(merge.before.1))?.ok_or_else(gone)?;
+        let now = at(tx, writer, last)?.ok_or_else(|| not_found((Type::Patient, &last.to_string())))?;
+        let before = was(tx, writer, last, merge.before.1)?.ok_or_else(gone)?;
         let parted = link::parted(&now.json, (&before.json, source), other)?;
         resources::update(tx, writer, &edited(parted, other.base)?, (&last.to_string(), None))?;
         all.push(last);
@@ -172,7 +181,8 @@ fn one(tx: &mut Tx<'_>, writer: &Writer<'_>, named: &Named) -> Result<PatientId>
 fn identified(tx: &mut Tx<'_>, writer: &Writer<'_>, named: &Named) -> Result<PatientId> {
     let mut query = Query { count: 2, ..Query::new(Type::Patient) };
     query.filters = named.identifiers.iter().map(|token| Filter::any("identifier", vec![Criterion::Token(token.clone())])).collect();
-    let look = Look { query: &query, visible: writer.visible, vault: writer.vault, base: "", after: None, horizon: i64::MAX };
+    let visible = &writer.policy.both(Type::Patient, (Interaction::Update, Interaction::Search))?;
+    let look = Look { query: &query, visible, vault: writer.vault, base: "", after: None, horizon: i64::MAX };
     let _end = Deadline::after(writer.limit);
     let page = listing::page(tx, &look)?;
     let refused = |kind, says: &str| Err(Error::new(kind, says).at(format!("{}-identifier", named.param)));
@@ -183,13 +193,20 @@ fn identified(tx: &mut Tx<'_>, writer: &Writer<'_>, named: &Named) -> Result<Pat
     }
 }
 
-fn at(tx: &mut Tx<'_>, writer: &Writer<'_>, patient: PatientId, which: Option<u32>) -> Result<Option<Version>> {
-    version(tx, writer.reader(), (Type::Patient, &patient.to_string(), which))
+fn at(tx: &mut Tx<'_>, writer: &Writer<'_>, patient: PatientId) -> Result<Option<Version>> {
+    let visible = writer.policy.visible(Type::Patient, Interaction::Update)?;
+    version(tx, writer.reader(&visible), (Type::Patient, &patient.to_string(), None))
+}
+
+/// A version before the merge, which is not shown: what it says comes back, and is judged as what is written.
+fn was(tx: &mut Tx<'_>, writer: &Writer<'_>, patient: PatientId, which: u32) -> Result<Option<Version>> {
+    let all = Visible::everything(Type::Patient);
+    version(tx, writer.reader(&all), (Type::Patient, &patient.to_string(), Some(which)))
 }
 
 /// A Patient that can take part: it is there, and was not merged into another.
 fn standing(tx: &mut Tx<'_>, writer: &Writer<'_>, named: &Named, patient: PatientId) -> Result<Version> {
-    let Some(found) = at(tx, writer, patient, None)? else {
+    let Some(found) = at(tx, writer, patient)? else {
         return Err(named.wrong(Kind::ReferenceUnknown, format!("there is no Patient/{patient}")));
     };
     if found.deleted {

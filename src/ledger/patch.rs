@@ -2,6 +2,7 @@
 
 use super::resources::{Writer, gone, not_found};
 use super::submitted::{Submitted, refused};
+use crate::access::Interaction;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::patch::{fhirpath_patch, json_patch};
 use crate::search::Type;
@@ -20,7 +21,8 @@ pub enum Patch {
 /// The resource with the changes, to be written by `resources::update`.
 pub fn patched(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patch: &Patch) -> Result<Submitted> {
     let (of, id) = what;
-    let now = version(tx, writer.reader(), (of, id, None))?.ok_or_else(|| not_found(what))?;
+    let visible = writer.policy.visible(of, Interaction::Update)?;
+    let now = version(tx, writer.reader(&visible), (of, id, None))?.ok_or_else(|| not_found(what))?;
     if now.deleted {
         return Err(gone(what));
     }

@@ -6,15 +6,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::resources::Writer;
 use super::shelves;
 use super::submitted::Target;
-use crate::access::Visible;
+use crate::access::Interaction;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::validate::object;
 use crate::id::{PatientId, Shelf};
-use crate::search::{IndexRow, Type};
-use crate::store::documents::{self, Key, id_bytes};
+use crate::policy::Visible;
+use crate::search::{Criterion, Filter, IndexRow, Query, Reference, Type};
+use crate::store::documents::{self, id_bytes};
 use crate::store::keys::Whose;
-use crate::store::resources::{self, Reader};
-use crate::store::{Tx, blocks, keys};
+use crate::store::listing::Look;
+use crate::store::resources;
+use crate::store::{Deadline, Tx, blocks, keys, observations};
 
 /// Refuses a reference to what is not there, naming each. The resource is not written yet.
 pub fn check(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str), targets: &[Target]) -> Result<()> {
@@ -35,7 +37,7 @@ fn checked(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, bool), target
         if (target.kind.as_str(), target.id.as_str()) == (own.0.name(), own.1) && target.version.is_none() {
             continue;
         }
-        if exists(tx, writer.reader(), target)? {
+        if exists(tx, writer, target)? {
             continue;
         }
         // What stood there before may stay: its target may have been deleted by somebody who could not see this.
@@ -70,8 +72,12 @@ pub fn present<'t>(tx: &mut Tx<'_>, writer: &Writer<'_>, targets: impl Iterator<
         let Some(of) = Type::numbered(number) else { continue };
         let mut ids: Vec<[u8; 16]> = named.keys().copied().collect();
         ids.sort_unstable();
+        let visible = writer.policy.pointed(of);
+        if visible.by_content() {
+            continue;
+        }
         for (id, shelf) in documents::live_shelves(tx, of, &ids)? {
-            if *writer.visible == Visible::All || writer.visible.sees(of.is_shared(), keys::patient_of(tx, shelf)?) {
+            if visible.is_everything() || visible.reaches(keys::patient_of(tx, shelf)?) {
                 there.extend(named.remove(&id));
             }
         }
@@ -81,7 +87,8 @@ pub fn present<'t>(tx: &mut Tx<'_>, writer: &Writer<'_>, targets: impl Iterator<
 
 /// What the version before points to.
 fn stood(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str)) -> Result<Vec<(String, String)>> {
-    let now = resources::version(tx, writer.reader(), (own.0, own.1, None))?;
+    let Ok(visible) = writer.policy.visible(own.0, Interaction::Update) else { return Ok(Vec::new()) };
+    let now = resources::version(tx, writer.reader(&visible), (own.0, own.1, None))?;
     let Some(document) = now.as_ref().and_then(|now| object(&now.json)) else { return Ok(Vec::new()) };
     let rows = super::submitted::rows(own.0, &document, writer.base).into_iter();
     let named = rows.filter_map(|row| match row {
@@ -91,8 +98,10 @@ fn stood(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str)) -> Result<Vec<
     Ok(named.collect())
 }
 
-fn exists(tx: &mut Tx<'_>, reader: Reader<'_>, target: &Target) -> Result<bool> {
+fn exists(tx: &mut Tx<'_>, writer: &Writer<'_>, target: &Target) -> Result<bool> {
     let Some(of) = Type::parse(&target.kind) else { return Ok(false) };
+    let visible = writer.policy.pointed(of);
+    let reader = writer.reader(&visible);
     documents::directory_hold(tx, of, &id_bytes(reader.vault, of, &target.id), false)?;
     if !resources::alive(tx, reader, (of, &target.id))? {
         return Ok(false);
@@ -117,15 +126,15 @@ pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patien
     }
     let mut named = Vec::new();
     for key in documents::referrers(tx, writer.vault, of, id)? {
-        let owner = keys::patient_of(tx, key.shelf)?;
-        let own = (key.resource, key.id) == (of, id_bytes(writer.vault, of, id));
-        if own || !writer.visible.sees(key.resource.is_shared(), owner) {
+        if (key.resource, key.id) == (of, id_bytes(writer.vault, of, id)) {
             continue;
         }
+        let visible = writer.policy.pointed(key.resource);
+        let Some(found) = resources::of_key(tx, writer.reader(&visible), key)? else { continue };
         if named.len() == NAMED {
             break;
         }
-        named.push(format!("{}/{}", key.resource.name(), text_id(tx, writer, &key)?));
+        named.push(format!("{}/{}", key.resource.name(), text_id(&found.json)));
     }
     if named.is_empty() && of == Type::Device && measured(tx, writer, id, patient)? {
         named.push("Observations of samples".to_owned());
@@ -136,23 +145,36 @@ pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patien
     Err(Error::new(Kind::Referenced, format!("{}/{id} is pointed to by {}", of.name(), named.join(", "))))
 }
 
-fn text_id(tx: &mut Tx<'_>, writer: &Writer<'_>, key: &Key) -> Result<String> {
-    let (_, json) = super::documents::current(tx, writer.vault, key)?.ok_or_else(|| Error::bug("an indexed document is missing"))?;
-    Ok(object(&json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default())
+fn text_id(json: &str) -> String {
+    object(json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default()
 }
 
-/// Do samples of the patient name the Device?
+/// Do samples of the patient name the Device, that the writer sees?
 fn measured(tx: &mut Tx<'_>, writer: &Writer<'_>, id: &str, patient: Option<Whose>) -> Result<bool> {
-    let reference = format!("Device/{id}");
+    let (reference, visible) = (format!("Device/{id}"), writer.policy.pointed(Type::Observation));
     let shelves: Vec<(Shelf, Whose)> = patient.map(|whose| keys::person(tx, whose.now)).transpose()?.unwrap_or_default();
     for (shelf, _) in shelves {
         let Some(keys) = keys::opened(tx, writer.vault, shelf)? else { continue };
         for (series, template, _) in blocks::templates_all(tx, shelf)? {
             let template = writer.templates.get(tx, &keys, (shelf, series, template))?;
             if template.names(&reference) {
-                return Ok(true);
+                return if visible.by_content() { measured_visibly(tx, (writer, &visible), (&reference, patient)) } else { Ok(true) };
             }
         }
     }
     Ok(false)
+}
+
+/// The same where each sample is judged by itself.
+fn measured_visibly(tx: &mut Tx<'_>, by: (&Writer<'_>, &Visible), what: (&str, Option<Whose>)) -> Result<bool> {
+    let ((writer, visible), (reference, patient)) = (by, what);
+    let mut query = Query::new(Type::Observation);
+    query.filters.extend(patient.map(|whose| Filter::any("patient", vec![Criterion::Reference(patient_reference(whose))])));
+    let look = Look { query: &query, visible, vault: writer.vault, base: "", after: None, horizon: i64::MAX };
+    let _end = Deadline::after(writer.limit);
+    observations::any_names(tx, &look, writer.templates, reference)
+}
+
+fn patient_reference(whose: Whose) -> Reference {
+    Reference { kind: Some(Type::Patient.name()), id: whose.now.to_string() }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::documents::{Put, bury, instant, write};
 use super::submitted::{self, Submitted};
 use super::{references, shelves};
-use crate::access::Visible;
+use crate::access::Interaction;
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::validate::Options;
 use crate::id::{Address, DocumentId, PatientId, Shelf};
-use crate::search::Type;
+use crate::policy::{Policy, Visible};
+use crate::search::{DateRange, Opened, Type};
 use crate::store::blocks::{self, OverrideKind, Templates};
 use crate::store::documents::{self, Key, id_bytes};
 use crate::store::keys::Whose;
@@ -24,7 +25,7 @@ use crate::vault::Vault;
 pub struct Writer<'a> {
     pub vault: &'a Vault,
     pub templates: &'a Templates,
-    pub visible: &'a Visible,
+    pub policy: &'a Policy,
     /// Must what is pointed to exist (`FIRTH_REFERENCES`)?
     pub strict: bool,
     /// Of the identifiers by which users are found.
@@ -38,8 +39,12 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub fn reader(&self) -> Reader<'a> {
-        Reader { vault: self.vault, templates: self.templates, visible: self.visible }
+    /// What reads with these eyes.
+    pub fn reader<'v>(&self, visible: &'v Visible) -> Reader<'v>
+    where
+        'a: 'v,
+    {
+        Reader { vault: self.vault, templates: self.templates, visible }
     }
 
     /// Judges a text that was made here out of what a client sent.
@@ -52,9 +57,27 @@ impl<'a> Writer<'a> {
         Ok(DocumentId::from_random(self.vault.chance.bytes()?))
     }
 
-    /// Whether there is a resource at all is asked with eyes that see everything.
-    fn all(&self) -> Reader<'a> {
-        Reader { visible: &Visible::All, ..self.reader() }
+    /// The text of what was written, where the writer may read it.
+    pub fn readable(&self, of: Type, patient: Option<Whose>, what: (String, Millis)) -> Result<Option<String>> {
+        let Ok(visible) = self.policy.visible(of, Interaction::Read) else { return Ok(None) };
+        let (json, committed_at) = what;
+        let seen = resources::of_text(&visible, of, patient.map(|whose| whose.now), (&json, committed_at))?;
+        Ok(seen.map(|_| json))
+    }
+
+    /// Refuses what the writer's scopes do not let be written: whatever it was before, what it becomes must be within them.
+    pub fn within(&self, visible: &Visible, patient: Option<Whose>, what: (&Submitted, &str, Millis)) -> Result<()> {
+        let (submitted, id, committed_at) = what;
+        let opened = Opened { id, rows: &submitted.rows, last_updated: DateRange::instant(committed_at) };
+        if !visible.by_content() || visible.chosen(patient.map(|whose| whose.now), &opened).is_some() {
+            return Ok(());
+        }
+        let name = submitted.of.name();
+        let says = match visible.said() {
+            said if said.is_empty() => format!("a consent keeps such a {name} from the token"),
+            said => format!("the token's scopes limit {name} to {said}, and what would be stored is not among them"),
+        };
+        Err(Error::new(Kind::Forbidden, says).at(name))
     }
 }
 
@@ -101,43 +124,52 @@ pub struct Written {
     pub id: String,
     pub version: u32,
     pub committed_at: Millis,
-    pub json: String,
+    /// Its text, where the writer may read it; None also of what is there no more.
+    pub json: Option<String>,
     pub patient: Option<Whose>,
 }
 
 /// A resource with an id of ours.
 pub fn create(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, id: DocumentId) -> Result<Written> {
     let id = id.to_string();
-    born(tx, writer, submitted, (&id, false))
+    born(tx, (writer, &writer.policy.visible(submitted.of, Interaction::Create)?), submitted, (&id, false))
 }
 
+/// An update by criteria that nothing answers: it is a create, and needs what a create needs.
+pub fn made(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, id: &str) -> Result<Written> {
+    born(tx, (writer, &writer.policy.visible(submitted.of, Interaction::Create)?), submitted, (id, true))
+}
+
+/// Who writes, and what by this interaction.
+type Writing<'a> = (&'a Writer<'a>, &'a Visible);
+
 /// A resource that was not there.
-fn born(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, what: (&str, bool)) -> Result<Written> {
+fn born(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, submitted: &Submitted, what: (&str, bool)) -> Result<Written> {
     let (id, upsert) = what;
     let (of, bytes) = (submitted.of, id_bytes(writer.vault, submitted.of, id));
     let shelf = if of == Type::Patient {
         let says = "a Patient's id is a UUID in lower case; send the id of your own system as an identifier";
         let patient = PatientId::parse(id).map_err(|_| Error::new(Kind::Unprocessable, says).at("Patient.id"))?;
-        if *writer.visible != Visible::All {
+        if visible.rule().is_some() {
             return Err(shelves::hidden());
         }
         shelves::of_patient(tx, writer.vault, patient)?
     } else {
-        open_shelf(tx, writer, submitted, &bytes)?
+        open_shelf(tx, (writer, visible), submitted, &bytes)?
     };
     let key = Key { shelf, resource: of, id: bytes };
     documents::directory_insert(tx, &key, 1)?;
-    put(tx, writer, submitted, (key, id, 1, upsert))
+    put(tx, (writer, visible), submitted, (key, id, 1, upsert))
 }
 
 /// Where the document belongs, if the caller may write there.
-fn open_shelf(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, bytes: &[u8; 16]) -> Result<Shelf> {
+fn open_shelf(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, submitted: &Submitted, bytes: &[u8; 16]) -> Result<Shelf> {
     let shelf = match of_context(tx, writer, submitted)? {
         Some(shelf) => shelf,
         None => shelves::of_document(tx, writer.vault, (submitted.of, bytes), &submitted.rows)?,
     };
     // What is shared is read by many and written by those who see all.
-    if *writer.visible != Visible::All && !writer.visible.sees(false, keys::patient_of(tx, shelf)?) {
+    if visible.rule().is_some() && !visible.owns(keys::patient_of(tx, shelf)?) {
         return Err(shelves::hidden());
     }
     Ok(shelf)
@@ -147,28 +179,31 @@ fn open_shelf(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, bytes
 fn of_context(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted) -> Result<Option<Shelf>> {
     let Some(context) = submitted.security_context() else { return Ok(None) };
     let Some(of) = Type::parse(&context.kind) else { return Ok(None) };
-    let found = resources::version(tx, writer.all(), (of, &context.id, None))?;
+    let all = Visible::everything(of);
+    let found = resources::version(tx, writer.reader(&all), (of, &context.id, None))?;
     Ok(found.filter(|found| found.patient.is_some()).map(|found| found.shelf))
 }
 
-fn put(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, what: (Key, &str, u32, bool)) -> Result<Written> {
+fn put(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, submitted: &Submitted, what: (Key, &str, u32, bool)) -> Result<Written> {
     let (key, id, version, upsert) = what;
-    let committed_at = tx.committed_at();
+    let (of, committed_at, patient) = (submitted.of, tx.committed_at(), keys::whose(tx, key.shelf)?);
+    writer.within(visible, patient, (submitted, id, committed_at))?;
     let json = submitted.body.text(id, version, &instant(committed_at));
     write(tx, writer.vault, &Put { key, version, json: &json, upsert }, &submitted.rows)?;
-    if submitted.of == Type::Patient && version > 1 {
+    if of == Type::Patient && version > 1 {
         super::users::patient_changed(tx, writer.vault, writer.external_system, PatientId(key.id))?;
     }
     let effect = if version == 1 || upsert { Effect::Created } else { Effect::Updated };
-    let patient = keys::whose(tx, key.shelf)?;
-    Ok(Written { effect, of: submitted.of, id: id.to_owned(), version, committed_at, json, patient })
+    let json = writer.readable(of, patient, (json, committed_at))?;
+    Ok(Written { effect, of, id: id.to_owned(), version, committed_at, json, patient })
 }
 
 /// update, also as create (https://hl7.org/fhir/R4/http.html#upsert).
 pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (&str, Option<&IfMatch>)) -> Result<Written> {
     let (id, if_match) = to;
     let of = submitted.of;
-    let now = held(tx, writer, (of, id), Part::All)?;
+    let visible = writer.policy.visible(of, Interaction::Update)?;
+    let now = held(tx, (writer, &visible), (of, id), Part::All)?;
     if let Some(if_match) = if_match
         && !if_match.holds(now.as_ref())
     {
@@ -177,22 +212,22 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
     let sample = sample(writer, of, id);
     let Some(now) = now else {
         // To whom a resource may be hidden, none may seem to be there to be made.
-        if *writer.visible != Visible::All {
+        if !visible.is_everything() {
             return Err(not_found((of, id)));
         }
         if sample.is_some() {
             return Err(Error::new(Kind::Unprocessable, "ids of this form are given to samples by the server").at("Observation.id"));
         }
-        return born(tx, writer, submitted, (id, true));
+        return born(tx, (writer, &visible), submitted, (id, true));
     };
     if !now.deleted && submitted.body.text(id, now.version, &instant(now.committed_at)) == now.json {
-        return Ok(unchanged(of, id, now));
+        return unchanged(writer, (of, id), now);
     }
     if of == Type::Patient && now.patient.is_some_and(|whose| whose.is_merged()) {
         super::merge::stays(submitted, id)?;
     }
     let bytes = id_bytes(writer.vault, of, id);
-    let shelf = if of == Type::Patient { now.shelf } else { open_shelf(tx, writer, submitted, &bytes)? };
+    let shelf = if of == Type::Patient { now.shelf } else { open_shelf(tx, (writer, &visible), submitted, &bytes)? };
     let key = Key { shelf, resource: of, id: bytes };
     match sample {
         Some(_) if shelf != now.shelf => {
@@ -207,7 +242,7 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
         None => {}
     }
     // What was deleted is created once more.
-    put(tx, writer, submitted, (key, id, now.version + 1, now.deleted))
+    put(tx, (writer, &visible), submitted, (key, id, now.version + 1, now.deleted))
 }
 
 /// delete. What is not there, or hidden, is deleted already.
@@ -237,7 +272,8 @@ fn doomed(
     if_match: Option<&IfMatch>,
 ) -> Result<std::result::Result<Version, Written>> {
     let (of, id) = what;
-    let now = held(tx, writer, what, Part::Head)?;
+    let visible = writer.policy.visible(of, Interaction::Delete)?;
+    let now = held(tx, (writer, &visible), what, Part::Head)?;
     if let Some(if_match) = if_match
         && !if_match.holds(now.as_ref())
     {
@@ -249,7 +285,7 @@ fn doomed(
             let (version, committed_at, patient) = (now.version, now.committed_at, now.patient);
             Ok(Err(Written { version, committed_at, patient, ..nothing(of, id) }))
         }
-        Some(now) if !writer.visible.sees(false, now.patient.map(|whose| whose.now)) => Err(shelves::hidden()),
+        Some(now) if !visible.owns(now.patient.map(|whose| whose.now)) => Err(shelves::hidden()),
         Some(now) => Ok(Ok(now)),
     }
 }
@@ -267,20 +303,21 @@ fn bury_now(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), now: &Vers
 }
 
 /// The current version, held until the transaction ends; `None` also for what is hidden.
-fn held(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), part: Part) -> Result<Option<Version>> {
-    let (of, id) = what;
+fn held(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, what: (Type, &str), part: Part) -> Result<Option<Version>> {
+    let ((of, id), reader) = (what, writer.reader(visible));
     documents::directory_hold(tx, of, &id_bytes(writer.vault, of, id), true)?;
     let found = match part {
-        Part::Head => resources::head(tx, writer.all(), what)?,
-        Part::All => resources::version(tx, writer.all(), (of, id, None))?,
+        Part::Head => resources::head(tx, reader, what)?,
+        Part::All => resources::version(tx, reader, (of, id, None))?,
     };
-    if let Some(found) = &found
-        && sample(writer, of, id).is_some()
-    {
-        keys::shelf_lock(tx, found.shelf)?;
-        return resources::version(tx, writer.reader(), (of, id, None));
+    match (found, sample(writer, of, id)) {
+        (Some(found), Some(_)) => {
+            // It may be another one once the shelf is held.
+            keys::shelf_lock(tx, found.shelf)?;
+            resources::version(tx, reader, (of, id, None))
+        }
+        (found, _) => Ok(found),
     }
-    Ok(found.filter(|found| writer.visible.sees(of.is_shared(), found.patient.map(|whose| whose.now))))
 }
 
 /// How much of a version is needed.
@@ -297,19 +334,14 @@ fn sample(writer: &Writer<'_>, of: Type, id: &str) -> Option<Address> {
 
 /// There was nothing to delete, and there never was.
 pub fn nothing(of: Type, id: &str) -> Written {
-    Written { effect: Effect::Nothing, of, id: id.to_owned(), version: 0, committed_at: 0, json: String::new(), patient: None }
+    Written { effect: Effect::Nothing, of, id: id.to_owned(), version: 0, committed_at: 0, json: None, patient: None }
 }
 
-fn unchanged(of: Type, id: &str, now: Version) -> Written {
-    Written {
-        effect: Effect::Unchanged,
-        of,
-        id: id.to_owned(),
-        version: now.version,
-        committed_at: now.committed_at,
-        json: now.json,
-        patient: now.patient,
-    }
+/// What is there, as what came of a write that changed nothing.
+pub fn unchanged(writer: &Writer<'_>, what: (Type, &str), now: Version) -> Result<Written> {
+    let ((of, id), Version { json, version, committed_at, patient, .. }) = (what, now);
+    let json = writer.readable(of, patient, (json, committed_at))?;
+    Ok(Written { effect: Effect::Unchanged, of, id: id.to_owned(), version, committed_at, json, patient })
 }
 
 /// Hidden and absent look the same.
@@ -321,10 +353,12 @@ pub fn gone(what: (Type, &str)) -> Error {
     Error::new(Kind::Gone, format!("{}/{} was deleted", what.0.name(), what.1))
 }
 
-/// An id that a client chose for what answers no criteria must be free: else another resource would be overwritten.
+/// An id that a client chose for what answers no criteria must be free: else another resource would be overwritten. To whom
+/// one may be hidden, the update says that there is none.
 pub fn free(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str)) -> Result<()> {
     let (of, id) = what;
-    match resources::version(tx, writer.all(), (of, id, None))? {
+    let visible = writer.policy.visible(of, Interaction::Update)?;
+    match resources::version(tx, writer.reader(&visible), (of, id, None))? {
         Some(now) if !now.deleted => {
             let says = "a resource of this id is there, and it does not answer the criteria";
             Err(Error::new(Kind::Conflict, says).at(format!("{}.id", of.name())))

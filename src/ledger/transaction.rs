@@ -13,13 +13,14 @@ use super::patch::{Patch, patched};
 use super::references;
 use super::resources::{self, Effect, IfMatch, Writer, Written};
 use super::submitted::{Submitted, Target, refused};
+use crate::access::Interaction;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::interaction::{self, Links, overlap};
 use crate::fhir::validate::{object, quoted};
 use crate::id::DocumentId;
 use crate::search::{self, Type};
 use crate::store::Tx;
-use crate::store::resources::version;
+use crate::store::resources::{Version, version};
 
 /// One entry, and all that is known of it before the transaction begins.
 #[derive(Clone, Debug)]
@@ -184,7 +185,7 @@ impl Run<'_> {
             }
             .to_string(),
         };
-        let now = if there { version(tx, self.writer.reader(), (step.of, &id, None))? } else { None };
+        let now = if there { self.meant(tx, step, &id)? } else { None };
         if let Some(full_url) = &step.full_url {
             let kept = matches!(step.act, Act::Create(_)) && there;
             let current = now.as_ref().map_or(0, |now| now.version);
@@ -192,6 +193,15 @@ impl Run<'_> {
         }
         self.ids[n] = Some((id, there));
         Ok(())
+    }
+
+    /// The current version of what a step means, as the step may see it.
+    fn meant(&self, tx: &mut Tx<'_>, step: &Step, id: &str) -> Result<Option<Version>> {
+        let visible = match (&step.act, &step.criteria) {
+            (Act::Create(_), Some(criteria)) => criteria.visible.clone(),
+            _ => self.writer.policy.visible(step.of, Interaction::Update)?,
+        };
+        version(tx, self.writer.reader(&visible), (step.of, id, None))
     }
 
     /// After the lookup: no resource is changed twice, and no two creates mean the same.
@@ -228,7 +238,8 @@ impl Run<'_> {
         let Some((id, there)) = self.ids[n].clone() else { return Ok(()) };
         let submitted = match &step.act {
             Act::Create(_) if there => {
-                self.done[n] = Some(conditional::existing(tx, self.writer, step.of, &id)?);
+                let criteria = step.criteria.as_ref().ok_or_else(|| Error::bug("a create found what it did not look for"))?;
+                self.done[n] = Some(conditional::existing(tx, self.writer, &criteria.visible, (step.of, &id))?);
                 return Ok(());
             }
             Act::Create(content) | Act::Update(content) => self.content(tx, step, content)?,
@@ -244,6 +255,8 @@ impl Run<'_> {
         self.targets.push((n, submitted.targets.clone()));
         self.done[n] = Some(match step.act {
             Act::Create(_) => resources::create(tx, self.writer, &submitted, DocumentId::parse(&id)?)?,
+            // Nothing answered the criteria, and the id is one of ours.
+            Act::Update(_) if !there && submitted.id.is_none() => resources::made(tx, self.writer, &submitted, &id)?,
             _ => resources::update(tx, self.writer, &submitted, (&id, step.if_match.as_ref()))?,
         });
         Ok(())
@@ -276,7 +289,8 @@ impl Run<'_> {
     /// What is read must be there, as the other entries leave it.
     fn read(&self, tx: &mut Tx<'_>, step: &Step) -> Result<()> {
         let (Act::Read(which), Some(id)) = (&step.act, &step.id) else { return Ok(()) };
-        match version(tx, self.writer.reader(), (step.of, id, *which))? {
+        let visible = self.writer.policy.visible(step.of, Interaction::Read)?;
+        match version(tx, self.writer.reader(&visible), (step.of, id, *which))? {
             Some(read) if !read.deleted => Ok(()),
             Some(_) => Err(resources::gone((step.of, id))),
             None => Err(resources::not_found((step.of, id))),

@@ -1,10 +1,10 @@
 //! The people of `/api/v1`: a user is made with its Patient, found by external id, changed and deleted.
 
 use super::documents::{Put, current, new_shelf, put};
-use crate::access::Visible;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::patient::{self, Person};
 use crate::id::{PatientId, Shelf, UserId};
+use crate::policy::Visible;
 use crate::search::{self, Bounds, Criterion, System, Token, Type, folded, string};
 use crate::store::document_search::{Ask, Order};
 use crate::store::documents::{self, Key};
@@ -103,7 +103,7 @@ fn free(tx: &mut Tx<'_>, vault: &Vault, system: &str, of: (&User, &Fields)) -> R
     let token = Token { system: System::Is(system.to_owned()), code: Some(folded(external).into_owned()) };
     let ask = Ask {
         resource: Type::Patient,
-        visible: &Visible::All,
+        visible: &Visible::everything(Type::Patient),
         filters: &[search::Filter::any("identifier", vec![Criterion::Token(token)])],
         bounds: Bounds::default(),
         committed: Bounds::default(),

@@ -8,17 +8,21 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
+use super::blocks::Templates;
 use super::blocks::{self, HEADER, Header, HeaderRow};
-use super::documents::body_place;
-use super::observations::{Open, Scope, row_view};
-use super::resources::{Reader, Version};
+use super::documents::{self, Key};
+use super::keys::Whose;
+use super::observations::{Open, Scope, row_told};
+use super::resources::{self, Reader, Version};
 use super::schema::{block, document};
 use super::{Tx, keys};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::validate::object;
 use crate::id::Shelf;
+use crate::policy::Visible;
 use crate::search::Type;
+use crate::vault::Vault;
 
 /// A place in the order. Rows of a block count from 1; the version of a document is row 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,12 +41,23 @@ pub struct Change {
 }
 
 pub struct Ask<'a> {
-    pub reader: Reader<'a>,
-    pub types: &'a [Type],
+    pub vault: &'a Vault,
+    pub templates: &'a Templates,
+    /// The types that are walked, and what may be seen of each.
+    pub types: &'a [(Type, Visible)],
     /// Nothing newer is complete yet.
     pub horizon: Millis,
     pub since: Option<Millis>,
     pub before: Option<Place>,
+}
+
+impl<'a> Ask<'a> {
+    /// What reads one of the types.
+    pub fn reader(&self, of: Type) -> Result<Reader<'a>> {
+        let visible = self.types.iter().find(|(kind, _)| *kind == of).map(|(_, visible)| visible);
+        let visible = visible.ok_or_else(|| Error::bug("a type that is not walked"))?;
+        Ok(Reader { vault: self.vault, templates: self.templates, visible })
+    }
 }
 
 const BATCH: i64 = 64;
@@ -56,7 +71,7 @@ pub struct Walk<'a> {
     headers: VecDeque<Header>,
     no_more_headers: bool,
     last_header: Option<(Millis, i64)>,
-    open: Option<(Open, u32, String)>,
+    open: Option<(Open, u32, Whose)>,
 }
 
 /// The versions of one type that wait for their turn.
@@ -71,38 +86,49 @@ type Row = (i64, Vec<u8>, i32, i64, i64, bool, Vec<u8>, bool);
 
 impl<'a> Walk<'a> {
     pub fn new(tx: &mut Tx<'_>, ask: &'a Ask<'a>) -> Result<Walk<'a>> {
-        let scope = Scope::of_visible(tx, ask.reader.visible)?;
+        let scope = match ask.types.first() {
+            Some((_, visible)) => Scope::of_visible(tx, visible)?,
+            None => return Err(Error::bug("a history of no type")),
+        };
         let from = ask.before.map(|at| (at.committed_at, at.seq));
-        let documents = ask.types.iter().map(|of| Documents { of: *of, waiting: VecDeque::new(), last: from, ended: false }).collect();
+        let documents = ask.types.iter().map(|(of, _)| Documents { of: *of, waiting: VecDeque::new(), last: from, ended: false }).collect();
         // A cursor within a block comes back to that block.
         let last_header = ask.before.map(|at| (at.committed_at, if at.row > 1 { at.seq + 1 } else { at.seq }));
-        let no_more_headers = !ask.types.contains(&Type::Observation);
+        let no_more_headers = !ask.types.iter().any(|(of, _)| *of == Type::Observation);
         Ok(Walk { ask, scope, documents, headers: VecDeque::new(), no_more_headers, last_header, open: None })
     }
 
-    /// The next older version.
+    /// The next older version that may be seen.
     pub fn next(&mut self, tx: &mut Tx<'_>) -> Result<Option<Change>> {
-        if let Some(change) = self.of_open(tx)? {
-            return Ok(Some(change));
-        }
-        let header = self.header(tx)?;
-        let mut newest: Option<(Millis, i64, usize)> = None;
-        for n in 0..self.documents.len() {
-            if let Some((committed_at, seq)) = self.document(tx, n)? {
-                newest = newest.max(Some((committed_at, seq, n)));
+        loop {
+            if self.open.is_some() {
+                match self.of_open(tx)? {
+                    Some(change) => return Ok(Some(change)),
+                    None => continue,
+                }
             }
-        }
-        match (header, newest) {
-            (Some(header), newest) if newest.is_none_or(|(committed_at, seq, _)| header > (committed_at, seq)) => {
-                self.open_block(tx)?;
-                self.next(tx)
+            let header = self.header(tx)?;
+            let mut newest: Option<(Millis, i64, usize)> = None;
+            for n in 0..self.documents.len() {
+                if let Some((committed_at, seq)) = self.document(tx, n)? {
+                    newest = newest.max(Some((committed_at, seq, n)));
+                }
             }
-            (_, Some((_, _, n))) => self.take(tx, n).map(Some),
-            (_, None) => Ok(None),
+            match (header, newest) {
+                (Some(header), newest) if newest.is_none_or(|(committed_at, seq, _)| header > (committed_at, seq)) => {
+                    self.open_block(tx)?;
+                }
+                (_, Some((_, _, n))) => {
+                    if let Some(change) = self.take(tx, n)? {
+                        return Ok(Some(change));
+                    }
+                }
+                (_, None) => return Ok(None),
+            }
         }
     }
 
-    /// The next row of the block that is open.
+    /// The next row of the block that is open, if it may be seen.
     fn of_open(&mut self, tx: &mut Tx<'_>) -> Result<Option<Change>> {
         let Some((open, row, patient)) = &mut self.open else { return Ok(None) };
         let Some(at) = row.checked_sub(1) else {
@@ -111,24 +137,15 @@ impl<'a> Walk<'a> {
         };
         let place = Place { committed_at: open.header.committed_at, seq: open.header.seq, row: *row };
         *row = at;
-        let view = row_view(tx, (self.ask.reader.vault, self.ask.reader.templates), patient, (open, at as usize))?;
-        let version = Version {
-            json: view.json,
-            version: view.version,
-            committed_at: view.committed_at,
-            deleted: false,
-            upsert: false,
-            shelf: view.shelf,
-            patient: keys::whose(tx, view.shelf)?,
-        };
-        Ok(Some(Change { at: place, of: Type::Observation, id: view.id, version }))
+        let (id, told) = row_told(tx, self.ask.reader(Type::Observation)?, *patient, (open, at as usize))?;
+        Ok(told.shown.map(|version| Change { at: place, of: Type::Observation, id, version }))
     }
 
     fn open_block(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         let Some(header) = self.headers.pop_front() else { return Ok(()) };
-        let keys = keys::opened(tx, self.ask.reader.vault, header.shelf)?.ok_or_else(|| Error::bug("a block has no shelf"))?;
+        let keys = keys::opened(tx, self.ask.vault, header.shelf)?.ok_or_else(|| Error::bug("a block has no shelf"))?;
         let block = blocks::hot(tx, &keys, header.shelf, header.seq)?;
-        let patient = keys::whose(tx, header.shelf)?.map(|whose| whose.born.to_string()).unwrap_or_default();
+        let patient = keys::whose(tx, header.shelf)?.ok_or_else(|| Error::bug("a shelf of samples has no patient"))?;
         let mut rows = u32::try_from(block.len()).map_err(Error::bug)?;
         if let Some(before) = self.ask.before.filter(|before| (before.committed_at, before.seq) == (header.committed_at, header.seq)) {
             rows = rows.min(before.row.saturating_sub(1));
@@ -211,17 +228,18 @@ impl<'a> Walk<'a> {
         on!(tx, c => run!(*c))
     }
 
-    fn take(&mut self, tx: &mut Tx<'_>, n: usize) -> Result<Change> {
+    fn take(&mut self, tx: &mut Tx<'_>, n: usize) -> Result<Option<Change>> {
         let of = self.documents[n].of;
         let row = self.documents[n].waiting.pop_front().ok_or_else(|| Error::bug("no version waits"))?;
         let (shelf, id, version, seq, committed_at, deleted, body, upsert) = row;
-        let (shelf, version) = (Shelf(shelf), version as u32);
-        let keys = keys::opened(tx, self.ask.reader.vault, shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
         let id: [u8; 16] = id.try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
-        let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, version), &body)?).map_err(Error::bug)?;
-        let id = object(&json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default();
-        let patient = keys::whose(tx, shelf)?;
-        let version = Version { json, version, committed_at, deleted, upsert, shelf, patient };
-        Ok(Change { at: Place { committed_at, seq, row: 1 }, of, id, version })
+        let key = Key { shelf: Shelf(shelf), resource: of, id };
+        let found = documents::Version { version: version as u32, committed_at, deleted, body, upsert };
+        let patient = keys::whose(tx, key.shelf)?;
+        let told = resources::opened(tx, self.ask.reader(of)?, (key, found, patient))?;
+        Ok(told.shown.map(|version| {
+            let id = object(&version.json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default();
+            Change { at: Place { committed_at, seq, row: 1 }, of, id, version }
+        }))
     }
 }

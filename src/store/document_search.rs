@@ -7,14 +7,16 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Integer};
 
-use super::document_rows::{boolean_term, code_term, date_hash, is_identifier, reference_term, system_term, word_terms};
+use super::document_rows::date_hash;
+use super::document_terms::{terms, terms_of};
 use super::documents::id_bytes;
 use super::schema::doc_term;
 use super::waiting::Waiting;
 use super::{Conn, Tx};
-use crate::access::Visible;
 use crate::error::Result;
-use crate::search::{Bounds, Criterion, Filter, Reference, System, Token, Type};
+use crate::id::PatientId;
+use crate::policy::Visible;
+use crate::search::{Bounds, Criterion, Filter, Type};
 use crate::vault::Vault;
 
 /// SQL with its values, in the order in which both backends number them.
@@ -78,20 +80,32 @@ impl Sql {
     /// The access predicate of one alias. Every alias of a query that serves a caller has one. A patient who was merged
     /// sees with the one into whom.
     fn visible(&mut self, alias: &str, visible: &Visible) {
-        match visible {
-            Visible::All => self.text("1 = 1"),
-            Visible::Patients(patients) if patients.is_empty() => self.text("1 = 0"),
-            Visible::Patients(patients) => {
-                self.text(&format!(
-                    "{alias}.shelf IN (SELECT p.shelf FROM patient_shelf p JOIN patient_shelf q ON q.patient = p.patient WHERE q.born IN ("
-                ));
-                for (n, patient) in patients.iter().enumerate() {
-                    self.text(if n > 0 { ", " } else { "" });
-                    self.bytes(&patient.0);
-                }
-                self.text("))");
-            }
+        match visible.patients() {
+            None => self.text("1 = 1"),
+            Some(patients) => self.of_patients(alias, patients),
         }
+        for withheld in visible.withheld_whole() {
+            self.text(" AND NOT (");
+            match withheld {
+                None => self.text("1 = 1"),
+                Some(patients) => self.of_patients(alias, patients),
+            }
+            self.text(")");
+        }
+    }
+
+    fn of_patients(&mut self, alias: &str, patients: &[PatientId]) {
+        if patients.is_empty() {
+            return self.text("1 = 0");
+        }
+        self.text(&format!(
+            "{alias}.shelf IN (SELECT p.shelf FROM patient_shelf p JOIN patient_shelf q ON q.patient = p.patient WHERE q.born IN ("
+        ));
+        for (n, patient) in patients.iter().enumerate() {
+            self.text(if n > 0 { ", " } else { "" });
+            self.bytes(&patient.0);
+        }
+        self.text("))");
     }
 
     /// That a range of two columns lies as the bounds say.
@@ -194,7 +208,7 @@ const UNITED: (&str, &str, &str) = (" UNION ALL VALUES (", "), (", ")");
 /// their shelves.
 pub fn rarest(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Rare> {
     let mut rare = Rare::default();
-    if *ask.visible != Visible::All {
+    if ask.visible.patients().is_some() {
         return Ok(rare);
     }
     let mut fewest = FEW;
@@ -232,7 +246,7 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>, rare: &Rare) -> Resul
     let mut sql = Sql { waiting: Waiting::of(tx, ask.resource)?, ..Sql::default() };
     // A plus before a column keeps the database from walking its index: a rare term or the shelves of a few Patients lead to
     // fewer documents.
-    let plus = if rare.terms.is_some() || *ask.visible != Visible::All { "+" } else { "" };
+    let plus = if rare.terms.is_some() || ask.visible.patients().is_some() { "+" } else { "" };
     // The keys of the page first, then a body for each: joined together, PostgreSQL may read all bodies of a shelf for each key.
     sql.text(
         "SELECT k.shelf, k.id, k.version, k.seq, k.committed_at, k.lo, k.hi, \
@@ -251,6 +265,7 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>, rare: &Rare) -> Resul
     sql.within(("k.lo", "k.hi"), ask.bounds);
     sql.within(("k.committed_at", "k.committed_at + 1"), ask.committed);
     ask.filters.iter().for_each(|filter| wanted(&mut sql, vault, (ask.resource, rare), filter));
+    ask.visible.limits().for_each(|any| limited(&mut sql, vault, ask.resource, any));
     let (key, tie) = match ask.order {
         Order::Start => ("k.lo", "k.id"),
         Order::Committed => ("k.committed_at", "k.seq"),
@@ -274,45 +289,6 @@ pub fn find(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>, rare: &Rare) -> Resul
     sql.load(tx)
 }
 
-/// The terms, from and to, of which each document that answers has one. `None` when terms cannot tell.
-fn terms(vault: &Vault, of: Type, filter: &Filter) -> Option<Vec<(i64, i64)>> {
-    if filter.not {
-        return None;
-    }
-    let mut terms = Vec::new();
-    for criterion in &filter.any {
-        terms.extend(terms_of(vault, (of, filter.param), criterion)?);
-    }
-    Some(terms)
-}
-
-fn terms_of(vault: &Vault, of: (Type, &str), criterion: &Criterion) -> Option<Vec<(i64, i64)>> {
-    let (index, (resource, param)) = (vault.index(), of);
-    let exactly = |terms: &[i64]| Some(terms.iter().map(|term| (*term, *term)).collect());
-    match criterion {
-        Criterion::Token(Token { system: System::Is(system), code: None }) => {
-            if is_identifier(resource, param) {
-                exactly(&[system_term(index, system)])
-            } else {
-                None
-            }
-        }
-        Criterion::Token(Token { system, code: Some(code) }) => match (system, code.as_str()) {
-            (System::Is(system), code) => exactly(&[code_term(index, param, (Some(system), code))]),
-            (System::Any, "true" | "false") => exactly(&[boolean_term(index, param, code), code_term(index, param, (None, code))]),
-            (_, code) => exactly(&[code_term(index, param, (None, code))]),
-        },
-        Criterion::Uri(uri) => exactly(&[code_term(index, param, (None, uri))]),
-        Criterion::Birth { tokens, .. } => exactly(&tokens.iter().map(|token| code_term(index, param, (None, token))).collect::<Vec<_>>()),
-        Criterion::Reference(reference) => {
-            let kinds = targets(resource, param, reference).into_iter();
-            exactly(&kinds.map(|kind| reference_term(index, kind, &reference.id)).collect::<Vec<_>>())
-        }
-        Criterion::Text(text) => word_terms(index, resource, text).map(|range| vec![range]),
-        _ => None,
-    }
-}
-
 /// Any of the filter's criteria, or none of them with `:not`.
 fn wanted(sql: &mut Sql, vault: &Vault, of: (Type, &Rare), filter: &Filter) {
     let (resource, rare) = of;
@@ -332,6 +308,35 @@ fn wanted(sql: &mut Sql, vault: &Vault, of: (Type, &Rare), filter: &Filter) {
     for (n, criterion) in filter.any.iter().enumerate() {
         sql.text(if n > 0 { " OR " } else { "" });
         one(sql, vault, (resource, filter.param), criterion);
+    }
+    sql.text(")");
+}
+
+/// Any of the lists that a scope limits the type to, as far as terms tell; the opened document decides.
+fn limited(sql: &mut Sql, vault: &Vault, resource: Type, any: &[Vec<Filter>]) {
+    sql.text(" AND (1 = 0");
+    for all in any {
+        sql.text(" OR (1 = 1");
+        for filter in all.iter().filter(|filter| !filter.not) {
+            sql.text(" AND (1 = 0");
+            for criterion in &filter.any {
+                sql.text(" OR (");
+                match (filter.param, criterion) {
+                    ("date", Criterion::Date(when)) => {
+                        sql.text("1 = 1");
+                        sql.within(("k.lo", "k.hi"), when.bounds());
+                    }
+                    ("_lastUpdated", Criterion::Date(when)) => {
+                        sql.text("1 = 1");
+                        sql.within(("k.committed_at", "k.committed_at + 1"), when.bounds());
+                    }
+                    _ => one(sql, vault, (resource, filter.param), criterion),
+                }
+                sql.text(")");
+            }
+            sql.text(")");
+        }
+        sql.text(")");
     }
     sql.text(")");
 }
@@ -376,17 +381,5 @@ fn one(sql: &mut Sql, vault: &Vault, of: (Type, &str), criterion: &Criterion) {
                 sql.text(")");
             }
         },
-    }
-}
-
-/// The types that a reference may name; of a parameter that may point to anything, those that are served.
-fn targets(resource: Type, param: &str, reference: &Reference) -> Vec<&'static str> {
-    match reference.kind {
-        Some(kind) => vec![kind],
-        None => {
-            let served = |kind: &&'static str| Type::parse(kind).is_some();
-            let all = resource.search().param(param).map_or(&[][..], |param| &param.targets);
-            all.iter().copied().filter(served).collect()
-        }
     }
 }

@@ -6,7 +6,6 @@ use super::document_rows::reference_term;
 pub use super::document_rows::{ANY_REFERENCE, FoundBy};
 use super::schema::{directory, doc_key, doc_term, document};
 use super::{Tx, document_rows, waiting};
-use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{DocumentId, Shelf};
@@ -159,14 +158,6 @@ pub fn any(tx: &mut Tx<'_>, resource: Type, shelves: &[Shelf]) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// The shelf of a document that the caller may see, and only then.
-pub fn visible_shelf(tx: &mut Tx<'_>, visible: &Visible, shelf: Shelf) -> Result<bool> {
-    match visible {
-        Visible::All => Ok(true),
-        Visible::Patients(patients) => Ok(super::keys::patient_of(tx, shelf)?.is_some_and(|patient| patients.contains(&patient))),
-    }
 }
 
 /// Holds a conditional interaction's criteria until the transaction ends, so that those who ask the same take turns.

@@ -8,13 +8,13 @@ use super::deadline::in_time;
 use super::document_search::{Ask, Found, Order, Rare, find, rarest};
 use super::documents::body_place;
 use super::keys::{self, Whose};
-use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::bundle::{Entries, Mode};
 use crate::fhir::validate::object;
 use crate::id::{PatientId, Shelf};
-use crate::search::{Criterion, DateRange, Filter, Opened, Query, Reference, Sort, SortKey, Type, index};
+use crate::policy::{Seen, Visible};
+use crate::search::{Criterion, DateRange, Filter, IndexRow, Opened, Query, Reference, Sort, SortKey, Type, index};
 use crate::vault::Vault;
 
 /// One resource of a page, ready to be sent.
@@ -25,6 +25,7 @@ pub struct Item {
     pub json: String,
     /// The shelf it stands on, for the audit entry.
     pub shelf: Shelf,
+    pub seen: Seen,
 }
 
 /// A page of resources, written as the entries of a Bundle. `next` is the place of its last one when more may follow.
@@ -53,11 +54,11 @@ impl Page {
     }
 
     pub fn push(&mut self, item: &Item) {
-        self.rendered((item.resource, &item.id), item.shelf, |out| out.push_str(&item.json));
+        self.rendered((item.resource, &item.id), (item.shelf, item.seen), |out| out.push_str(&item.json));
     }
 
     /// A resource of that type and id whose text `render` appends.
-    pub fn rendered(&mut self, name: (&'static str, &str), shelf: Shelf, render: impl FnOnce(&mut String)) {
+    pub fn rendered(&mut self, name: (&'static str, &str), (shelf, _): (Shelf, Seen), render: impl FnOnce(&mut String)) {
         let json = self.entries.push(name, Mode::Match, render);
         self.items.push(Listed { resource: name.0, shelf, json });
     }
@@ -168,14 +169,6 @@ impl<'a> Listing<'a> {
         self.rare = Some(rare);
         self.ended = found.len() < self.batch as usize;
         self.batch = (self.batch * 2).min(BATCH_MOST);
-        self.opened += found.len();
-        if self.opened > CANDIDATES {
-            return Err(Error::new(
-                crate::error::Kind::TooCostly,
-                "more than 10,000 resources would have to be opened; add identifier, patient or _id",
-            )
-            .at("patient"));
-        }
         for row in found {
             let id: [u8; 16] = row.id.as_slice().try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
             let position = match order {
@@ -183,34 +176,61 @@ impl<'a> Listing<'a> {
                 Order::Committed => Position { key: row.committed_at, tie: (row.seq as u128) << 32, more: 0 },
             };
             self.after = Some((position.key, id, row.seq));
-            if let Some(item) = self.judge(&row, id)? {
+            if let Some(item) = self.judge(tx, &row, id)? {
                 self.waiting.push_back((position, item));
             }
         }
         Ok(())
     }
 
-    fn judge(&self, row: &Found, id: [u8; 16]) -> Result<Option<Item>> {
+    fn judge(&mut self, tx: &mut Tx<'_>, row: &Found, id: [u8; 16]) -> Result<Option<Item>> {
         let resource = self.look.query.resource;
-        let Some((id, json)) = answer(self.look.vault, (resource, &self.filters), (row, id))? else { return Ok(None) };
-        let item = Item { resource: resource.name(), id, json, shelf: Shelf(row.shelf) };
-        Ok((row.committed_at <= self.look.horizon).then_some(item))
+        let Some(opened) = opened(tx, self.look.vault, (resource, self.look.visible), (row, id))? else { return Ok(None) };
+        // What is hidden does not count: it would tell how much of it there is.
+        self.opened += 1;
+        if self.opened > CANDIDATES {
+            let says = "more than 10,000 resources would have to be opened; add identifier, patient or _id";
+            return Err(Error::new(crate::error::Kind::TooCostly, says).at("patient"));
+        }
+        if row.committed_at > self.look.horizon || !opened.answers(row, &self.filters) {
+            return Ok(None);
+        }
+        Ok(Some(Item { resource: resource.name(), id: opened.id, json: opened.json, shelf: Shelf(row.shelf), seen: opened.seen }))
     }
 }
 
-/// The id and text of a document that the index proposed, if it answers the filters.
-fn answer(vault: &Vault, asked: (Type, &[Filter]), found: (&Found, [u8; 16])) -> Result<Option<(String, String)>> {
-    let ((resource, filters), (row, id)) = (asked, found);
+/// A document that the index proposed, and that is visible.
+struct Visibly {
+    id: String,
+    json: String,
+    rows: Vec<IndexRow>,
+    seen: Seen,
+}
+
+impl Visibly {
+    fn answers(&self, row: &Found, filters: &[Filter]) -> bool {
+        let opened = Opened { id: &self.id, rows: &self.rows, last_updated: DateRange::instant(row.committed_at) };
+        filters.iter().all(|filter| opened.answers(filter))
+    }
+}
+
+fn opened(tx: &mut Tx<'_>, vault: &Vault, by: (Type, &Visible), found: (&Found, [u8; 16])) -> Result<Option<Visibly>> {
+    let ((resource, visible), (row, id)) = (by, found);
     let shelf = Shelf(row.shelf);
     let keys = vault.shelf(shelf, &row.wrapped)?;
     let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, row.version as u32), &row.body)?).map_err(Error::bug)?;
     let document = object(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
-    let text_id = document.text("id").unwrap_or_default().to_owned();
+    let id = document.text("id").unwrap_or_default().to_owned();
     let rows = index(resource, &document);
-    let opened = Opened { id: &text_id, rows: &rows, last_updated: DateRange::instant(row.committed_at) };
-    let answers = filters.iter().all(|filter| opened.answers(filter));
     drop(document);
-    Ok(answers.then_some((text_id, json)))
+    let seen = match visible.chosen_at_once() {
+        Some(seen) => Some(seen),
+        None => {
+            let whose = if visible.asks_whose() { keys::patient_of(tx, shelf)? } else { None };
+            visible.chosen(whose, &Opened { id: &id, rows: &rows, last_updated: DateRange::instant(row.committed_at) })
+        }
+    };
+    Ok(seen.map(|seen| Visibly { id, json, rows, seen }))
 }
 
 /// The first documents that answer, for the server's own use: their ids, versions and texts.
@@ -219,8 +239,8 @@ pub fn first(tx: &mut Tx<'_>, vault: &Vault, ask: &Ask<'_>) -> Result<Vec<([u8; 
     let mut first = Vec::new();
     for row in find(tx, vault, ask, &rare)? {
         let id: [u8; 16] = row.id.as_slice().try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
-        if let Some((_, json)) = answer(vault, (ask.resource, ask.filters), (&row, id))? {
-            first.push((id, row.version as u32, json));
+        if let Some(opened) = opened(tx, vault, (ask.resource, ask.visible), (&row, id))?.filter(|found| found.answers(&row, ask.filters)) {
+            first.push((id, row.version as u32, opened.json));
         }
     }
     Ok(first)

@@ -34,6 +34,7 @@ pub mod clients;
 pub mod credentials;
 mod document_rows;
 pub mod document_search;
+mod document_terms;
 pub mod documents;
 pub mod grants;
 pub mod idempotency;

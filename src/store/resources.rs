@@ -3,11 +3,12 @@
 use super::documents::{self, Key, body_place, id_bytes};
 use super::keys::Whose;
 use super::{Tx, blocks, keys, observations};
-use crate::access::Visible;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::id::{Address, Shelf};
-use crate::search::Type;
+use crate::fhir::validate::object;
+use crate::id::{Address, PatientId, Shelf};
+use crate::policy::{Seen, Visible};
+use crate::search::{DateRange, Opened, Type, index};
 use crate::store::blocks::Templates;
 use crate::vault::Vault;
 
@@ -24,6 +25,16 @@ pub struct Version {
     pub shelf: Shelf,
     /// Whose shelf it is; `None` when it is nobody's.
     pub patient: Option<Whose>,
+    pub seen: Seen,
+}
+
+/// That there is a version, by the patient rule, and the version where it may be seen.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub version: u32,
+    pub committed_at: Millis,
+    pub patient: Option<Whose>,
+    pub shown: Option<Version>,
 }
 
 /// What reading takes besides the transaction.
@@ -34,31 +45,46 @@ pub struct Reader<'a> {
     pub visible: &'a Visible,
 }
 
-/// The newest version or the one that is named, if it may be seen. Each version is judged by its own shelf.
+/// The newest version or the one that is named, if it may be seen. Each version is judged by its own shelf and its own
+/// content.
 pub fn version(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>)) -> Result<Option<Version>> {
+    Ok(told(tx, with, what)?.and_then(|told| told.shown))
+}
+
+/// The same, and what is before it in a history where it may not.
+pub fn told(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>)) -> Result<Option<Told>> {
     let (of, id, which) = what;
     if of == Type::Observation
         && let Some(address) = with.vault.sample_address(id)
     {
         return sample(tx, with, (address, which));
     }
-    match kept(tx, with, what)? {
-        Some((key, found, patient)) => opened(tx, with, (key, found, patient)).map(Some),
-        None => Ok(None),
-    }
+    kept(tx, with, what)?.map(|found| opened(tx, with, found)).transpose()
 }
 
-/// The newest version without its text, if it may be seen: a document is not opened for that.
+/// The newest version without its text, if it may be seen: a document is not opened for that, unless it is visible by what
+/// it says.
 pub fn head(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str)) -> Result<Option<Version>> {
     let (of, id) = what;
-    if of == Type::Observation && with.vault.sample_address(id).is_some() {
+    if with.visible.by_content() || (of == Type::Observation && with.vault.sample_address(id).is_some()) {
         return version(tx, with, (of, id, None));
     }
-    let found = kept(tx, with, (of, id, None))?;
-    Ok(found.map(|(key, found, patient)| shown(String::new(), (key, &found, patient))))
+    let Some((key, found, patient)) = kept(tx, with, (of, id, None))? else { return Ok(None) };
+    let seen = with.visible.at_once(now(patient));
+    Ok(seen.map(|seen| shown(String::new(), (key, &found, patient), seen)))
 }
 
-type Found = (Key, documents::Version, Option<Whose>);
+/// The live version of a document, if it may be seen.
+pub fn of_key(tx: &mut Tx<'_>, with: Reader<'_>, key: Key) -> Result<Option<Version>> {
+    let told = found(tx, with, (key, None))?.map(|found| opened(tx, with, found)).transpose()?;
+    Ok(told.and_then(|told| told.shown))
+}
+
+pub(super) type Found = (Key, documents::Version, Option<Whose>);
+
+fn now(patient: Option<Whose>) -> Option<PatientId> {
+    patient.map(|whose| whose.now)
+}
 
 /// A version of a document as it is kept.
 fn kept(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>)) -> Result<Option<Found>> {
@@ -73,31 +99,73 @@ fn kept(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>)) -> R
 /// Is it there, not deleted, and may it be seen? A document need not be opened for that.
 pub fn alive(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str)) -> Result<bool> {
     let (of, id) = what;
-    if of == Type::Observation && with.vault.sample_address(id).is_some() {
+    if with.visible.by_content() || (of == Type::Observation && with.vault.sample_address(id).is_some()) {
         return Ok(version(tx, with, (of, id, None))?.is_some_and(|found| !found.deleted));
     }
     let id = id_bytes(with.vault, of, id);
     let Some(shelf) = documents::live_shelf(tx, of, &id)? else { return Ok(false) };
-    Ok(*with.visible == Visible::All || with.visible.sees(of.is_shared(), keys::patient_of(tx, shelf)?))
+    Ok(with.visible.is_everything() || with.visible.reaches(keys::patient_of(tx, shelf)?))
 }
 
 fn found(tx: &mut Tx<'_>, with: Reader<'_>, what: (Key, Option<u32>)) -> Result<Option<Found>> {
     let (key, which) = what;
     let patient = keys::whose(tx, key.shelf)?;
-    if !with.visible.sees(key.resource.is_shared(), patient.map(|whose| whose.now)) {
+    if !with.visible.reaches(now(patient)) {
         return Ok(None);
     }
     Ok(documents::version(tx, &key, which)?.map(|found| (key, found, patient)))
 }
 
-fn opened(tx: &mut Tx<'_>, with: Reader<'_>, what: Found) -> Result<Version> {
+/// A version of a document, opened and judged.
+pub(super) fn opened(tx: &mut Tx<'_>, with: Reader<'_>, what: Found) -> Result<Told> {
     let (key, found, patient) = what;
-    let keys = keys::opened(tx, with.vault, key.shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
-    let body = keys.body.open_packed(body_place(key.shelf, &key.id, found.version), &found.body)?;
-    Ok(shown(String::from_utf8(body).map_err(Error::bug)?, (key, &found, patient)))
+    let json = text(tx, with.vault, (&key, found.version, &found.body))?;
+    let seen = judged(tx, with, (&key, patient), (&found, &json))?;
+    let shown = seen.map(|seen| shown(json, (key, &found, patient), seen));
+    Ok(Told { version: found.version, committed_at: found.committed_at, patient, shown })
 }
 
-fn shown(json: String, of: (Key, &documents::Version, Option<Whose>)) -> Version {
+fn text(tx: &mut Tx<'_>, vault: &Vault, of: (&Key, u32, &[u8])) -> Result<String> {
+    let (key, version, sealed) = of;
+    let keys = keys::opened(tx, vault, key.shelf)?.ok_or_else(|| Error::bug("a document has no shelf"))?;
+    String::from_utf8(keys.body.open_packed(body_place(key.shelf, &key.id, version), sealed)?).map_err(Error::bug)
+}
+
+/// May a version that was opened be shown? A deletion says nothing itself: it is judged by what was deleted.
+fn judged(tx: &mut Tx<'_>, with: Reader<'_>, of: (&Key, Option<Whose>), opened: (&documents::Version, &str)) -> Result<Option<Seen>> {
+    let ((key, patient), (found, json)) = (of, opened);
+    let whose = now(patient);
+    if !with.visible.by_content() {
+        return Ok(with.visible.at_once(whose));
+    }
+    if !found.deleted {
+        return of_text(with.visible, key.resource, whose, (json, found.committed_at));
+    }
+    let before = Some(found.version.saturating_sub(1));
+    if let Some(last) = documents::version(tx, key, before)?.filter(|last| !last.deleted) {
+        let json = text(tx, with.vault, (key, last.version, &last.body))?;
+        return of_text(with.visible, key.resource, whose, (&json, found.committed_at));
+    }
+    // What a device measured, and nobody had edited.
+    let id = object(json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default();
+    let address = with.vault.sample_address(&id).filter(|_| key.resource == Type::Observation);
+    let (Some(address), Some(patient)) = (address, patient) else { return Ok(None) };
+    let last = observations::read(tx, with, patient, (address, before))?;
+    Ok(last.and_then(|told| told.shown).map(|shown| shown.seen))
+}
+
+/// The judgement of a resource by its text and the time of its commit.
+pub fn of_text(visible: &Visible, of: Type, whose: Option<PatientId>, what: (&str, Millis)) -> Result<Option<Seen>> {
+    let (json, committed_at) = what;
+    if !visible.by_content() {
+        return Ok(visible.at_once(whose));
+    }
+    let document = object(json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
+    let (id, rows) = (document.text("id").unwrap_or_default(), index(of, &document));
+    Ok(visible.judge(whose, &Opened { id, rows: &rows, last_updated: DateRange::instant(committed_at) }))
+}
+
+fn shown(json: String, of: (Key, &documents::Version, Option<Whose>), seen: Seen) -> Version {
     let (key, found, patient) = of;
     Version {
         json,
@@ -107,14 +175,15 @@ fn shown(json: String, of: (Key, &documents::Version, Option<Whose>)) -> Version
         upsert: found.upsert,
         shelf: key.shelf,
         patient,
+        seen,
     }
 }
 
 /// A sample's Observation: the document that stands before it, if there is one, else the view of its row.
-fn sample(tx: &mut Tx<'_>, with: Reader<'_>, what: (Address, Option<u32>)) -> Result<Option<Version>> {
+fn sample(tx: &mut Tx<'_>, with: Reader<'_>, what: (Address, Option<u32>)) -> Result<Option<Told>> {
     let (address, which) = what;
     let Some(patient) = keys::whose(tx, address.shelf)? else { return Ok(None) };
-    if !with.visible.sees(false, Some(patient.now)) {
+    if !with.visible.reaches(Some(patient.now)) {
         return Ok(None);
     }
     if blocks::overridden(tx, address)?.is_some() {
@@ -123,14 +192,5 @@ fn sample(tx: &mut Tx<'_>, with: Reader<'_>, what: (Address, Option<u32>)) -> Re
             return opened(tx, with, found).map(Some);
         }
     }
-    let view = observations::read(tx, (with.vault, with.templates), patient.born, (address, which))?;
-    Ok(view.map(|view| Version {
-        json: view.json,
-        version: view.version,
-        committed_at: view.committed_at,
-        deleted: false,
-        upsert: false,
-        shelf: view.shelf,
-        patient: Some(patient),
-    }))
+    observations::read(tx, with, patient, what)
 }

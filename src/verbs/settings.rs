@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use super::Where;
-use crate::access::{Roles, unenforced};
+use crate::access::Roles;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::policy;
 
 /// All faults are told in one line each; the first line names how many there are.
 pub fn read(place: &Where) -> Result<Config> {
@@ -32,5 +33,5 @@ pub fn read(place: &Where) -> Result<Config> {
 }
 
 fn roles(config: &Config) -> Vec<String> {
-    Roles::faults(&config.roles, &unenforced)
+    Roles::faults(&config.roles, &policy::offer)
 }

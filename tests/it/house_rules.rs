@@ -238,7 +238,7 @@ const FLOORS: &[&[&str]] = &[
     &["vault", "telemetry", "config"],
     &["fhir", "jose"],
     &["mapping", "search", "access", "series"],
-    &["ingest"],
+    &["ingest", "policy"],
     &["store"],
     &["audit", "notify", "queue"],
     &["ledger"],

@@ -18,6 +18,8 @@ mod edited;
 mod ehr;
 mod fhir_search;
 mod generated;
+mod granular;
+mod granular_writes;
 mod headers;
 mod history;
 mod house_rules;

@@ -155,7 +155,7 @@ both! {
             &["--role", "nonsense"],
             &["--role", "device-sdk"],
             &["--role", "clinician", "--patient", &nobody],
-            &["--role", "clinician", "--scope", "user/Observation.rs?category=x"],
+            &["--role", "clinician", "--scope", "user/Observation.rs?category:not=x"],
             &["--role", "ehr-system", "--ttl", "soon"],
             &["--role", "ehr-system", "--patient", &alice.patient],
             &["--role", "auditor", "--patient", &alice.patient],

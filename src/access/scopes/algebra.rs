@@ -8,7 +8,7 @@ impl Scopes {
     /// client was registered for, by what a person ticked. Exact: letters, types and constraints of each pair together.
     pub fn narrowed(&self, by: &Scopes) -> Scopes {
         let mut narrow: Vec<Scope> = Vec::new();
-        for asked in &self.0 {
+        for asked in self.0.iter() {
             let mut of_one = Vec::new();
             if by.0.iter().any(|limit| limit.covers(asked)) {
                 of_one.push(asked.clone());
@@ -22,7 +22,7 @@ impl Scopes {
                 }
             }
         }
-        Scopes(narrow)
+        Scopes(narrow.into())
     }
 
     /// Does this set allow all that the other does, now and with types that are served one day? So is a refresh judged

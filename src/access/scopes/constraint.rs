@@ -22,19 +22,11 @@ pub enum Offered {
     OtherKind,
     /// The value is none of the parameter's, and why.
     Unreadable(String),
-    /// It could be answered, but not on every way to the resource.
-    NotEnforced,
 }
 
 /// Type, parameter and decoded value to what is offered. `search` has the tables and stands beside this room, so who
 /// stands above both hands them in.
 pub type Offer<'a> = dyn Fn(&str, &str, &str) -> Offered + 'a;
-
-/// The offer of a server whose ways to a resource do not look at constraints: none is granted, so that no token carries
-/// what nothing enforces.
-pub fn unenforced(_resource: &str, _param: &str, _value: &str) -> Offered {
-    Offered::NotEnforced
-}
 
 /// One `param=value`: the resource has it, as a search would find it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,9 +143,6 @@ impl Pair<'_> {
             Offered::Nothing => Refusal::NotServed(format!("constrains {param}, which {resource} does not have here")),
             Offered::OtherKind => Refusal::NotServed(format!("constrains {param}, which is no token, reference or date of {resource}")),
             Offered::Unreadable(why) => Refusal::Malformed(format!("constrains {param} of {resource} by a value that is none: {why}")),
-            Offered::NotEnforced => {
-                Refusal::NotServed("has a constraint, and constraints are not enforced by this server; ask for it without the ?".into())
-            }
         })
     }
 }
@@ -183,20 +172,7 @@ impl fmt::Display for Constraint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::scopes::Scopes;
-    use crate::access::scopes::universe::{offer, parse, refused};
-
-    #[test]
-    fn a_token_carries_no_constraint_before_it_is_enforced() {
-        let text = "user/Device.rs user/Observation.rs?category=laboratory";
-        let refused = Scopes::parse(text).unwrap_err();
-        assert!(
-            refused.says().contains("'user/Observation.rs?category=laboratory'") && refused.says().contains("not enforced"),
-            "{}",
-            refused.says()
-        );
-        assert!(Scopes::granular(text, &offer).is_ok());
-    }
+    use crate::access::scopes::universe::{parse, refused};
 
     #[test]
     fn a_guarded_comma_is_part_of_the_value() {

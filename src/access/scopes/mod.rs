@@ -13,11 +13,12 @@ mod request;
 mod universe;
 mod words;
 
-pub use constraint::{By, Constraint, Offer, Offered, unenforced};
+pub use constraint::{By, Constraint, Offer, Offered};
 pub use request::{Plain, Requested, Ungranted};
 pub use words::Reader;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 
@@ -93,9 +94,9 @@ struct Scope {
     constraints: Vec<Constraint>,
 }
 
-/// A set of scopes: what one of them allows is allowed, and each keeps its own constraints.
+/// A set of scopes: what one of them allows is allowed, and each keeps its own constraints. A copy costs nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(Vec<Scope>);
+pub struct Scopes(Arc<Vec<Scope>>);
 
 /// Of which resources of a type a set lets one interaction have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,15 +107,15 @@ pub enum Allowed<'a> {
 }
 
 impl Scopes {
-    /// Scopes separated by blanks, as a token may carry them today: without constraints, see `unenforced`.
+    /// Scopes separated by blanks, without constraints.
     pub fn parse(text: &str) -> Result<Scopes> {
-        Scopes::granular(text, &unenforced)
+        Scopes::granular(text, &|_, _, _| Offered::Nothing)
     }
 
-    /// The same with constraints on what `offer` offers.
+    /// The same with constraints on what `offer` offers: for what a token carries, that of room `policy`.
     pub fn granular(text: &str, offer: &Offer<'_>) -> Result<Scopes> {
         let read = |word: &str| grammar::read(word).and_then(|written| written.judged(offer)).map_err(|refused| refused.of(word));
-        grammar::tokens(text).map(read).collect::<Result<_>>().map(Scopes)
+        grammar::tokens(text).map(read).collect::<Result<Vec<_>>>().map(|scopes| Scopes(Arc::new(scopes)))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -151,6 +152,11 @@ impl Scopes {
         let lists: Vec<&[Constraint]> =
             self.0.iter().filter(|scope| scope.permits(resource, interaction)).map(|scope| scope.constraints.as_slice()).collect();
         (!lists.is_empty()).then_some(Allowed::Any(lists))
+    }
+
+    /// Those that allow it, to say what a refusal is about.
+    pub fn permitting(&self, resource: &str, interaction: Interaction) -> Scopes {
+        Scopes(Arc::new(self.0.iter().filter(|scope| scope.permits(resource, interaction)).cloned().collect()))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The scopes of an authorization request: those of resources and the plain ones, and what is not granted, with the reason
 //! (RFC 6749 section 3.3: a server that grants less says what it granted).
 
+use std::sync::Arc;
+
 use super::constraint::Offer;
 use super::grammar::{self, Read, Refusal, Written, clip};
 use super::{Context, Form, Scope, Scopes, two_contexts};
@@ -97,7 +99,7 @@ impl Requested {
     fn add(&mut self, token: &str, judged: Read<Scope>) -> Result<()> {
         match judged {
             Ok(scope) if self.scopes.0.contains(&scope) => {}
-            Ok(scope) => self.scopes.0.push(scope),
+            Ok(scope) => Arc::make_mut(&mut self.scopes.0).push(scope),
             Err(Refusal::NotServed(why)) => self.unknown.push(Ungranted { scope: clip(token), why }),
             Err(refused @ Refusal::Malformed(_)) => return Err(refused.of(token)),
         }
@@ -122,7 +124,7 @@ impl Written<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::scopes::{unenforced, universe::offer};
+    use crate::access::scopes::universe::offer;
 
     #[test]
     fn each_scope_is_somewhere() {
@@ -145,11 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_enforced_is_listed_and_not_granted() {
-        let asked = Requested::parse("patient/Device.rs patient/Observation.rs?category=laboratory", &unenforced).unwrap();
+    fn what_cannot_be_had_is_listed_and_not_granted() {
+        let asked = Requested::parse("patient/Device.rs patient/Observation.rs?_profile=http://x", &offer).unwrap();
         assert_eq!(asked.scopes.to_string(), "patient/Device.rs");
         assert_eq!(asked.unknown.len(), 1);
-        assert!(asked.unknown[0].why.contains("not enforced"));
+        assert!(asked.unknown[0].why.contains("no token, reference or date"));
     }
 
     #[test]

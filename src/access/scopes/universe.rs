@@ -1,30 +1,13 @@
-//! For the tests of this room: the offer of room `search`, and a naive reading of scopes over a small world.
+//! For the tests of this room: the offer of room `policy`, and a naive reading of scopes over a small world.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::constraint::{By, Offered};
 use super::grammar::clip;
 use super::{Allowed, Constraint, Interaction, Scopes};
 use crate::error::{Kind, Result};
-use crate::search::{self, Handling, How, Terms, Type};
-
-pub fn offer(resource: &str, param: &str, value: &str) -> Offered {
-    let known = Type::parse(resource).and_then(|of| Some((of, of.search().param(param)?)));
-    let Some((of, known)) = known else { return Offered::Nothing };
-    let by = match known.how {
-        How::Id | How::Token => By::Token,
-        How::Date | How::BirthDate => By::Date,
-        How::Reference => By::Reference,
-        How::Text | How::Uri => return Offered::OtherKind,
-    };
-    let terms = Terms { handling: Handling::Strict, base: "https://firth.example/fhir", now: 1_770_000_000_000 };
-    match search::parse(of, &[(param.to_owned(), value.to_owned())], &terms) {
-        Ok(_) => Offered::By(by),
-        Err(refused) => Offered::Unreadable(refused.says().to_string()),
-    }
-}
+pub use crate::policy::offer;
 
 pub fn parse(text: &str) -> Result<Scopes> {
     Scopes::granular(text, &offer)

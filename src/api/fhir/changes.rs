@@ -10,48 +10,50 @@ use crate::app::App;
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::bundle::{self, Revision};
+use crate::policy::{Policy, Visible};
 use crate::search::Type;
 use crate::search::params::CURSOR;
 use crate::store::Tx;
 use crate::store::changes::{Ask, Change, Place, Walk};
 use crate::store::keys::Whose;
 use crate::store::listing::Position;
-use crate::store::resources::{Reader, version};
+use crate::store::resources::told;
 
 pub fn of_type(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = caller(who)?;
     let of = resource(request.param("type"))?;
-    who.may(of.name(), Interaction::Read)?;
+    let visible = Policy::of(who).visible(of, Interaction::Search)?;
     if of == Type::AuditEvent {
         return Err(Error::new(Kind::NotFound, "an AuditEvent has one version for ever; search AuditEvent by date"));
     }
-    answer(app, request, who, (&[of], of.name()))
+    answer(app, request, who, (&[(of, visible)], of.name()))
 }
 
-/// Of the types that the caller may read.
+/// Of the types that the caller may search: a history of more than one resource goes with the letter `s`
+/// (https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html).
 pub fn of_system(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = caller(who)?;
-    let may = |of: &Type| of.is_document() && who.may(of.name(), Interaction::Read).is_ok();
-    let types: Vec<Type> = Type::ALL.iter().copied().filter(may).collect();
+    let policy = Policy::of(who);
+    let documents = Type::ALL.iter().copied().filter(|of| of.is_document());
+    let types: Vec<(Type, Visible)> = documents.filter_map(|of| Some((of, policy.visible(of, Interaction::Search).ok()?))).collect();
     if types.is_empty() {
-        return Err(Error::new(Kind::Forbidden, "the token's role and scopes allow to read no type"));
+        return Err(Error::new(Kind::Forbidden, "the token's role and scopes allow to search no type"));
     }
     answer(app, request, who, (&types, ""))
 }
 
-fn answer(app: &App, request: &Request, who: &Caller, of: (&[Type], &str)) -> Result<Reply> {
+fn answer(app: &App, request: &Request, who: &Caller, of: (&[(Type, Visible)], &str)) -> Result<Reply> {
     let (types, name) = of;
     let pairs = request.pairs()?;
     negotiate::json_only(request, &pairs)?;
     negotiate::only_these(request, &pairs, &PARAMS)?;
     let asked = Asked::of(&pairs, app.config.max_history_entries)?;
     let path = if name.is_empty() { "_history".to_owned() } else { format!("{name}/_history") };
-    let first = types.first().copied().unwrap_or(Type::Patient);
+    let first = types.first().map_or(Type::Patient, |(of, _)| *of);
     let seal = CursorSeal::of(app, who, first, &format!("{path}?{}", asked.said));
     let before = asked.cursor.as_deref().map(|cursor| seal.open(cursor)).transpose()?.map(place);
-    let visible = who.visible();
-    let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
-    let ask = Ask { reader, types, horizon: app.db.settled()?, since: asked.since, before };
+    let (vault, templates) = (&*app.vault, &*app.templates);
+    let ask = Ask { vault, templates, types, horizon: app.db.settled()?, since: asked.since, before };
     let (page, more) = app.db.read("history", |tx| page(tx, &ask, &asked))?;
     let base = base(app);
     let own = format!("{base}/{path}?{}", asked.said);
@@ -104,7 +106,7 @@ fn page(tx: &mut Tx<'_>, ask: &Ask<'_>, asked: &Asked) -> Result<(Vec<Change>, b
 
 /// When the version after this one was committed.
 fn next_version(tx: &mut Tx<'_>, ask: &Ask<'_>, change: &Change) -> Result<Millis> {
-    let next = version(tx, ask.reader, (change.of, &change.id, Some(change.version.version + 1)))?;
+    let next = told(tx, ask.reader(change.of)?, (change.of, &change.id, Some(change.version.version + 1)))?;
     Ok(next.map_or(Millis::MAX, |next| next.committed_at))
 }
 

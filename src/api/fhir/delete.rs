@@ -15,8 +15,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 
 /// `DELETE [type]?criteria`: what answers is deleted, when it is one.
 pub fn by_criteria(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
-    let write::Opened { who, of, pairs } = write::open(request, who, Interaction::Delete)?;
-    let (criteria, if_match) = (super::criteria(app, who, of, &pairs)?, write::if_match(request)?);
+    let write::Opened { who, policy, of, pairs } = write::open(request, who, Interaction::Delete)?;
+    let (criteria, if_match) = (super::criteria(app, &policy, (of, Some(Interaction::Delete)), &pairs)?, write::if_match(request)?);
     write::commit(app, request, who, move |tx, writer| match conditional::one(tx, writer, &criteria)? {
         Some(id) => resources::delete_alone(tx, writer, (of, &id), if_match.as_ref()),
         None => Ok(resources::nothing(of, "")),

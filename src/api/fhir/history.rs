@@ -13,12 +13,13 @@ use crate::fhir::bundle::{self, Revision};
 use crate::fhir::validate::is_instant;
 use crate::id::PatientId;
 use crate::ledger::resources::not_found;
+use crate::policy::{Policy, Visible};
 use crate::search::params::CURSOR;
 use crate::search::{DateRange, Query, Type, count};
 use crate::store::Tx;
 use crate::store::keys::Whose;
 use crate::store::listing::Position;
-use crate::store::resources::{Reader, Version, version};
+use crate::store::resources::{Reader, Told, Version, told};
 
 pub(super) const PARAMS: [&str; 5] = ["_count", "_since", "_at", "_format", CURSOR];
 
@@ -75,7 +76,7 @@ impl Asked {
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = caller(who)?;
     let of = resource(request.param("type"))?;
-    who.may(of.name(), Interaction::Read)?;
+    let visible = Policy::of(who).visible(of, Interaction::Read)?;
     let pairs = request.pairs()?;
     negotiate::json_only(request, &pairs)?;
     negotiate::only_these(request, &pairs, &PARAMS)?;
@@ -86,11 +87,10 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         None => u32::MAX,
     };
     let found = if of == Type::AuditEvent {
-        audit_event(app, &asked, &id)?
+        audit_event(app, &visible, &asked, &id)?
     } else {
-        let visible = who.visible();
         let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
-        app.db.read("history", |tx| versions(tx, &asked, before, |tx, which| version(tx, reader, (of, &id, which))))?
+        app.db.read("history", |tx| versions(tx, &asked, before, |tx, which| told(tx, reader, (of, &id, which))))?
     };
     let found = found.ok_or_else(|| not_found((of, &id)))?;
     let (base, name) = (base(app), of.name());
@@ -130,14 +130,14 @@ fn versions(
     tx: &mut Tx<'_>,
     asked: &Asked,
     before: u32,
-    mut read: impl FnMut(&mut Tx<'_>, Option<u32>) -> Result<Option<Version>>,
+    mut read: impl FnMut(&mut Tx<'_>, Option<u32>) -> Result<Option<Told>>,
 ) -> Result<Option<Found>> {
     let Some(newest) = read(tx, None)? else { return Ok(None) };
     let (mut found, mut until) = (Found { page: Vec::new(), total: 0, more: false, patient: newest.patient }, Millis::MAX);
-    let mut next = Some(newest);
-    while let Some(one) = next {
-        let (version, committed_at) = (one.version, one.committed_at);
-        if asked.wants(committed_at, until) {
+    let (mut next, mut any) = (Some(newest), false);
+    while let Some(Told { version, committed_at, shown, .. }) = next {
+        any |= shown.is_some();
+        if let Some(one) = shown.filter(|_| asked.wants(committed_at, until)) {
             found.total += 1;
             if version < before {
                 match found.page.len() < asked.count as usize {
@@ -156,16 +156,18 @@ fn versions(
             }
         }
     }
-    Ok(Some(found))
+    // Of which no version may be seen, that is not there.
+    Ok(any.then_some(found))
 }
 
 /// An AuditEvent has one version for ever.
-fn audit_event(app: &App, asked: &Asked, id: &str) -> Result<Option<Found>> {
-    let Some(one) = events::read(&app.index, &app.public_url, id)? else { return Ok(None) };
+fn audit_event(app: &App, visible: &Visible, asked: &Asked, id: &str) -> Result<Option<Found>> {
+    let Some(one) = events::read(&app.index, &app.public_url, visible, id)? else { return Ok(None) };
     let wanted = asked.wants(one.recorded, Millis::MAX);
     let patient = one.patient.as_deref().map(PatientId::parse).transpose()?.map(Whose::alone);
     let shelf = crate::id::Shelf(0);
-    let version = Version { json: one.json, version: 1, committed_at: one.recorded, deleted: false, upsert: false, shelf, patient };
+    let (seen, committed_at) = (one.seen, one.recorded);
+    let version = Version { json: one.json, version: 1, committed_at, deleted: false, upsert: false, shelf, patient, seen };
     let page = if wanted && asked.count > 0 && asked.cursor.is_none() { vec![version] } else { Vec::new() };
     Ok(Some(Found { page, total: i64::from(wanted), more: false, patient }))
 }

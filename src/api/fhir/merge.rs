@@ -21,6 +21,7 @@ use crate::ledger::idempotency::once;
 use crate::ledger::merge::{self, Asked, Done, Named};
 use crate::ledger::resources::{Writer, Written, not_found};
 use crate::ledger::submitted::{self, Submitted};
+use crate::policy::Policy;
 use crate::search::reference::{local, stored};
 use crate::search::{System, Token, Type, folded};
 use crate::store::Tx;
@@ -63,7 +64,7 @@ pub fn unmerge(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 /// Who changes whose data is whose must see all of them.
 fn may<'c>(request: &Request, who: Option<&'c Caller>) -> Result<&'c Caller> {
     let who = caller(who)?;
-    who.may(Type::Patient.name(), Interaction::Update)?;
+    Policy::of(who).may(Type::Patient, Interaction::Update)?;
     if !who.role.is_system() {
         return Err(Error::new(Kind::Forbidden, "Patients are merged with a token of role ehr-system"));
     }
@@ -112,7 +113,8 @@ fn commit(
 /// The Patients that were changed as they are now: the target, the source, those that are merged with it.
 fn changed(tx: &mut Tx<'_>, writer: &Writer<'_>, done: &Done) -> Result<Vec<Option<Written>>> {
     let all = [done.target, done.source].into_iter().chain(done.further.iter().copied());
-    all.map(|id| conditional::existing(tx, writer, Type::Patient, &id.to_string()).map(Some)).collect()
+    let visible = writer.policy.visible(Type::Patient, Interaction::Update)?;
+    all.map(|id| conditional::existing(tx, writer, &visible, (Type::Patient, &id.to_string())).map(Some)).collect()
 }
 
 /// The same, read back from what was remembered.
@@ -125,8 +127,10 @@ fn told(changed: Vec<Option<Written>>) -> Result<Done> {
 }
 
 fn answer(input: &str, says: &str, done: &Done) -> Reply {
-    let parts = [("input", input), ("outcome", &outcome::done(says)), ("result", &done.json)];
-    let parts = parts.map(|(name, resource)| format!(r#"{{"name":"{name}","resource":{resource}}}"#)).join(",");
+    let said = outcome::done(says);
+    let parts = [("input", Some(input)), ("outcome", Some(said.as_str())), ("result", done.json.as_deref())].into_iter();
+    let parts = parts.filter_map(|(name, resource)| Some(format!(r#"{{"name":"{name}","resource":{}}}"#, resource?)));
+    let parts = parts.collect::<Vec<_>>().join(",");
     Reply::fhir(200, format!(r#"{{"resourceType":"Parameters","parameter":[{parts}]}}"#)).committed()
 }
 

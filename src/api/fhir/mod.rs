@@ -21,11 +21,12 @@ mod write;
 
 use std::collections::HashMap;
 
-use crate::access::{Caller, Interaction, Visible};
+use crate::access::{Caller, Interaction};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
 use crate::id::Shelf;
 use crate::ledger::conditional::Criteria;
+use crate::policy::Policy;
 use crate::search::{Handling, Terms, Type, parse};
 use crate::store::keys::Whose;
 use crate::store::{Tx, keys};
@@ -46,19 +47,16 @@ fn document(name: &str) -> Result<Type> {
     if of.is_document() { Ok(of) } else { Err(Error::new(Kind::Forbidden, format!("{name} resources are written by the server only"))) }
 }
 
-/// The rows of this type that the caller may see.
-fn visible(who: &Caller, of: Type) -> Visible {
-    if of.is_shared() { Visible::All } else { who.visible() }
-}
-
-/// What a conditional interaction looks for.
-fn criteria(app: &App, who: &Caller, of: Type, pairs: &[(String, String)]) -> Result<Criteria> {
-    who.may(of.name(), Interaction::Search)?;
+/// What a conditional interaction looks for, and what it does to what it finds. A create does nothing to it.
+fn criteria(app: &App, policy: &Policy, of: (Type, Option<Interaction>), pairs: &[(String, String)]) -> Result<Criteria> {
+    let (of, does) = of;
+    let searched = policy.visible(of, Interaction::Search)?;
+    let visible = does.map_or(Ok(searched.clone()), |does| Ok(searched.narrowed(policy.visible(of, does)?)))?;
     let query = parse(of, pairs, &Terms { handling: Handling::Strict, base: &base(app), now: app.clock.now() })?;
     if query.filters.is_empty() {
         return Err(Error::new(Kind::NoCriteria, format!("the criteria name no search parameter of {}", of.name())));
     }
-    Ok(Criteria { query, system: who.role.is_system(), said: String::new(), at: String::new() })
+    Ok(Criteria { query, visible, system: policy.is_system(), said: String::new(), at: String::new() })
 }
 
 /// The patients behind shelves, each once; of those who were merged both ids.

@@ -21,8 +21,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 
 /// `PATCH [type]?criteria`: what answers is changed.
 pub fn by_criteria(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
-    let write::Opened { who, of, pairs } = write::open(request, who, Interaction::Update)?;
-    let criteria = super::criteria(app, who, of, &pairs)?;
+    let write::Opened { who, policy, of, pairs } = write::open(request, who, Interaction::Update)?;
+    let criteria = super::criteria(app, &policy, (of, Some(Interaction::Update)), &pairs)?;
     let (if_match, patch) = (write::if_match(request)?, body(app, request)?);
     write::commit(app, request, who, move |tx, writer| {
         let id = conditional::one(tx, writer, &criteria)?.ok_or_else(|| conditional::none(of))?;

@@ -10,6 +10,7 @@ use crate::audit::events;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::ledger::resources;
+use crate::policy::Policy;
 use crate::search::Type;
 use crate::store::keys::Whose;
 use crate::store::resources::{Reader, version};
@@ -17,7 +18,7 @@ use crate::store::resources::{Reader, version};
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = caller(who)?;
     let of = resource(request.param("type"))?;
-    who.may(of.name(), Interaction::Read)?;
+    let visible = Policy::of(who).visible(of, Interaction::Read)?;
     let pairs = request.pairs()?;
     if of == Type::Binary { binary::acceptable(request, &pairs) } else { negotiate::json_only(request, &pairs) }?;
     negotiate::only_these(request, &pairs, &["_format"])?;
@@ -31,12 +32,12 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         text => Some(text.parse::<u32>().ok().filter(|version| *version > 0 && version.to_string() == text).ok_or_else(not_found)?),
     };
     if of == Type::AuditEvent {
-        let found =
-            events::read(&app.index, &app.public_url, &id)?.filter(|_| which.is_none_or(|which| which == 1)).ok_or_else(not_found)?;
+        let found = events::read(&app.index, &app.public_url, &visible, &id)?
+            .filter(|_| which.is_none_or(|which| which == 1))
+            .ok_or_else(not_found)?;
         let whose = found.patient.into_iter().collect();
         return Ok(answer(request, found.json, (1, found.recorded)).about(format!("AuditEvent/{id}"), whose));
     }
-    let visible = who.visible();
     let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
     let found = app.db.read("read", |tx| version(tx, reader, (of, &id, which)))?.ok_or_else(not_found)?;
     let whose = found.patient.map(Whose::named).unwrap_or_default();

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::cursor::CursorSeal;
-use super::{base, caller, patients, resource, visible};
+use super::{base, caller, patients, resource};
 use crate::access::{Caller, Interaction};
 use crate::api::negotiate;
 use crate::api::request::{Reply, Request, decode_pairs};
@@ -12,6 +12,7 @@ use crate::audit::events;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::bundle::{self, Mode};
 use crate::fhir::outcome;
+use crate::policy::{Policy, Visible};
 use crate::search::{self, Query, SortKey, Terms, Type, canonical};
 use crate::store::listing::{self, Item, Look, Page};
 use crate::store::resources::{Reader, version};
@@ -20,7 +21,8 @@ use crate::store::{Tx, observations};
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = caller(who)?;
     let of = resource(request.param("type"))?;
-    who.may(of.name(), Interaction::Search)?;
+    let policy = Policy::of(who);
+    let visible = policy.visible(of, Interaction::Search)?;
     let pairs = asked(request)?;
     negotiate::json_only(request, &pairs)?;
     let base = base(app);
@@ -31,18 +33,17 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     // Only a walk of the feed must not pass what is still being committed; the rest reads the latest commit.
     let horizon = if walks_feed(&query) { app.db.settled()? } else { i64::MAX };
     let (page, includes, whose) = if of == Type::AuditEvent {
-        let page = events::search(&app.index, &app.public_url, app.clock.now(), (&query, after))?;
+        let page = events::search(&app.index, &app.public_url, (app.clock.now(), &visible), (&query, after))?;
         let whose = page.patients;
         (page.page, Vec::new(), whose)
     } else {
-        let visible = visible(who, of);
         let look = Look { query: &query, visible: &visible, vault: &app.vault, base: &base, after, horizon };
         app.db.read("search", |tx| {
             let page = match of {
                 Type::Observation => observations::page(tx, &look, &app.templates, who.role.is_system())?,
                 _ => listing::page(tx, &look)?,
             };
-            let includes = include(tx, app, (who, &look), &page)?;
+            let includes = include(tx, app, (&policy, &look), &page)?;
             let shelves = page.items.iter().map(|item| item.shelf).chain(includes.iter().map(|item| item.shelf));
             let whose = patients(tx, &page.owners, shelves)?;
             Ok((page, includes, whose))
@@ -79,10 +80,14 @@ fn asked(request: &mut Request) -> Result<Vec<(String, String)>> {
 }
 
 /// What the references of the page point to, as far as the caller may read and see it; each once.
-fn include(tx: &mut Tx<'_>, app: &App, asks: (&Caller, &Look<'_>), page: &Page) -> Result<Vec<Item>> {
-    let (who, look) = asks;
-    // A type that the token's scopes do not open is left out, as a resource that is hidden is.
-    let includes = look.query.includes.iter().filter(|include| who.may(include.target.name(), Interaction::Read).is_ok());
+fn include(tx: &mut Tx<'_>, app: &App, asks: (&Policy, &Look<'_>), page: &Page) -> Result<Vec<Item>> {
+    let (policy, look) = asks;
+    // What is included is read and found. A type that the token's scopes do not open is left out, as a resource that is
+    // hidden is.
+    let both = |of: Type| policy.both(of, (Interaction::Read, Interaction::Search)).ok();
+    let opened: Vec<(Type, Visible)> =
+        look.query.includes.iter().filter_map(|include| Some((include.target, both(include.target)?))).collect();
+    let includes = look.query.includes.iter().filter(|include| opened.iter().any(|(of, _)| *of == include.target));
     let includes: Vec<search::Include> = includes.copied().collect();
     let mut wanted: Vec<String> = Vec::new();
     for item in &page.items {
@@ -103,10 +108,10 @@ fn include(tx: &mut Tx<'_>, app: &App, asks: (&Caller, &Look<'_>), page: &Page) 
     let mut items = Vec::new();
     for reference in wanted {
         let Some((kind, id)) = reference.split_once('/') else { continue };
-        let Some(of) = Type::parse(kind) else { continue };
-        let reader = Reader { vault: &app.vault, templates: &app.templates, visible: look.visible };
+        let Some((of, visible)) = opened.iter().find(|(of, _)| of.name() == kind) else { continue };
+        let (of, reader) = (*of, Reader { vault: &app.vault, templates: &app.templates, visible });
         if let Some(found) = version(tx, reader, (of, id, None))?.filter(|found| !found.deleted) {
-            items.push(Item { resource: of.name(), id: id.to_owned(), json: found.json, shelf: found.shelf });
+            items.push(Item { resource: of.name(), id: id.to_owned(), json: found.json, shelf: found.shelf, seen: found.seen });
         }
     }
     Ok(items)

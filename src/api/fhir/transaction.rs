@@ -24,6 +24,7 @@ use crate::ledger::patch::Patch;
 use crate::ledger::resources::{Effect, IfMatch, Written};
 use crate::ledger::submitted::{self, refused};
 use crate::ledger::transaction::{Act, Content, Step, run};
+use crate::policy::Policy;
 use crate::search::Type;
 use crate::store::keys::Whose;
 
@@ -60,9 +61,10 @@ fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_
     let links = own_links(app, incoming)?;
     let order = order(incoming);
     let entries: Vec<&Entry<'_>> = order.iter().filter_map(|at| incoming.entries.get(*at)).collect();
+    let policy = Policy::of(who);
     let steps = entries.iter().map(|entry| {
         let text = texts.get(entry.index).copied().flatten();
-        step(app, who, (entry, text), &links).map_err(|e| batch::placed(e, entry.index))
+        step(app, &policy, (entry, text), &links).map_err(|e| batch::placed(e, entry.index))
     });
     let steps: Vec<Step> = steps.collect::<Result<_>>()?;
     let notes = entries.iter().zip(&steps).map(|(entry, step)| note(app, request, (entry, step)));
@@ -136,7 +138,7 @@ fn own_links(app: &App, incoming: &Incoming<'_>) -> Result<Own> {
     Ok(own)
 }
 
-fn step(app: &App, who: &Caller, of: (&Entry<'_>, Option<&str>), links: &Own) -> Result<Step> {
+fn step(app: &App, policy: &Policy, of: (&Entry<'_>, Option<&str>), links: &Own) -> Result<Step> {
     let (entry, text) = of;
     let target = &entry.target;
     let plain = target.operation.is_none() && !target.history;
@@ -149,12 +151,17 @@ fn step(app: &App, who: &Caller, of: (&Entry<'_>, Option<&str>), links: &Own) ->
         return Err(Error::new(Wrong::Invalid, "this request is not part of a transaction; send it alone or in a batch"));
     };
     let asks = if entry.if_none_exist.is_some() { "ifNoneExist" } else { "url" };
+    let does = match entry.method {
+        Method::Put | Method::Patch => Some(Interaction::Update),
+        Method::Delete => Some(Interaction::Delete),
+        Method::Get | Method::Head | Method::Post => None,
+    };
     let search = |query: &str| -> Result<Criteria> {
-        let found = decode_pairs(query).and_then(|pairs| criteria(app, who, kind, &pairs));
+        let found = decode_pairs(query).and_then(|pairs| criteria(app, policy, (kind, does), &pairs));
         found.map_err(|e| e.at(format!("Bundle.entry[{}].request.{asks}", entry.index)))
     };
-    let content = || -> Result<Content> { content(app, who, (kind, entry, text.unwrap_or_default()), links) };
-    let may = |interaction| who.may(kind.name(), interaction);
+    let content = || -> Result<Content> { content(app, policy, (kind, entry, text.unwrap_or_default()), links) };
+    let may = |interaction| policy.may(kind, interaction);
     let act = match entry.method {
         Method::Get | Method::Head => {
             may(if target.id.is_some() { Interaction::Read } else { Interaction::Search })?;
@@ -191,13 +198,14 @@ fn reading(entry: &Entry<'_>, of: Type, act: Act) -> Step {
     Step { index: entry.index, full_url, of, id: entry.target.id.map(str::to_owned), new_id: None, criteria: None, if_match: None, act }
 }
 
-fn content(app: &App, who: &Caller, of: (Type, &Entry<'_>, &str), links: &Own) -> Result<Content> {
+fn content(app: &App, policy: &Policy, of: (Type, &Entry<'_>, &str), links: &Own) -> Result<Content> {
     let (kind, entry, text) = of;
     let Some(tree) = entry.resource else { return Err(Error::new(Wrong::Invalid, "the entry has no resource")) };
     let mut searches: BTreeMap<String, Criteria> = BTreeMap::new();
     for pointer in references(tree) {
         if let Some((name, query)) = conditional(&pointer.to) {
-            let found = criteria(app, who, super::resource(name)?, &decode_pairs(query)?).map_err(|e| e.at(pointer.at.clone()))?;
+            let found =
+                criteria(app, policy, (super::resource(name)?, None), &decode_pairs(query)?).map_err(|e| e.at(pointer.at.clone()))?;
             let (said, at) = (pointer.to.clone(), pointer.at.clone());
             searches.entry(said.clone()).or_insert(Criteria { said, at, ..found });
         }
@@ -233,7 +241,7 @@ fn of_written(app: &App, request: &Request, written: Written) -> Answered {
     let stands = !matches!(written.effect, Effect::Deleted | Effect::Nothing);
     // A Bundle of many is answered shortly unless more is asked for.
     let returned = negotiate::preferred_return(request).unwrap_or(Return::Minimal);
-    let resource = (stands && returned == Return::Representation).then_some(written.json);
+    let resource = written.json.filter(|_| stands && returned == Return::Representation);
     let outcome = (stands && returned == Return::Outcome).then(|| outcome::done(&format!("{name} has version {}", written.version)));
     let known = written.version > 0;
     let answer = Answered {

@@ -35,8 +35,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 
 /// `PUT [type]?criteria`: what answers is updated; when nothing does, it is created.
 pub fn by_criteria(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
-    let write::Opened { who, of, pairs } = write::open(request, who, Interaction::Update)?;
-    let (criteria, if_match) = (super::criteria(app, who, of, &pairs)?, write::if_match(request)?);
+    let write::Opened { who, policy, of, pairs } = write::open(request, who, Interaction::Update)?;
+    let (criteria, if_match) = (super::criteria(app, &policy, (of, Some(Interaction::Update)), &pairs)?, write::if_match(request)?);
     let submitted = write::submitted(app, request, of)?;
     write::commit(app, request, who, move |tx, writer| {
         let found = conditional::one(tx, writer, &criteria)?;

@@ -17,6 +17,7 @@ use crate::fhir::outcome;
 use crate::fhir::validate::{Options, object};
 use crate::ledger::resources::{self, Effect, IfMatch, Writer, Written, gone, not_found};
 use crate::ledger::{references, submitted};
+use crate::policy::Policy;
 use crate::search::Type;
 use crate::search::reference::is_id;
 use crate::store::Tx;
@@ -66,7 +67,8 @@ struct Parameter<'t> {
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = caller(who)?;
     let of = document(request.param("type"))?;
-    allowed(who, of, None)?;
+    let policy = Policy::of(who);
+    allowed(&policy, of, None)?;
     let pairs = request.pairs()?;
     negotiate::json_only(request, &pairs)?;
     negotiate::only_these(request, &pairs, &["_format", "mode", "profile"])?;
@@ -77,13 +79,13 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         asked.take(name, value)?;
     }
     asked.read(&body(app, request)?)?;
-    allowed(who, of, asked.mode)?;
+    allowed(&policy, of, asked.mode)?;
     let mut whose = None;
     if asked.resource.is_none()
         && asked.mode != Some(Mode::Delete)
         && let Some(id) = &id
     {
-        let (text, patient) = stored(app, who, (of, id))?;
+        let (text, patient) = stored(app, &policy, (of, id))?;
         (asked.resource, whose) = (Some(text), patient);
     }
     let fault = judged(app, who, &asked, (of, id.as_deref(), if_match))?;
@@ -96,8 +98,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 }
 
 /// Who may do it may ask whether it could be done; without a mode, who may write the type at all.
-fn allowed(who: &Caller, of: Type, mode: Option<Mode>) -> Result<()> {
-    let may = |interaction| who.may(of.name(), interaction);
+fn allowed(policy: &Policy, of: Type, mode: Option<Mode>) -> Result<()> {
+    let may = |interaction| policy.may(of, interaction);
     match mode {
         Some(Mode::Create) => may(Interaction::Create),
         Some(Mode::Update) => may(Interaction::Update),
@@ -180,9 +182,8 @@ impl Asked {
 }
 
 /// The current version and whose it is, for who may read it.
-fn stored(app: &App, who: &Caller, what: (Type, &str)) -> Result<(String, Option<Whose>)> {
-    who.may(what.0.name(), Interaction::Read)?;
-    let visible = who.visible();
+fn stored(app: &App, policy: &Policy, what: (Type, &str)) -> Result<(String, Option<Whose>)> {
+    let visible = policy.visible(what.0, Interaction::Read)?;
     let reader = Reader { vault: &app.vault, templates: &app.templates, visible: &visible };
     let found = app.db.read("read", |tx| version(tx, reader, (what.0, what.1, None)))?.ok_or_else(|| not_found(what))?;
     if found.deleted {

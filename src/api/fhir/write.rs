@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::conditional::{http_date, seconds};
 use super::{base, binary, caller, document};
-use crate::access::{Caller, Interaction, Visible};
+use crate::access::{Caller, Interaction};
 use crate::api::negotiate::{self, Return};
 use crate::api::request::{Reply, Request};
 use crate::app::App;
@@ -16,6 +16,7 @@ use crate::fhir::validate::Options;
 use crate::ledger::idempotency::{Key, once};
 use crate::ledger::resources::{Effect, IfMatch, Writer, Written};
 use crate::ledger::submitted::{self, Submitted};
+use crate::policy::Policy;
 use crate::search::Type;
 use crate::store::Tx;
 use crate::store::blocks::Templates;
@@ -26,7 +27,7 @@ use crate::vault::{Vault, digest};
 pub struct Writing {
     vault: Arc<Vault>,
     templates: Arc<Templates>,
-    visible: Visible,
+    policy: Policy,
     strict: bool,
     external_system: String,
     base: String,
@@ -39,7 +40,7 @@ impl Writing {
         Writing {
             vault: Arc::clone(&app.vault),
             templates: Arc::clone(&app.templates),
-            visible: who.visible(),
+            policy: Policy::of(who),
             strict: app.config.references_strict,
             external_system: app.config.external_id_system.clone(),
             base: base(app),
@@ -48,11 +49,16 @@ impl Writing {
         }
     }
 
+    /// Is whatever is written of the type shown to who writes it?
+    pub fn shows(&self, of: Option<Type>) -> bool {
+        of.is_some_and(|of| self.policy.visible(of, Interaction::Read).is_ok_and(|visible| !visible.by_content()))
+    }
+
     pub fn writer(&self) -> Writer<'_> {
         Writer {
             vault: &self.vault,
             templates: &self.templates,
-            visible: &self.visible,
+            policy: &self.policy,
             strict: self.strict,
             external_system: &self.external_system,
             base: &self.base,
@@ -65,6 +71,7 @@ impl Writing {
 /// A write that may begin.
 pub struct Opened<'c> {
     pub who: &'c Caller,
+    pub policy: Policy,
     pub of: Type,
     pub pairs: Vec<(String, String)>,
 }
@@ -73,10 +80,11 @@ pub struct Opened<'c> {
 pub fn open<'c>(request: &Request, who: Option<&'c Caller>, to: Interaction) -> Result<Opened<'c>> {
     let who = caller(who)?;
     let of = document(request.param("type"))?;
-    who.may(of.name(), to)?;
+    let policy = Policy::of(who);
+    policy.may(of, to)?;
     let pairs = request.pairs()?;
     negotiate::json_only(request, &pairs)?;
-    Ok(Opened { who, of, pairs })
+    Ok(Opened { who, policy, of, pairs })
 }
 
 /// The same for one that takes no criteria.
@@ -97,6 +105,9 @@ pub fn commit(
     let key = idempotency(app, request, who)?;
     // A delete is answered without a body, so nothing is preferred.
     let returned = if request.verb == "DELETE" { Return::Minimal } else { negotiate::returned(request) };
+    if returned == Return::Representation && !writing.shows(Type::parse(request.param("type"))) {
+        negotiate::not_promised(request);
+    }
     let written = app.db.write_later("resource.write", move |tx| {
         let writer = writing.writer();
         let mut done = once(tx, &writer, key.as_ref(), |tx| Ok(vec![Some(work(tx, &writer)?)]))?;
@@ -146,7 +157,8 @@ fn answer(base: &str, returned: Return, written: &Written) -> Reply {
     let body = || match returned {
         Return::Minimal => String::new(),
         Return::Outcome => outcome::done(&format!("{name} has version {}", written.version)),
-        Return::Representation => written.json.clone(),
+        // Who may not read what was written gets no body of it.
+        Return::Representation => written.json.clone().unwrap_or_default(),
     };
     let reply = Reply::fhir(status, if status == 204 { String::new() } else { body() });
     let reply = match written.effect {

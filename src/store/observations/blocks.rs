@@ -12,6 +12,7 @@ use super::scope::Scope;
 use super::{BLOCKS, by_date, ids};
 use crate::error::{Error, Kind, Result};
 use crate::id::{Address, Shelf};
+use crate::policy::Seen;
 use crate::search::SortKey;
 use crate::series::{Block, RecordId};
 use crate::store::blocks::{self, BlockIds, HEADER, Header, HeaderRow, Overrides, Templates};
@@ -83,7 +84,7 @@ pub(super) struct Samples<'a> {
     heap: BinaryHeap<Head>,
     overrides: HashMap<Shelf, Overrides>,
     before: Option<u128>,
-    named: Option<VecDeque<(Position, View)>>,
+    named: Option<VecDeque<(Position, View, Seen)>>,
 }
 
 impl<'a> Samples<'a> {
@@ -110,7 +111,7 @@ impl<'a> Samples<'a> {
     /// The next sample that answers the query.
     pub fn next(&mut self, tx: &mut Tx<'_>) -> Result<Option<(Position, Found)>> {
         if let Some(named) = &mut self.named {
-            return Ok(named.pop_front().map(|(at, view)| (at, Found::Named(view))));
+            return Ok(named.pop_front().map(|(at, view, seen)| (at, Found::Named(view, seen))));
         }
         while let Some(head) = self.pop(tx)? {
             let (shelf, start) = (self.open[head.open].header.shelf, self.open[head.open].block.start_ms(head.row));
@@ -118,15 +119,15 @@ impl<'a> Samples<'a> {
             if self.overridden(tx, shelf)?.contains_key(&(series, start, disc)) || self.superseded(tx, &head)? {
                 continue;
             }
-            if self.judge.answers(tx, &mut self.open[head.open], head.row)? {
-                return Ok(Some((head.at, Found::Row { open: head.open, row: head.row })));
+            if let Some(seen) = self.judge.answers(tx, &mut self.open[head.open], head.row)? {
+                return Ok(Some((head.at, Found::Row { open: head.open, row: head.row, seen })));
             }
         }
         Ok(None)
     }
 
     /// `_id` names addresses: each is read directly, then judged like any other.
-    fn by_id(&mut self, tx: &mut Tx<'_>, ids: &[&str]) -> Result<VecDeque<(Position, View)>> {
+    fn by_id(&mut self, tx: &mut Tx<'_>, ids: &[&str]) -> Result<VecDeque<(Position, View, Seen)>> {
         let mut found = Vec::new();
         for id in ids {
             let Some(address) = self.look.vault.sample_address(id) else { continue };
@@ -135,15 +136,15 @@ impl<'a> Samples<'a> {
             }
             let Some(open) = super::rows::newest(tx, self.look.vault, address)? else { continue };
             let (mut open, row) = open;
-            if self.judge.answers(tx, &mut open, row)? {
+            if let Some(seen) = self.judge.answers(tx, &mut open, row)? {
                 let at = self.position(&open, row);
-                found.push((at, self.judge.view(tx, &mut open, row)?));
+                found.push((at, self.judge.view(tx, &mut open, row)?, seen));
             }
         }
         let descending = self.look.sort().descending;
         found.sort_by(|a, b| if descending { b.0.cmp(&a.0) } else { a.0.cmp(&b.0) });
         found.dedup_by(|a, b| a.0 == b.0);
-        found.retain(|(at, _)| self.look.after.is_none_or(|after| if descending { *at < after } else { *at > after }));
+        found.retain(|(at, ..)| self.look.after.is_none_or(|after| if descending { *at < after } else { *at > after }));
         Ok(found.into())
     }
 

@@ -8,7 +8,7 @@ mod rows;
 mod scope;
 
 pub(super) use blocks::Open;
-pub(super) use rows::row_view;
+pub(super) use rows::row_told;
 pub use rows::{Found, read};
 pub use scope::Scope;
 
@@ -52,6 +52,21 @@ pub fn page(tx: &mut Tx<'_>, look: &Look<'_>, templates: &Templates, system: boo
         page.total = Some(total);
     }
     Ok(page)
+}
+
+/// Names any sample that is found this Device?
+pub fn any_names(tx: &mut Tx<'_>, look: &Look<'_>, templates: &Templates, reference: &str) -> Result<bool> {
+    let scope = Scope::of(tx, look)?;
+    let mut samples = Samples::new(tx, look, templates, &scope)?;
+    while let Some((_, found)) = samples.next(tx)? {
+        let Found::Row { open, row, .. } = found else { continue };
+        let open = &samples.open[open];
+        let at = (open.header.shelf, open.block.key(row).0, open.block.template(row));
+        if templates.get(tx, &open.keys, at)?.names(reference) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 struct Merge<'a> {

@@ -9,20 +9,23 @@ use super::scope::Scope;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::stamp::Stamp;
-use crate::id::{Address, PatientId, Shelf};
-use crate::search::{Criterion, DateRange, Filter, Nanos, Opened};
+use crate::id::{Address, Shelf};
+use crate::policy::{Certain, Seen, Visible};
+use crate::search::{Criterion, DateRange, Filter, IndexRow, Nanos, Opened, folded};
 use crate::series::template::{Filling, status};
 use crate::series::{RecordId, Sample, Template};
 use crate::store::blocks::{self, Header, Known, OF_SAMPLES, Templates, bloom_bit};
+use crate::store::keys::Whose;
 use crate::store::listing::{Item, Look, Page};
+use crate::store::resources::{Reader, Told, Version};
 use crate::store::{Tx, keys};
 use crate::vault::{ShelfKeys, Vault};
 
 /// What an Observation search found, before it is rendered.
 pub enum Found {
     Document(Item),
-    Row { open: usize, row: usize },
-    Named(View),
+    Row { open: usize, row: usize, seen: Seen },
+    Named(View, Seen),
 }
 
 /// A rendered sample.
@@ -30,19 +33,17 @@ pub struct View {
     pub id: String,
     pub json: String,
     pub shelf: Shelf,
-    pub version: u32,
-    pub committed_at: Millis,
 }
 
 impl Found {
     pub(super) fn push(self, tx: &mut Tx<'_>, samples: &mut Samples<'_>, page: &mut Page) -> Result<()> {
         match self {
             Found::Document(item) => page.push(&item),
-            Found::Named(view) => page.push(&Item { resource: OBSERVATION, id: view.id, json: view.json, shelf: view.shelf }),
-            Found::Row { open, row } => {
+            Found::Named(View { id, json, shelf, .. }, seen) => page.push(&Item { resource: OBSERVATION, id, json, shelf, seen }),
+            Found::Row { open, row, seen } => {
                 let (open, judge) = (&mut samples.open[open], &mut samples.judge);
                 let shelf = open.header.shelf;
-                judge.render(tx, open, row, |id, write| page.rendered((OBSERVATION, id), shelf, write))?;
+                judge.render(tx, open, row, |id, write| page.rendered((OBSERVATION, id), (shelf, seen), write))?;
             }
         }
         Ok(())
@@ -57,25 +58,34 @@ pub(super) struct Judge<'a> {
     look: &'a Look<'a>,
     templates: &'a Templates,
     by_template: HashMap<(Shelf, u32, u32), bool>,
+    /// What is certain of the visibility of all samples of a template.
+    certain: HashMap<(Shelf, u32, u32), Certain>,
+    owners: HashMap<Shelf, Option<Whose>>,
     /// The id that samples have as their subject, which no merge changes, as text; and the commit stamp that was written last, as text.
     patients: HashMap<Shelf, String>,
     stamp: (Millis, String),
     /// The template of the last row: its neighbours mostly have the same.
     template: Option<((Shelf, u32, u32), Arc<Known>)>,
     masks: Vec<u64>,
+    /// The same of what scopes limit: of each, any of these lists.
+    limits: Vec<Vec<Vec<u64>>>,
 }
 
 impl<'a> Judge<'a> {
     pub fn new(look: &'a Look<'a>, templates: &'a Templates, scope: &Scope) -> Judge<'a> {
         let patients = scope.owners.iter().map(|(shelf, whose)| (*shelf, whose.born.to_string())).collect();
-        let masks = look.query.filters.iter().filter_map(|filter| mask(look.vault, filter)).collect();
-        Judge { look, templates, by_template: HashMap::new(), patients, stamp: (Millis::MIN, String::new()), template: None, masks }
+        let masks = |filters: &[Filter]| -> Vec<u64> { filters.iter().filter_map(|filter| mask(look.vault, filter)).collect() };
+        let limits = look.visible.limits().map(|any| any.iter().map(|all| masks(all)).collect()).collect();
+        let (by_template, certain, owners) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (stamp, masks) = ((Millis::MIN, String::new()), masks(&look.query.filters));
+        Judge { look, templates, by_template, certain, owners, patients, stamp, template: None, masks, limits }
     }
 
     /// Can a block of this header hold an answer, by its bloom of codes and categories?
     pub fn may_hold(&self, header: &Header) -> bool {
         // A newer version may be coded otherwise than the one it hides, so its block is always read.
-        header.superseding || self.masks.iter().all(|mask| header.bloom & mask != 0)
+        let holds = |masks: &[u64]| masks.iter().all(|mask| header.bloom & mask != 0);
+        header.superseding || (holds(&self.masks) && self.limits.iter().all(|any| any.iter().any(|all| holds(all))))
     }
 
     /// Can a block hold the record that is asked for, by its fingerprints? A block that may hide a sample is always read.
@@ -96,7 +106,8 @@ impl<'a> Judge<'a> {
         Ok(true)
     }
 
-    pub fn answers(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<bool> {
+    /// Does it answer the query, and may it be shown?
+    pub fn answers(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<Option<Seen>> {
         let (series, _, version) = open.block.key(row);
         let template_no = open.block.template(row);
         let at = (open.header.shelf, series, template_no);
@@ -110,7 +121,7 @@ impl<'a> Judge<'a> {
             }
         };
         if !of_template {
-            return Ok(false);
+            return Ok(None);
         }
         let look = self.look;
         for filter in &look.query.filters {
@@ -131,10 +142,32 @@ impl<'a> Judge<'a> {
                 _ => true,
             };
             if !holds {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(true)
+        self.seen(tx, open, row)
+    }
+
+    /// May a row be shown that the scope of the search has chosen?
+    fn seen(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<Option<Seen>> {
+        let visible = self.look.visible;
+        if let Some(seen) = visible.chosen_at_once() {
+            return Ok(Some(seen));
+        }
+        let shelf = open.header.shelf;
+        let at = (shelf, open.block.key(row).0, open.block.template(row));
+        let template = self.templates.get(tx, &open.keys, at)?;
+        match *self.certain.entry(at).or_insert_with(|| certain(visible, &template)) {
+            Certain::Shown(seen) => return Ok(Some(seen)),
+            Certain::Hidden => return Ok(None),
+            Certain::Open => {}
+        }
+        let whose = match self.owners.entry(shelf) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => *place.insert(keys::whose(tx, shelf)?),
+        };
+        let Some(whose) = whose else { return Ok(None) };
+        judged(tx, (self.look.vault, visible), (&template, whose), (open, row))
     }
 
     fn identified(&self, tx: &mut Tx<'_>, open: &mut Open, row: usize, filter: &Filter) -> Result<bool> {
@@ -151,8 +184,7 @@ impl<'a> Judge<'a> {
             write(&mut json);
             (id.to_owned(), json)
         })?;
-        let (_, _, version) = open.block.key(row);
-        Ok(View { id, json, shelf: open.header.shelf, version, committed_at: open.header.committed_at })
+        Ok(View { id, json, shelf: open.header.shelf })
     }
 
     /// Gives the row's id to `to`, and what appends its Observation.
@@ -237,24 +269,62 @@ fn versions(tx: &mut Tx<'_>, vault: &Vault, address: Address, which: Option<u32>
     Ok(best.map(|(_, open, row)| (open, row)))
 }
 
-/// The Observation at an address of a shelf that was made for `patient`, or one of its versions. The caller has checked that the shelf may be seen.
-pub fn read(tx: &mut Tx<'_>, with: (&Vault, &Templates), patient: PatientId, at: (Address, Option<u32>)) -> Result<Option<View>> {
-    let ((vault, templates), (address, version)) = (with, at);
-    let Some((mut open, row)) = versions(tx, vault, address, version)? else { return Ok(None) };
-    row_view(tx, (vault, templates), &patient.to_string(), (&mut open, row)).map(Some)
+/// The Observation at an address, or one of its versions. The caller has asked the patient rule of its shelf, which was made
+/// for `patient`.
+pub fn read(tx: &mut Tx<'_>, with: Reader<'_>, patient: Whose, at: (Address, Option<u32>)) -> Result<Option<Told>> {
+    let (address, version) = at;
+    let Some((mut open, row)) = versions(tx, with.vault, address, version)? else { return Ok(None) };
+    row_told(tx, with, patient, (&mut open, row)).map(|(_, told)| Some(told))
 }
 
-/// The Observation of `patient` that a row is.
-pub(in crate::store) fn row_view(tx: &mut Tx<'_>, with: (&Vault, &Templates), patient: &str, at: (&mut Open, usize)) -> Result<View> {
-    let ((vault, templates), (open, row)) = (with, at);
+/// The Observation of `patient` that a row is, with its id; shown if it may be seen.
+pub(in crate::store) fn row_told(tx: &mut Tx<'_>, with: Reader<'_>, patient: Whose, at: (&mut Open, usize)) -> Result<(String, Told)> {
+    let (open, row) = at;
     let (sample, shelf, committed_at) = (open.block.sample(row), open.header.shelf, open.header.committed_at);
-    let template = templates.get(tx, &open.keys, (shelf, sample.series, sample.template))?;
-    let ids = open.record_ids(tx, row)?;
-    let mut json = String::new();
-    let rendering = Rendering { vault, template: &template, shelf, patient, last_updated: &instant(committed_at) };
+    let template = with.templates.get(tx, &open.keys, (shelf, sample.series, sample.template))?;
+    let born = patient.born.to_string();
+    let rendering = Rendering { vault: with.vault, template: &template, shelf, patient: &born, last_updated: &instant(committed_at) };
     let id = rendering.id(&sample);
-    rendering.write(&sample, (&id, &ids), &mut json);
-    Ok(View { id, json, shelf, version: sample.version, committed_at })
+    let seen = judged(tx, (with.vault, with.visible), (&template, patient), (open, row))?;
+    let mut told = Told { version: sample.version, committed_at, patient: Some(patient), shown: None };
+    if let Some(seen) = seen {
+        let ids = open.record_ids(tx, row)?;
+        let mut json = String::new();
+        rendering.write(&sample, (&id, &ids), &mut json);
+        let (version, deleted, upsert) = (sample.version, false, false);
+        told.shown = Some(Version { json, version, committed_at, deleted, upsert, shelf, patient: Some(patient), seen });
+    }
+    Ok((id, told))
+}
+
+/// What is certain of all samples of a template.
+fn certain(visible: &Visible, template: &Known) -> Certain {
+    const OWN: [&str; 7] = ["date", "identifier", "patient", "status", "subject", "_id", "_lastUpdated"];
+    visible.certain(&Opened { id: "", rows: &template.rows, last_updated: DateRange::instant(0) }, &OWN)
+}
+
+/// May a row be shown, by the values of its template and its own?
+fn judged(tx: &mut Tx<'_>, by: (&Vault, &Visible), of: (&Known, Whose), at: (&mut Open, usize)) -> Result<Option<Seen>> {
+    let ((vault, visible), (template, whose), (open, row)) = (by, of, at);
+    if !visible.by_content() {
+        return Ok(visible.at_once(Some(whose.now)));
+    }
+    let (series, disc, version) = open.block.key(row);
+    let mut rows = template.rows.clone();
+    rows.push(IndexRow::Date { param: "date", range: range(open.block.time(row)) });
+    rows.push(IndexRow::Token { param: "status", system: Some(STATUS.to_owned()), code: status(version).to_owned() });
+    for param in ["patient", "subject"] {
+        rows.push(IndexRow::Reference { param, kind: "Patient".to_owned(), id: whose.born.to_string() });
+    }
+    if let Some(system) = &template.facts.identifier_system {
+        for id in open.record_ids(tx, row)? {
+            let code = id.read(|id| folded(id).into_owned());
+            rows.push(IndexRow::Token { param: "identifier", system: Some(system.clone()), code });
+        }
+    }
+    let id = vault.sample_text(Address { shelf: open.header.shelf, series, start: open.block.start_ms(row), disc });
+    let opened = Opened { id: &id, rows: &rows, last_updated: DateRange::instant(open.header.committed_at) };
+    Ok(visible.judge(Some(whose.now), &opened))
 }
 
 /// What a template says holds for every sample of it.

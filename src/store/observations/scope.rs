@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::access::Visible;
 use crate::error::Result;
 use crate::id::{PatientId, Shelf};
+use crate::policy::Visible;
 use crate::search::Criterion;
 use crate::store::keys::Whose;
 use crate::store::listing::Look;
@@ -18,9 +18,9 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The access predicate alone.
+    /// The patient rule alone.
     pub fn of_visible(tx: &mut Tx<'_>, visible: &Visible) -> Result<Scope> {
-        let Visible::Patients(patients) = visible else { return Ok(Scope { shelves: None, owners: HashMap::new() }) };
+        let Some(patients) = visible.rule() else { return Ok(Scope { shelves: None, owners: HashMap::new() }) };
         let owners = shelves(tx, patients)?;
         Ok(Scope { shelves: Some(owners.keys().copied().collect()), owners })
     }
@@ -45,11 +45,11 @@ impl Scope {
             });
             named = ids;
         }
-        let owners = match (look.visible, owners) {
-            (Visible::All, None) => return Ok(Scope { shelves: None, owners: HashMap::new() }),
-            (Visible::All, Some(owners)) => owners,
-            (Visible::Patients(patients), None) => shelves(tx, patients)?,
-            (Visible::Patients(patients), Some(mut owners)) => {
+        let owners = match (look.visible.rule(), owners) {
+            (None, None) => return Ok(Scope { shelves: None, owners: HashMap::new() }),
+            (None, Some(owners)) => owners,
+            (Some(patients), None) => shelves(tx, patients)?,
+            (Some(patients), Some(mut owners)) => {
                 owners.retain(|_, whose| patients.contains(&whose.now));
                 owners
             }
