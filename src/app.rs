@@ -13,12 +13,14 @@ use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::id::EntryId;
 use crate::ledger::callers::Callers;
+use crate::ledger::origins::Origins;
+use crate::ledger::signing_keys::Keys;
 use crate::ledger::{reindex, shelves};
 use crate::mapping::Mappings;
 use crate::policy;
 use crate::store::blocks::Templates;
 use crate::store::{Db, Opened, Place, keys};
-use crate::vault::{RootKey, Sealing, Vault};
+use crate::vault::{Passwords, RootKey, Sealing, Vault};
 
 pub struct App {
     pub config: Config,
@@ -26,10 +28,16 @@ pub struct App {
     pub vault: Arc<Vault>,
     /// The built-in roles and those of `firth.toml`.
     pub roles: Roles,
+    /// Works on a few passwords at once.
+    pub passwords: Passwords,
     pub mappings: Arc<Mappings>,
     pub templates: Arc<Templates>,
-    /// Who shows which secret.
+    /// Who shows which token.
     pub callers: Callers,
+    /// From where browsers may call.
+    pub origins: Origins,
+    /// The keys that sign tokens.
+    pub keys: Arc<Keys>,
     pub log: Log,
     /// What AuditEvents are found by.
     pub index: Index,
@@ -39,6 +47,8 @@ pub struct App {
     pub started_at: Millis,
     /// Tells the workers that something waits.
     pub wake: Wake,
+    /// The client of the demo's app, once it is registered.
+    pub vitals: OnceLock<String>,
     /// The start page of a demo, once it is loaded.
     pub demo_page: OnceLock<String>,
 }
@@ -66,20 +76,26 @@ impl App {
         let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", config.listen));
         reindex::run(&db, &vault, &format!("{public_url}/fhir"))?;
+        let keys = Arc::new(Keys::new(db.clone(), Arc::clone(&vault)));
+        let callers = Callers::new((db.clone(), Arc::clone(&vault)), roles.clone(), Arc::clone(&keys), public_url.clone());
         Ok(App {
             config,
             db,
             vault,
             roles,
+            passwords: Passwords::default(),
             mappings,
             templates: Arc::default(),
-            callers: Callers::default(),
+            origins: Origins::default(),
+            callers,
+            keys,
             log,
             index,
             started_at: clock.now(),
             clock,
             public_url,
             wake: Wake::default(),
+            vitals: OnceLock::new(),
             demo_page: OnceLock::new(),
         })
     }

@@ -1,7 +1,8 @@
 //! The one error. `Kind` is a closed table: status, FHIR issue type, code, remedy.
 //!
 //! A room raises `Error::new(Kind::X, "what was wrong")` and may name the element with `at`.
-//! The doors render it: OperationOutcome under `/fhir`, `{"detail", "issue"}` under `/api/v1`.
+//! The doors render it: OperationOutcome under `/fhir`, `{"error", "error_description"}` under `/oauth`,
+//! `{"detail", "issue"}` elsewhere.
 //! `cause` goes to the log with the request id and never to a client.
 
 use std::fmt;
@@ -59,6 +60,17 @@ kinds! {
     Unauthenticated "auth.required"         401 "login"        true  "Show a credential that is valid now; most requests take Authorization: Bearer TOKEN.";
     Expired         "auth.expired"          401 "expired"      true  "Refresh the token and send the request again.";
     Forbidden       "auth.forbidden"        403 "forbidden"    true  "Use a token whose role and scopes allow this.";
+    ProofRefused    "auth.dpop-proof"       401 "login"        true  "Send Authorization: DPoP TOKEN with a DPoP proof made for this request (RFC 9449); a bound token is no Bearer token.";
+    // The authorization server (RFC 6749 section 5.2, RFC 7591 section 3.2.2, RFC 9449 section 5).
+    ClientUnknown   "oauth.invalid-client"  401 "login"        true  "Prove the client as it was registered: by its secret, by a private_key_jwt assertion, or as a public client by client_id alone.";
+    ClientUnfit     "oauth.unauthorized-client" 400 "forbidden" true "Have the operator approve the client, or register it for this grant type.";
+    GrantUnknown    "oauth.invalid-grant"   400 "invalid"      true  "Begin again with an authorization request: codes and refresh tokens are good once, and end.";
+    GrantType       "oauth.unsupported-grant-type" 400 "not-supported" true "Use authorization_code, refresh_token or client_credentials.";
+    ScopeRefused    "oauth.invalid-scope"   400 "forbidden"    true  "Ask for scopes that the client is registered for and its role allows.";
+    TargetRefused   "oauth.invalid-target"  400 "not-supported" true "Leave resource out, or give the FHIR base as the discovery documents do.";
+    ProofInvalid    "oauth.invalid-dpop-proof" 400 "invalid"   true  "Send one DPoP proof, made for this request and not sent before (RFC 9449 section 4).";
+    RedirectRefused "oauth.invalid-redirect-uri" 400 "invalid" true  "Register redirect URIs of https, of http on a loopback address, or of a private-use scheme, without fragment.";
+    MetadataRefused "oauth.invalid-client-metadata" 400 "invalid" true "Correct the named member of the client's metadata.";
     // What is asked for.
     NotFound        "resource.not-found"    404 "not-found"    true  "Check the id; a resource you may not see looks the same.";
     Gone            "resource.deleted"      410 "deleted"      true  "The resource was deleted; its history may still be read.";

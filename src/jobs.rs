@@ -10,11 +10,13 @@ use crate::app::App;
 use crate::audit::{Action, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::id::UploadId;
+use crate::ledger::clients::Status;
 use crate::ledger::idempotency;
 use crate::ledger::uploads as ledger;
 use crate::store::idempotency as answers;
 use crate::store::uploads::{self, JobRow, Stage};
 use crate::store::waiting;
+use crate::store::{clients, grants, launches, shown_once};
 use crate::telemetry;
 
 const LEASE_MS: i64 = 120_000;
@@ -22,6 +24,8 @@ const BACK_OFF_MS: i64 = 2_000;
 /// After so many tries an upload has failed; its raw body is kept for a replay.
 const ATTEMPTS: i32 = 8;
 const DAY_MS: i64 = 86_400_000;
+/// By so much the clocks of several processes may differ.
+const MINUTE_MS: i64 = 60_000;
 
 /// Running workers; dropping it stops them after the job they are at.
 pub struct Workers {
@@ -113,8 +117,23 @@ fn expire(app: &App) -> Result<()> {
     let before = app.clock.now() - app.config.raw_retention_days * DAY_MS;
     let day = app.clock.now() - idempotency::KEPT_MS;
     app.db.write("idempotency.expire", move |tx| answers::expire(tx, day))?;
+    expire_grants(app)?;
     while app.db.write("raw.expire", move |tx| uploads::raw_expire(tx, before, 100))? == 100 {}
     Ok(())
+}
+
+/// What clients were granted and showed goes when it has ended, a day later where a second showing is still to be noticed;
+/// what nobody approved in a month goes, too. Keys are renewed.
+fn expire_grants(app: &App) -> Result<()> {
+    let now = app.clock.now();
+    let day = now - DAY_MS;
+    app.db.write("grants.expire", move |tx| {
+        grants::expire(tx, day)?;
+        launches::expire(tx, day)?;
+        shown_once::expire(tx, now - MINUTE_MS)?;
+        clients::expire(tx, Status::Waiting as i16, now - 30 * DAY_MS)
+    })?;
+    app.keys.renew(now)
 }
 
 /// Does one job; false when none is due.

@@ -1,16 +1,23 @@
 //! Who may do what: roles and SMART v2 scopes; room `policy` makes of them the predicate that every query carries. Pure.
 
+pub mod consent;
+mod party;
+mod period;
 mod roles;
 mod scopes;
 
+pub use party::{CLIENT_SYSTEM, Party};
+pub use period::{Moment, Period};
 pub use roles::{DOCUMENTS, NO_RESEARCHER, Named, PatientRule, Role, Roles};
 pub use scopes::{Allowed, By, Constraint, Context, Interaction, Offer, Offered, Plain, Reader, Requested, Scopes, Ungranted};
 
 use std::sync::Arc;
 
+use consent::Withholding;
+
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
-use crate::id::{GrantId, PatientId, UserId};
+use crate::id::{AccountId, ClientId, GrantId, PatientId, UserId};
 
 /// Who makes a request, as the token says it.
 #[derive(Clone, Debug)]
@@ -20,9 +27,27 @@ pub struct Caller {
     pub scopes: Scopes,
     /// The person an SDK token uploads for.
     pub user: Option<UserId>,
-    /// The patients that were named when the token was issued.
-    pub patients: Vec<PatientId>,
+    /// Whose data the role, the user and the token allow at all.
+    pub whom: Whom,
     pub issued_at: Millis,
+    /// The client to which the token was given; None of a token of `firth token issue` and of an app's.
+    pub client: Option<ClientId>,
+    /// Who signed in; None of a backend service.
+    pub account: Option<AccountId>,
+    /// Who that is here: `Practitioner/ID`, `Patient/ID`.
+    pub fhir_user: Option<String>,
+    /// When the person signed in.
+    pub auth_time: Option<Millis>,
+    /// The Patient in context: a token with scopes of `patient/` sees nobody else.
+    pub context: Option<PatientId>,
+    /// The thumbprint of the key to which the token is bound (RFC 9449): without a proof of it the token is none.
+    pub jkt: Option<String>,
+    /// Whom the user may see besides, to read alone, until it ends: break-glass.
+    pub emergencies: Arc<[PatientId]>,
+    /// What patients withhold by Consent.
+    pub withheld: Arc<Withholding>,
+    /// When some of this must be found out anew, though nothing was written: a period ends or begins.
+    pub until: Option<Millis>,
 }
 
 /// The patient rule: whose data a caller may have at all.
@@ -33,15 +58,33 @@ pub enum Whom {
     Patients(Arc<[PatientId]>),
 }
 
-impl Caller {
-    /// The patient rule: all, or those that were named or found for the caller.
-    pub fn whom(&self) -> Whom {
-        match self.role.rule() {
-            PatientRule::All => Whom::Everybody,
-            PatientRule::CareTeam | PatientRule::Own | PatientRule::None => Whom::Patients(Arc::from(self.patients.as_slice())),
+impl FromIterator<PatientId> for Whom {
+    fn from_iter<I: IntoIterator<Item = PatientId>>(patients: I) -> Whom {
+        Whom::Patients(patients.into_iter().collect())
+    }
+}
+
+impl Whom {
+    pub fn nobody() -> Whom {
+        Whom::Patients([].into())
+    }
+
+    pub fn first(&self) -> Option<PatientId> {
+        match self {
+            Whom::Everybody => None,
+            Whom::Patients(patients) => patients.first().copied(),
         }
     }
 
+    pub fn has(&self, patient: PatientId) -> bool {
+        match self {
+            Whom::Everybody => true,
+            Whom::Patients(patients) => patients.contains(&patient),
+        }
+    }
+}
+
+impl Caller {
     /// May the caller act for this user under `/api/v1`?
     pub fn may_act_for(&self, user: UserId) -> Result<()> {
         match self.role {

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
+use super::consent::PURPOSES;
 use super::scopes::{Interaction, Offer, Scopes};
 use crate::config::RoleTable;
 
@@ -34,6 +35,7 @@ pub struct Named {
     name: String,
     scopes: Scopes,
     rule: PatientRule,
+    purpose: Option<&'static str>,
 }
 
 /// Whose data a role is about. What is nobody's is not asked here: the shared types everybody sees whose scopes allow
@@ -144,6 +146,16 @@ impl Role {
         }
     }
 
+    /// What its requests are for, of the general purposes of v3-ActReason; None where nobody said.
+    pub const fn purpose(self) -> Option<&'static str> {
+        match self {
+            Role::Clinician | Role::EhrSystem => Some("TREAT"),
+            Role::Patient => Some("PATRQT"),
+            Role::Named(named) => named.purpose,
+            Role::DeviceSdk | Role::Auditor | Role::SecurityAdmin | Role::Operator | Role::App => None,
+        }
+    }
+
     /// May the role look across patients where only a scan can answer?
     pub const fn is_system(self) -> bool {
         matches!(self, Role::EhrSystem)
@@ -233,6 +245,11 @@ fn named(table: &RoleTable, offer: &Offer<'_>) -> Result<Named, Vec<String>> {
     if rule.is_none() {
         faults.push(format!("has patients = \"{}\"; write all, care-team, self or none", table.patients));
     }
+    let known = |purpose: &str| PURPOSES.into_iter().find(|known| *known == purpose);
+    let purpose = table.purpose.as_deref().and_then(known);
+    if let Some(other) = table.purpose.as_deref().filter(|_| purpose.is_none()) {
+        faults.push(format!("has purpose = \"{other}\"; write one of {}", PURPOSES.join(", ")));
+    }
     let (mut scopes, mut read) = (Scopes::default(), true);
     match Scopes::granular(&table.scopes, offer).and_then(|_| Scopes::granular(&spelt(&table.scopes), offer)) {
         Ok(all) => scopes = all,
@@ -245,7 +262,7 @@ fn named(table: &RoleTable, offer: &Offer<'_>) -> Result<Named, Vec<String>> {
         faults.extend(unfit(&scopes, rule));
     }
     match rule {
-        Some(rule) if faults.is_empty() => Ok(Named { name: table.name.clone(), scopes, rule }),
+        Some(rule) if faults.is_empty() => Ok(Named { name: table.name.clone(), scopes, rule, purpose }),
         _ => Err(faults),
     }
 }
@@ -306,6 +323,7 @@ mod tests {
             name: name.to_owned(),
             scopes: scopes.to_owned(),
             patients: patients.to_owned(),
+            purpose: None,
         }
     }
 

@@ -80,7 +80,7 @@ fn secret(http: &HttpRequest) -> String {
 
 /// Who asks, and the commit of what changes something.
 fn document(app: &App, secret: &str, changing: Option<Entry>) -> Result<()> {
-    app.callers.authenticate(&app.db, secret, app.clock.now())?;
+    app.callers.authenticate(secret, app.clock.now())?;
     match changing {
         None => Ok(()),
         Some(entry) => app.db.write("base", move |tx| entry.commit(tx, Did::new(200, "Observation".to_owned()))),

@@ -9,10 +9,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{Sender, channel};
 
+use super::error::{self, Form};
 use super::pieces::pieces;
 use super::readers::Readers;
 use super::request::{Body, Reply, Request, asked};
-use super::{Need, Route, error, negotiate, proxy, unrouted};
+use super::{Need, Route, negotiate, oauth, presented, proxy, unrouted};
 use crate::access::{Caller, Role};
 use crate::app::App;
 use crate::audit::{Action, Entry};
@@ -37,9 +38,9 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
 
     let request = match plain(&app, route, &http, body) {
         Ok(request) => request,
-        Err(e) => return respond(error::reply(&e, http.path().starts_with("/fhir"), "unknown"), &http, "unknown"),
+        Err(e) => return respond(error::reply(&e, Form::of(http.path()), "unknown"), &http, "unknown"),
     };
-    let (id, fhir) = (request.id.clone(), request.uri.starts_with("/fhir"));
+    let (id, form, shown) = (request.id.clone(), Form::of(&request.uri), presented::token(&request).is_some());
     let hands_over = hands_over(&app, route, &request);
     let work = {
         let app = Arc::clone(&app);
@@ -58,7 +59,8 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
         }
         outcome => outcome,
     };
-    let reply = audited(&app, entry, outcome, (fhir, &id)).await;
+    let reply = audited(&app, entry, outcome, (form, &id)).await;
+    let reply = error::challenged(reply, shown, &oauth::resource_metadata(&app.public_url));
     log_line(route.name, &http, &reply, (&id, began));
     respond(reply, &http, &id)
 }
@@ -70,7 +72,7 @@ fn hands_over(app: &App, route: &Route, request: &Request) -> bool {
     writes
         && app.db.one_process()
         && route.path.starts_with("/fhir/")
-        && secret(request).is_none_or(|secret| app.callers.knows(&app.db, secret))
+        && presented::token(request).is_none_or(|token| !token.proved && app.callers.knows(token.text, app.clock.now()))
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> (Option<Entry>, Result<Reply>) {
@@ -173,7 +175,10 @@ fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Ent
         entry.credential = Some(caller.credential.to_string());
         entry.role = Some(caller.role.name().to_owned());
         entry.user = caller.user.map(|user| user.to_string());
-        entry.own = caller.patients.first().filter(|_| caller.role == Role::Patient).map(|own| own.to_string());
+        entry.client = caller.client.map(|client| client.to_string());
+        entry.account = caller.account.map(|account| account.to_string());
+        entry.fhir_user.clone_from(&caller.fhir_user);
+        entry.own = caller.whom.first().filter(|_| caller.role == Role::Patient).map(|own| own.to_string());
     }
     if request.uri.starts_with("/fhir/") {
         let parts = [request.param("type"), request.param("id")];
@@ -182,17 +187,6 @@ fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Ent
     let outcome = caller.and_then(|caller| unrouted::answer(app, route, &mut request, caller.as_deref()));
     let outcome = outcome.map(|reply| negotiate::applied(&request, reply));
     (Some(request.entry), outcome)
-}
-
-/// The secret from `Authorization` (with or without `Bearer`) or `X-Open-Wearables-API-Key`.
-fn secret(request: &Request) -> Option<&str> {
-    // RFC 9110, section 11.1: the scheme's case does not matter. SDKs send the token without one.
-    let bearer = request.header("authorization").map(|value| match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => token,
-        _ => value,
-    });
-    let said = |secret: &&str| !secret.trim().is_empty();
-    bearer.filter(said).or(request.header("x-open-wearables-api-key").filter(said)).map(str::trim)
 }
 
 /// Who asks, if the route is theirs.
@@ -204,9 +198,7 @@ fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Ar
     if request.param("type").starts_with('.') {
         return Err(Error::new(Kind::NotFound, "nothing is served at this path"));
     }
-    let secret = secret(request).ok_or_else(|| Error::new(Kind::Unauthenticated, "no token was sent"))?;
-    let now = app.clock.now();
-    let caller = app.callers.authenticate(&app.db, secret, now)?;
+    let caller = presented::caller(app, request)?;
     let fits = match route.need {
         Need::Nothing => true,
         Need::Token => !matches!(caller.role, Role::App | Role::DeviceSdk),
@@ -221,8 +213,8 @@ fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Ar
 }
 
 /// The reply, once its audit entry is durable; without the entry there is no reply but 503.
-async fn audited(app: &App, entry: Option<Entry>, outcome: Result<Reply>, of: (bool, &str)) -> Reply {
-    let (fhir, id) = of;
+async fn audited(app: &App, entry: Option<Entry>, outcome: Result<Reply>, of: (Form, &str)) -> Reply {
+    let (form, id) = of;
     let mut reply = match outcome {
         Ok(reply) => reply,
         Err(e) => {
@@ -230,7 +222,7 @@ async fn audited(app: &App, entry: Option<Entry>, outcome: Result<Reply>, of: (b
             if e.cause.is_some() && e.kind.wire().status >= 500 {
                 tracing::error!(request_id = id, code = e.kind.wire().code, raised = %e.raised, cause = e.cause.as_deref(), "request failed");
             }
-            error::reply(&e, fhir, id)
+            error::reply(&e, form, id)
         }
     };
     if reply.audited {
@@ -251,7 +243,7 @@ async fn audited(app: &App, entry: Option<Entry>, outcome: Result<Reply>, of: (b
     };
     match written.await {
         Ok(()) => reply,
-        Err(e) => error::reply(&e, fhir, id),
+        Err(e) => error::reply(&e, form, id),
     }
 }
 

@@ -3,13 +3,19 @@
 //! `ROUTES` is all there is. Every request goes through `gate`, which authenticates, runs the
 //! route's handler on a blocking thread, and writes the audit entry before the first byte leaves.
 
+mod apps;
+mod authorize;
 mod base;
+mod cors;
 mod error;
 mod fhir;
 mod gate;
 mod negotiate;
+mod oauth;
 mod operations;
+mod pages;
 mod pieces;
+mod presented;
 mod proxy;
 mod readers;
 mod request;
@@ -19,6 +25,7 @@ mod tls;
 mod unrouted;
 mod v1;
 
+pub use apps::is_built as app_is_built;
 pub use base::{Base, listen_base};
 pub use request::{Reply, Request};
 pub use server::{Listening, Security, bind, block_on, listen, until_told};
@@ -66,6 +73,36 @@ routes! {
     GET    "/healthz"                                    "healthz"         Nothing Activity      operations::healthz;
     GET    "/readyz"                                     "readyz"          Nothing Activity      operations::readyz;
     GET    "/metrics"                                    "metrics"         Nothing Activity      operations::metrics;
+    GET    "/.well-known/oauth-authorization-server"     "oauth-metadata"  Nothing Read          oauth::discovery::metadata;
+    GET    "/.well-known/oauth-authorization-server/{issuer:.+}" "oauth-metadata" Nothing Read    oauth::discovery::metadata;
+    GET    "/.well-known/openid-configuration"           "oauth-metadata"  Nothing Read          oauth::discovery::metadata;
+    GET    "/.well-known/openid-configuration/{issuer:.+}" "oauth-metadata" Nothing Read          oauth::discovery::metadata;
+    GET    "/.well-known/oauth-protected-resource"       "resource-metadata" Nothing Read        oauth::discovery::resource;
+    GET    "/.well-known/oauth-protected-resource/{resource:.+}" "resource-metadata" Nothing Read oauth::discovery::resource;
+    POST   "/oauth/token"                                "token"           Nothing Credential    oauth::token::handler;
+    POST   "/oauth/introspect"                           "introspect"      Nothing Credential    oauth::introspect::handler;
+    POST   "/oauth/revoke"                               "revoke"          Nothing Credential    oauth::revoke::handler;
+    POST   "/oauth/register"                             "register"        Nothing Credential    oauth::register::handler;
+    POST   "/oauth/launch"                               "launch"          Token   Credential    oauth::launch::handler;
+    GET    "/oauth/jwks"                                 "jwks"            Nothing Read          oauth::discovery::jwks;
+    GET    "/oauth/brands"                               "brands"          Nothing Read          oauth::brands::handler;
+    GET    "/fhir/.well-known/smart-configuration"       "smart-configuration" Nothing Read      oauth::discovery::smart;
+    GET    "/oauth/authorize"                            "authorize"       Nothing Activity      authorize::by_get;
+    POST   "/oauth/authorize"                            "authorize"       Nothing Activity      authorize::by_post;
+    POST   "/oauth/patient"                              "patient-picker"  Nothing Search        pages::patient;
+    POST   "/oauth/consent"                              "consent"         Nothing Credential    pages::consent;
+    GET    "/sign-in"                                    "sign-in-page"    Nothing Activity      pages::open;
+    POST   "/sign-in"                                    "sign-in"         Nothing SignIn        pages::sign_in;
+    POST   "/sign-in/code"                               "sign-in"         Nothing SignIn        pages::code;
+    POST   "/sign-in/password"                           "new-password"    Nothing SignIn        pages::first_password;
+    POST   "/sign-out"                                   "sign-out"        Nothing SignOut       pages::sign_out;
+    GET    "/account"                                    "account"         Nothing Activity      pages::account;
+    GET    "/account/password"                           "account"         Nothing Activity      pages::new_password;
+    POST   "/account/revoke"                             "grant-revoke"    Nothing Credential    pages::revoke;
+    GET    "/pages/firth.css"                            "style"           Nothing Activity      pages::style;
+    GET    "/apps/{app}"                                 "app"             Nothing Activity      apps::folder;
+    GET    "/apps/{app}/"                                "app"             Nothing Activity      apps::file;
+    GET    "/apps/{app}/{file}"                          "app"             Nothing Activity      apps::file;
     GET    "/fhir/metadata"                              "capabilities"    Nothing Read          fhir::metadata::handler;
     GET    "/fhir/openapi.json"                          "openapi"         Nothing Read          fhir::openapi::handler;
     GET    "/fhir/_history"                              "history-system"  Token   HistorySystem fhir::changes::of_system;

@@ -12,7 +12,7 @@ use tracing_actix_web::{RootSpanBuilder, TracingLogger};
 use super::proxy::Network;
 use super::readers::Readers;
 use super::unrouted::UNROUTED;
-use super::{ROUTES, Route, gate};
+use super::{ROUTES, Route, cors, gate};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
 
@@ -76,7 +76,7 @@ pub fn listen(app: Arc<App>, security: Security, socket: TcpListener) -> Result<
         for path in paths() {
             let mut resource = web::resource(path);
             for route in ROUTES.iter().filter(|route| route.path == path) {
-                let serve = move |app: web::Data<App>, http: HttpRequest, payload: web::Payload| gate::serve(app, route, http, payload);
+                let serve = move |app: web::Data<App>, http: HttpRequest, payload: web::Payload| served(app, route, http, payload);
                 resource = match route.verb {
                     // A HEAD is a GET whose body is not sent.
                     "GET" => resource.route(web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(serve)),
@@ -125,9 +125,20 @@ impl RootSpanBuilder for Span {
     fn on_request_end<B: actix_web::body::MessageBody>(_: tracing::Span, _: &std::result::Result<ServiceResponse<B>, actix_web::Error>) {}
 }
 
-/// What no route serves passes the gate all the same, and leaves its audit entry.
+/// The gate's answer, with what lets pages read it that may.
+async fn served(app: web::Data<App>, route: &'static Route, http: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let inner = Arc::clone(&app);
+    let response = gate::serve(app, route, http.clone(), payload).await;
+    cors::share(&inner, &http, response).await
+}
+
+/// What no route serves passes the gate all the same, and leaves its audit entry. A preflight that is allowed says nothing
+/// of anybody, and leaves none.
 async fn unrouted(app: web::Data<App>, http: HttpRequest, payload: web::Payload) -> HttpResponse {
-    gate::serve(app, &UNROUTED, http, payload).await
+    match cors::preflight(&app, &http).await {
+        Some(response) => response,
+        None => served(app, &UNROUTED, http, payload).await,
+    }
 }
 
 /// Runs the server's own runtime until `work` is done.

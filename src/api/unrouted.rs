@@ -2,8 +2,9 @@
 //!
 //! An operation that there is not fits the pattern of an id or a type, so it is looked for before a route is taken.
 
+use super::error::{self, Form};
 use super::request::{Reply, Request};
-use super::{Need, ROUTES, Route, error};
+use super::{Need, ROUTES, Route};
 use crate::access::Caller;
 use crate::app::App;
 use crate::audit::Action;
@@ -22,7 +23,7 @@ fn handler(_: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> 
     let verbs: Vec<&str> = ROUTES.iter().filter(|route| route.path == pattern).map(|route| route.verb).collect();
     let allow = verbs.join(", ").replace("GET", "GET, HEAD");
     let refusal = Error::new(Kind::Method, format!("this path takes {allow}"));
-    Ok(error::reply(&refusal, path.starts_with("/fhir"), &request.id).with("allow", allow))
+    Ok(error::reply(&refusal, Form::of(path), &request.id).with("allow", allow))
 }
 
 /// What the route answers, unless the path names an operation that there is not.

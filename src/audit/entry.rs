@@ -38,6 +38,15 @@ pub struct Entry {
     /// The asker's own Patient, when the token is a patient's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<String>,
+    /// The client to which the token was given, or that asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// Who signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Who that is here: `Practitioner/ID`, `Patient/ID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fhir_user: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     pub request: String,
@@ -90,6 +99,9 @@ impl Entry {
             role: None,
             user: None,
             own: None,
+            client: None,
+            account: None,
+            fhir_user: None,
             address: None,
             request: String::new(),
             refused: None,

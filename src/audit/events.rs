@@ -230,6 +230,10 @@ fn index_rows(entry: &Entry, patient: Option<&str>) -> Vec<IndexRow> {
     rows.push(token("outcome", ("http://terminology.hl7.org/CodeSystem/audit-event-outcome", audit_event::outcome(entry.status))));
     rows.extend(entry.credential.iter().map(|id| token("agent", (audit_event::CREDENTIAL, id))));
     rows.extend(entry.user.iter().map(|id| token("agent", (audit_event::USER, id))));
+    rows.extend(entry.client.iter().map(|id| token("agent", (audit_event::CLIENT, id))));
+    rows.extend(entry.account.iter().map(|id| token("agent", (audit_event::ACCOUNT, id))));
+    let of_user = entry.fhir_user.as_deref().and_then(|user| user.split_once('/'));
+    rows.extend(of_user.map(|(kind, id)| IndexRow::Reference { param: "agent", kind: kind.into(), id: id.to_owned() }));
     rows
 }
 
@@ -241,8 +245,10 @@ fn ordinal(entry: &Entry, patient: Option<&str>) -> u32 {
 fn event<'a>(entry: &'a Entry, patient: Option<&str>, server: &'a str) -> Result<Event<'a>> {
     let parsed = |id: Option<&str>| id.map(PatientId::parse).transpose().map_err(Error::bug);
     let asker = Asker {
-        client: None,
+        client: entry.client.as_deref(),
         user: entry.user.as_deref(),
+        account: entry.account.as_deref(),
+        fhir_user: entry.fhir_user.as_deref(),
         credential: entry.credential.as_deref(),
         role: entry.role.as_deref(),
         patient: parsed(entry.own.as_deref())?,

@@ -1,11 +1,13 @@
 //! DOOR the environment and `firth.toml`. One table is parser, default and manual.
 //!
 //! An environment variable wins over the file; the file's keys are the names in lower case without
-//! `FIRTH_`. Tables are the file's alone: `[role.NAME]` is read by `roles`. Every fault is reported at once, an unknown
+//! `FIRTH_`. Tables are the file's alone: `[role.NAME]` is read by `roles`, `[brand]` by `brand`. Every fault is reported at once, an unknown
 //! `FIRTH_*` name too.
 
+mod brand;
 mod roles;
 
+pub use brand::{BrandAddress, BrandIdentifier, BrandLogo, BrandPortal, BrandTable};
 pub use roles::RoleTable;
 
 use std::net::SocketAddr;
@@ -40,6 +42,8 @@ pub struct Config {
     pub log: String,
     /// The tables `[role.NAME]`, as they are written; `access::Roles` judges them.
     pub roles: Vec<RoleTable>,
+    /// The table `[brand]`.
+    pub brand: Option<BrandTable>,
 }
 
 /// One row of the table.
@@ -96,6 +100,12 @@ const NOT_SETTINGS: &[&str] = &[
     "FIRTH_PATIENT_TOKEN",
     "FIRTH_AUDITOR_TOKEN",
     "FIRTH_OPERATOR_TOKEN",
+    "FIRTH_CLINICIAN_LOGIN",
+    "FIRTH_CLINICIAN_PASSWORD",
+    "FIRTH_PATIENT_LOGIN",
+    "FIRTH_PATIENT_PASSWORD",
+    "FIRTH_VITALS_URL",
+    "FIRTH_VITALS_CLIENT_ID",
     "FIRTH_USER_IDS",
     "FIRTH_PATIENT_IDS",
     "FIRTH_LONG",
@@ -150,6 +160,7 @@ impl Config {
         let mut table = file.map(|(file, text)| file_table(file, text, &mut faults)).unwrap_or_default();
         let named = file.map_or("", |(file, _)| file);
         config.roles = table.remove("role").map(|tables| roles::read(named, tables, &mut faults)).unwrap_or_default();
+        config.brand = table.remove("brand").and_then(|table| brand::read(named, table, &mut faults));
         let given = file_values(named, table, &mut faults);
         for setting in SETTINGS {
             let from_var = || var(setting.name).map(|value| (setting.name.to_owned(), value));
@@ -198,6 +209,7 @@ impl Config {
             max_history_entries: 0,
             log: String::new(),
             roles: Vec::new(),
+            brand: None,
         }
     }
 }

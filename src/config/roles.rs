@@ -10,9 +10,12 @@ pub struct RoleTable {
     pub scopes: String,
     /// `all`, `care-team`, `self` or `none`.
     pub patients: String,
+    /// What its requests are for: a code of v3-ActReason.
+    pub purpose: Option<String>,
 }
 
 const KEYS: [&str; 2] = ["scopes", "patients"];
+const PURPOSE: &str = "purpose";
 
 /// Those tables that are whole; the others are faults.
 pub(super) fn read(file: &str, value: toml::Value, faults: &mut Vec<String>) -> Vec<RoleTable> {
@@ -38,9 +41,18 @@ pub(super) fn read(file: &str, value: toml::Value, faults: &mut Vec<String>) -> 
                 None
             }
         });
-        faults.extend(table.keys().map(|key| format!("{named}.{key} is no key of a role; a role has {}", KEYS.join(" and "))));
+        let purpose = match table.remove(PURPOSE) {
+            Some(toml::Value::String(text)) => Some(text),
+            Some(_) => {
+                faults.push(format!("{named}.{PURPOSE} must be a text; put it in quotation marks"));
+                None
+            }
+            None => None,
+        };
+        let known = [KEYS[0], KEYS[1], PURPOSE].join(", ");
+        faults.extend(table.keys().map(|key| format!("{named}.{key} is no key of a role; a role has {known}")));
         if let (Some(scopes), Some(patients)) = (scopes, patients) {
-            whole.push(RoleTable { named, name, scopes, patients });
+            whole.push(RoleTable { named, name, scopes, patients, purpose });
         }
     }
     whole
@@ -72,7 +84,7 @@ mod tests {
             "firth.toml: role.a must be a table",
             "firth.toml: role.b.scopes must be a text",
             "firth.toml: role.b has no patients; add patients",
-            "firth.toml: role.b.scope is no key of a role; a role has scopes and patients",
+            "firth.toml: role.b.scope is no key of a role; a role has scopes, patients, purpose",
         ] {
             assert!(faults.iter().any(|fault| fault.contains(said)), "{said}: {faults:?}");
         }

@@ -1,6 +1,8 @@
 //! The control socket: while `serve` holds the lock, other verbs act through `DATA_DIR/firth.sock`
 //! (mode 0600). One order a connection, a line of JSON; the answer is what the verb prints.
 
+mod accounts;
+mod clients;
 mod roles;
 
 use std::fs;
@@ -98,7 +100,8 @@ fn answer(app: &App, mut stream: UnixStream) -> Result<()> {
 /// Does what a verb asks, leaves an audit entry, and answers what it prints.
 pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let verb = order["verb"].as_str().unwrap_or_default();
-    let action = if verb.starts_with("token") || verb.starts_with("app") { Action::Credential } else { Action::Activity };
+    let of_credentials = ["token ", "app ", "client ", "account "].iter().any(|what| verb.starts_with(what));
+    let action = if of_credentials { Action::Credential } else { Action::Activity };
     let mut entry = Entry::new(app.entry_id()?, action, &format!("firth {verb}"));
     entry.request.clone_from(&entry.id);
     entry.role = Some(Role::Operator.name().to_owned());
@@ -108,6 +111,12 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
         "token issue" => token_issue(app, order, &entry),
         "token revoke" => token_revoke(app, order, &entry),
         "ingest" => ingest(app, order, &entry),
+        "account add" => accounts::add(app, order, &entry),
+        "account disable" => accounts::disable(app, order, &entry),
+        "account reset" => accounts::reset(app, order, &entry),
+        "account link" => accounts::link(app, order, &entry),
+        "account list" => accounts::list(app, &entry),
+        verb if verb.starts_with("client ") => clients::carry_out(app, verb, order, &entry),
         "role list" => roles::list(app, &entry),
         "token list" => token_list(app).and_then(|text| noted(app, &entry).map(|()| text)),
         "ingest replay" => noted(app, &entry).and_then(|()| replay(app, &entry)),

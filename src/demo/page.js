@@ -263,6 +263,19 @@
     document.body.dataset.ran = ran.join(" ");
   }
 
+  // ---- the app
+
+  at("logins").append(...DATA.logins.map(([name, password]) => make("li", {}, make("code", {}, name), " with ", make("code", {}, password))));
+  at("launch").addEventListener("click", async () => {
+    const said = at("launched"), patient = DATA.people[0].patient;
+    const asked = { method: "POST", headers: { "Content-Type": "application/json", ...headers("ehr-system") },
+      body: JSON.stringify({ client_id: DATA.launch.client, patient, need_patient_banner: true }) };
+    const response = await fetch("/oauth/launch", asked);
+    const body = await response.json();
+    if (!response.ok) { said.textContent = `The launch was refused: ${response.status}`; return; }
+    location.assign(`${DATA.launch.url}?${new URLSearchParams({ iss: location.origin + "/fhir", launch: body.launch })}`);
+  });
+
   Promise.allSettled(DATA.people.map(card)).then(() => { for (const write of ready) write(); return hash(); });
   addEventListener("hashchange", hash);
 })();

@@ -7,6 +7,7 @@ const DCM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 const REST: Code = ("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation");
 const INTERACTION: &str = "http://hl7.org/fhir/restful-interaction";
 const ALERT: Code = (DCM, "110113", "Security Alert");
+const AUTHENTICATION: Code = (DCM, "110114", "User Authentication");
 const ACTIVITY: Code = (DCM, "110100", "Application Activity");
 const PROVENANCE: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 
@@ -34,6 +35,9 @@ pub enum Action {
     Upload,
     /// A credential was made, refreshed or revoked.
     Credential,
+    /// Somebody signed in, or did not; somebody signed out.
+    SignIn,
+    SignOut,
     Start,
     Stop,
     /// What the server does by itself, or a verb asks of it.
@@ -70,6 +74,8 @@ impl Action {
             Action::Operation => plain("operation", E),
             Action::Upload => own((DCM, "110107", "Import"), None, C),
             Action::Credential => own(ALERT, Some((DCM, "110137", "User security Attributes Changed")), E),
+            Action::SignIn => own(AUTHENTICATION, Some((DCM, "110122", "Login")), E),
+            Action::SignOut => own(AUTHENTICATION, Some((DCM, "110123", "Logout")), E),
             Action::Start => own(ACTIVITY, Some((DCM, "110120", "Application Start")), E),
             Action::Stop => own(ACTIVITY, Some((DCM, "110121", "Application Stop")), E),
             Action::Activity | Action::Other => own(ACTIVITY, None, E),
@@ -98,6 +104,7 @@ impl Action {
         match self {
             Action::Upload => (DCM, "110107"),
             Action::Credential => (ALERT.0, ALERT.1),
+            Action::SignIn | Action::SignOut => (AUTHENTICATION.0, AUTHENTICATION.1),
             Action::Start | Action::Stop | Action::Activity | Action::Other => (ACTIVITY.0, ACTIVITY.1),
             _ => (REST.0, REST.1),
         }

@@ -21,6 +21,7 @@ use crate::id::{EntryId, PatientId};
 /// The systems of the identifiers that agents and objects carry.
 pub const CLIENT: &str = "urn:firth:client";
 pub const USER: &str = super::patient::USER;
+pub const ACCOUNT: &str = "urn:firth:account";
 pub const CREDENTIAL: &str = "urn:firth:credential";
 pub const ROLE: &str = "urn:firth:role";
 pub const OPERATION: &str = "urn:firth:operation";
@@ -37,6 +38,10 @@ pub struct Asker<'a> {
     /// The app's id, or a verb's name.
     pub client: Option<&'a str>,
     pub user: Option<&'a str>,
+    /// Who signed in.
+    pub account: Option<&'a str>,
+    /// Who that is here: `Practitioner/ID`, `Patient/ID`.
+    pub fhir_user: Option<&'a str>,
     /// The id of the token or key, never the secret itself.
     pub credential: Option<&'a str>,
     pub role: Option<&'a str>,
@@ -133,7 +138,7 @@ fn agents(event: &Event<'_>) -> Result<Vec<Option<AuditEventAgent>>> {
         (None, None) => render::shown_as("unknown client")?,
     };
     let mut client = machine(client_type, who, asker.address)?;
-    let user = (asker.user.is_some() || asker.credential.is_some()).then(|| user(event)).transpose()?;
+    let user = (asker.user.is_some() || asker.account.is_some() || asker.credential.is_some()).then(|| user(event)).transpose()?;
     client.requestor = user.is_none();
     let server = machine(server_type, render::shown_as("Firth")?, Some(event.server))?;
     Ok([Some(client), Some(server), user].into_iter().filter(Option::is_some).collect())
@@ -154,11 +159,13 @@ fn user(event: &Event<'_>) -> Result<AuditEventAgent> {
     let asker = &event.asker;
     let reads = event.action.reads() || event.action == Action::Search;
     let kind = if reads { (PARTICIPATION, "IRCP", "information recipient") } else { (PARTICIPATION, "AUT", "author (originator)") };
-    let mut who = match (asker.user, asker.credential) {
-        (Some(user), _) => render::identified(USER, user)?,
-        (None, credential) => render::identified(CREDENTIAL, credential.unwrap_or_default())?,
+    let mut who = match (asker.user, asker.account, asker.credential) {
+        (Some(user), ..) => render::identified(USER, user)?,
+        (None, Some(account), _) => render::identified(ACCOUNT, account)?,
+        (None, None, credential) => render::identified(CREDENTIAL, credential.unwrap_or_default())?,
     };
-    who.reference = asker.patient.map(|patient| format!("Patient/{patient}"));
+    let own = || asker.patient.map(|patient| format!("Patient/{patient}"));
+    who.reference = asker.fhir_user.map(str::to_owned).or_else(own);
     let made = AuditEventAgent::builder().r#type(render::concept(coded(kind)?)?).who(who).requestor(true).build();
     let mut made = made.map_err(Error::bug)?;
     made.role = asker.role.map(|role| render::concept(coding(ROLE, role, None)?)).transpose()?.into_iter().map(Some).collect();

@@ -11,6 +11,7 @@ use fhir_sdk::r4b::resources::{
     CapabilityStatementRestResource, CapabilityStatementRestResourceInteraction, CapabilityStatementRestResourceOperation,
     CapabilityStatementRestResourceSearchParam, CapabilityStatementRestSecurity, CapabilityStatementSoftware,
 };
+use fhir_sdk::r4b::types::{Extension, ExtensionValue};
 
 use super::render;
 use crate::clock::Millis;
@@ -29,6 +30,8 @@ pub struct Statement<'a> {
     pub interactions: Vec<&'a str>,
     /// Media types of PATCH; none when there is no PATCH.
     pub patch_formats: &'a [&'a str],
+    /// The endpoints of the authorization server: `authorize`, `token` ... and where they are.
+    pub oauth: Vec<(&'a str, String)>,
     /// What may be sent with every search (`_count`, `_sort` ...).
     pub common: Vec<Offered<'a>>,
 }
@@ -86,8 +89,9 @@ back letter for letter. `If-Match` is honoured and not asked for; a condition th
 412. A POST that is sent again with its `Idempotency-Key` is answered as before. What is pointed to on this server must exist, unless it was told otherwise, and what is pointed to cannot be \
 deleted. A token that sees the patients it was issued for creates by POST and not by PUT.";
 
-const SECURITY: &str = "Every request but this one needs `Authorization: Bearer TOKEN`. A token has a role and SMART \
-v2 scopes and sees the patients it was issued for; what it may not see looks like what does not exist. Every access \
+const SECURITY: &str = "Every request but this one and those of `.well-known` needs `Authorization: Bearer TOKEN`. Tokens \
+are issued by SMART App Launch 2.2 (`.well-known/smart-configuration`) and by the operator. A token has a role and SMART \
+scopes and sees the patients it was issued for; what it may not see looks like what does not exist. Every access \
 leaves an AuditEvent.";
 
 /// The CapabilityStatement of this instance.
@@ -116,7 +120,7 @@ pub fn json(statement: &Statement<'_>) -> Result<String> {
 }
 
 fn rest(statement: &Statement<'_>) -> Result<CapabilityStatementRest> {
-    let security = CapabilityStatementRestSecurity::builder().description(SECURITY.into()).build().map_err(Error::bug)?;
+    let security = security(&statement.oauth)?;
     let resources = statement.resources.iter().map(|served| resource(served).map(Some)).collect::<Result<_>>()?;
     let mut rest = CapabilityStatementRest::builder()
         .mode(RestfulCapabilityMode::Server)
@@ -131,6 +135,26 @@ fn rest(statement: &Statement<'_>) -> Result<CapabilityStatementRest> {
     rest.search_param = params(&statement.common)?;
     Ok(rest)
 }
+
+/// Where clients of SMART on FHIR find the authorization server that do not read its own documents (SMART App Launch 2.2
+/// "conformance": the extension is deprecated, and read).
+fn security(oauth: &[(&str, String)]) -> Result<CapabilityStatementRestSecurity> {
+    let mut made = CapabilityStatementRestSecurity::builder().description(SECURITY.into()).build().map_err(Error::bug)?;
+    if oauth.is_empty() {
+        return Ok(made);
+    }
+    let uri = |(name, address): &(&str, String)| {
+        Extension::builder().url((*name).to_owned()).value(ExtensionValue::Uri(address.clone())).build().map_err(Error::bug)
+    };
+    let uris = oauth.iter().map(uri).collect::<Result<_>>()?;
+    made.extension.push(Extension::builder().url(OAUTH_URIS.into()).extension(uris).build().map_err(Error::bug)?);
+    let smart = render::coding("http://terminology.hl7.org/CodeSystem/restful-security-service", "SMART-on-FHIR", Some("SMART-on-FHIR"))?;
+    made.service.push(Some(render::concept(smart)?));
+    Ok(made)
+}
+
+/// http://hl7.org/fhir/smart-app-launch/StructureDefinition/oauth-uris
+const OAUTH_URIS: &str = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris";
 
 fn resource(served: &Served<'_>) -> Result<CapabilityStatementRestResource> {
     let interaction =
@@ -227,6 +251,7 @@ mod tests {
             resources: vec![observation, audit],
             interactions: vec!["batch"],
             patch_formats: &[],
+            oauth: vec![("token", "https://firth.example/oauth/token".into())],
             common: vec![offered("_count", "number")],
         }
     }
@@ -243,7 +268,11 @@ mod tests {
         );
         assert_eq!(rest["resource"][0]["searchInclude"], json!(["Observation:device"]));
         assert_eq!((&rest["resource"][1]["readHistory"], rest["resource"][1].get("searchParam")), (&json!(false), None));
-        assert_eq!(rest["security"].get("service"), None);
+        assert_eq!(rest["security"]["service"][0]["coding"][0]["code"], "SMART-on-FHIR");
+        assert_eq!(
+            rest["security"]["extension"],
+            json!([{"url": OAUTH_URIS, "extension": [{"url": "token", "valueUri": "https://firth.example/oauth/token"}]}])
+        );
         assert_eq!(rest["searchParam"][0]["name"], "_count");
     }
 

@@ -5,6 +5,7 @@
 mod audit_action;
 pub mod audit_event;
 pub mod body;
+pub mod brands;
 pub mod bundle;
 pub mod capability;
 pub mod decimal;

@@ -22,6 +22,8 @@ pub struct AccessToken {
     pub sub: String,
     pub client_id: String,
     pub jti: String,
+    /// The grant that the token is of: whether it still holds is asked of that.
+    pub sid: String,
     pub scope: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
@@ -105,6 +107,7 @@ mod tests {
             sub: "u1".into(),
             client_id: "app".into(),
             jti: "j1".into(),
+            sid: "g1".into(),
             scope: "patient/*.rs".into(),
             role: Some("patient".into()),
             patient: Some("p1".into()),
@@ -238,7 +241,7 @@ mod tests {
             refuse(&issue(&ring(), &other, NOW).unwrap(), "another audience");
         }
         let missing = "a claim is missing or has another type";
-        for name in ["iss", "exp", "nbf", "iat", "aud", "sub", "client_id", "jti", "scope"] {
+        for name in ["iss", "exp", "nbf", "iat", "aud", "sub", "client_id", "jti", "sid", "scope"] {
             let mut less = json!(claims());
             less.as_object_mut().unwrap().remove(name);
             refuse(&forged(&header(), &less.to_string()), missing);

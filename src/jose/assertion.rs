@@ -52,6 +52,11 @@ pub fn claimed_client(assertion: &str) -> Result<String> {
     claimed().map_err(|why| refused(why))
 }
 
+/// Which key an assertion names, without proof: only to see whether it is one of those that are known.
+pub fn claimed_key(assertion: &str) -> Option<String> {
+    Jws::parse(assertion).ok().and_then(|jws| text(&jws.header, "kid").map(str::to_owned))
+}
+
 pub fn verify(assertion: &str, expected: &Expected<'_>) -> Result<Assertion> {
     read(assertion, expected).map_err(|why| refused(why))
 }

@@ -4,13 +4,14 @@
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+use super::sealed::{self, Row as Place};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
-use crate::id::{AccountId, DocumentId, Shelf};
+use crate::id::{AccountId, DocumentId};
 use crate::search::Type;
 use crate::store::accounts::{self as rows, Keys, Row};
 use crate::store::{Tx, documents, sessions};
-use crate::vault::{Place, Vault};
+use crate::vault::Vault;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -111,7 +112,7 @@ pub fn add(tx: &mut Tx<'_>, vault: &Vault, facts: Facts) -> Result<Account> {
     }
     let now = tx.committed_at();
     let account = Account { id, status: Status::Active, version: 1, facts, created_at: now, changed_at: now };
-    rows::insert(tx, &sealed(vault, &account)?, keys(vault, &account.facts))?;
+    rows::insert(tx, &row(vault, &account)?, keys(vault, &account.facts))?;
     Ok(account)
 }
 
@@ -121,7 +122,7 @@ pub fn change(tx: &mut Tx<'_>, vault: &Vault, account: &Account, to: (Status, Fa
     let (status, facts) = to;
     let facts = checked(tx, facts)?;
     let changed = Account { status, version: account.version + 1, facts, changed_at: tx.committed_at(), ..account.clone() };
-    rows::update(tx, &sealed(vault, &changed)?, keys(vault, &changed.facts))?;
+    rows::update(tx, &row(vault, &changed)?, keys(vault, &changed.facts))?;
     if status == Status::Disabled {
         sessions::end_all(tx, account.id)?;
     }
@@ -172,16 +173,15 @@ fn checked(tx: &mut Tx<'_>, facts: Facts) -> Result<Facts> {
 }
 
 fn place(id: &AccountId, version: u32) -> Place<'_> {
-    Place { kind: "account", shelf: Shelf(0), id: &id.0, version }
+    Place { kind: "account", id: &id.0, version }
 }
 
-fn sealed(vault: &Vault, account: &Account) -> Result<Row> {
-    let facts = serde_json::to_vec(&account.facts).map_err(Error::bug)?;
+fn row(vault: &Vault, account: &Account) -> Result<Row> {
     Ok(Row {
         id: account.id,
         status: account.status as i16,
         version: i32::try_from(account.version).map_err(Error::bug)?,
-        sealed: vault.operations()?.seal(vault.chance, place(&account.id, account.version), &facts)?,
+        sealed: sealed::seal(vault, place(&account.id, account.version), &account.facts)?,
         created_at: account.created_at,
         changed_at: account.changed_at,
     })
@@ -189,13 +189,12 @@ fn sealed(vault: &Vault, account: &Account) -> Result<Row> {
 
 fn open(vault: &Vault, row: Row) -> Result<Account> {
     let version = u32::try_from(row.version).map_err(Error::bug)?;
-    let facts = vault.operations()?.open(place(&row.id, version), &row.sealed)?;
+    let facts = sealed::open(vault, place(&row.id, version), &row.sealed)?;
     let status = match row.status {
         1 => Status::Active,
         2 => Status::Disabled,
         other => return Err(Error::bug(format!("an account has the unknown status {other}"))),
     };
-    let facts = serde_json::from_slice(&facts).map_err(Error::bug)?;
     Ok(Account { id: row.id, status, version, facts, created_at: row.created_at, changed_at: row.changed_at })
 }
 

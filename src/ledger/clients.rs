@@ -61,7 +61,7 @@ pub struct Facts {
     /// Each is compared letter for letter.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
-    /// What may be asked at most; empty: what the role of who asks may.
+    /// What may be asked at most, plain scopes too. An app of people is limited by who it is used by besides.
     #[serde(default)]
     pub scopes: String,
     /// The role of a backend service, which an operator gives it.

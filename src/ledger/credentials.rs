@@ -1,9 +1,11 @@
 //! Credentials: bearer tokens with a role, SDK token pairs, apps and their keys. A secret leaves
 //! this room once, when it is made; what is kept is its SHA-256.
 
+use std::sync::Arc;
+
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
-use crate::access::{Caller, Role, Scopes};
+use crate::access::{Caller, PatientRule, Role, Scopes, Whom};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::{GrantId, PatientId, Shelf, UserId};
@@ -210,12 +212,30 @@ pub fn authenticate(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<(
         return Err(Error::new(Kind::Expired, "the token has expired"));
     }
     let role = Role::numbered(known.role).ok_or_else(|| Error::bug("a credential has an unknown role"))?;
-    let patients = match (role, known.user) {
+    let patients: Vec<PatientId> = match (role, known.user) {
         (Role::DeviceSdk, Some(_)) => shown.of_user.into_iter().collect(),
         _ => shown.patients,
     };
+    let whom = if role.rule() == PatientRule::All { Whom::Everybody } else { Whom::Patients(patients.into()) };
     let scopes = policy::scopes(&known.scopes)?;
-    Ok((Caller { credential: known.id, role, scopes, user: known.user, patients, issued_at: known.issued_at }, known.expires_at))
+    let caller = Caller {
+        credential: known.id,
+        role,
+        scopes,
+        user: known.user,
+        whom,
+        issued_at: known.issued_at,
+        client: None,
+        account: None,
+        fhir_user: None,
+        auth_time: None,
+        context: None,
+        jkt: None,
+        emergencies: Arc::default(),
+        withheld: Arc::default(),
+        until: None,
+    };
+    Ok((caller, known.expires_at))
 }
 
 /// `30s`, `15m`, `1h`, `7d`.

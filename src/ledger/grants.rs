@@ -76,8 +76,8 @@ pub fn has(scopes: &str, plain: Plain) -> bool {
 
 /// Those of resources, out of scopes as they are answered.
 pub fn of_resources(scopes: &str) -> Result<Scopes> {
-    let plain = |scope: &&str| Plain::parse(scope).is_none();
-    policy::scopes(&scopes.split(' ').filter(plain).collect::<Vec<_>>().join(" "))
+    let of_resources: Vec<&str> = scopes.split_whitespace().filter(|scope| Plain::parse(scope).is_none()).collect();
+    policy::scopes(&of_resources.join(" "))
 }
 
 /// Who grants to whom.
@@ -235,14 +235,8 @@ pub fn exchange(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, with: &Exchan
     Ok(Outcome::Good(Box::new(held), refresh))
 }
 
-/// A refresh token for a grant and the next refresh token. What stands in the way is looked for by `may` before the token
-/// is used up.
-pub fn refresh(
-    tx: &mut Tx<'_>,
-    vault: &Vault,
-    shown: &Shown<'_>,
-    may: impl FnOnce(&mut Tx<'_>, &Held) -> Result<Option<&'static str>>,
-) -> Result<Outcome> {
+/// A refresh token for a grant and the next refresh token. `may` refuses what is asked before the token is used up.
+pub fn refresh(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, may: impl FnOnce(&mut Tx<'_>, &Held) -> Result<()>) -> Result<Outcome> {
     const UNKNOWN: &str = "The refresh token is not valid.";
     let Some((held, known)) = found(tx, vault, shown, Kind::Refresh)? else { return refused(UNKNOWN) };
     if known.used_at.is_none() {
@@ -253,9 +247,7 @@ pub fn refresh(
         if known.jkt.as_ref().is_some_and(|jkt| !shown.jkt.is_some_and(|shown| secrets_equal(jkt, shown.as_bytes()))) {
             return refused("The refresh token is bound to a key whose proof did not come with it.");
         }
-        if let Some(why) = may(tx, &held)? {
-            return refused(why);
-        }
+        may(tx, &held)?;
     }
     match taken(tx, vault, shown, Kind::Refresh)? {
         Taken::Good(held, _) => {

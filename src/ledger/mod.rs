@@ -1,9 +1,12 @@
 //! THE write path: documents or samples, their index rows, the feed and the audit entry in one `Tx`.
 
+pub mod access_tokens;
 pub mod accounts;
+pub mod addresses;
 pub mod callers;
 pub mod clients;
 pub mod conditional;
+pub mod consents;
 mod creates;
 pub mod credentials;
 mod devices;
@@ -14,9 +17,12 @@ pub mod grants;
 pub mod idempotency;
 pub mod launches;
 pub mod merge;
+pub mod origins;
+pub mod panels;
 pub mod patch;
 mod raw;
 pub mod references;
+pub mod registration;
 pub mod reindex;
 pub mod resources;
 mod same;

@@ -48,6 +48,10 @@ fn checked(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, bool), target
         if target.version.is_none() && before.contains(&(target.kind.clone(), target.id.clone())) {
             continue;
         }
+        // To whom the resource would belong is asked before to what it points, and in the same words of whom nobody knows.
+        if !writer.policy.is_system() && names_whose(target, own.0) {
+            return Err(shelves::hidden());
+        }
         let name = if target.kind.is_empty() { target.id.clone() } else { format!("{}/{}", target.kind, target.id) };
         missing.push(Issue::new(format!("there is no {name}"), Some(target.at.clone())));
     }
@@ -55,6 +59,12 @@ fn checked(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, bool), target
         return Ok(());
     }
     Err(Error { issues: missing, ..Error::new(Kind::ReferenceUnknown, "") })
+}
+
+/// Is this the element by which a resource is a patient's?
+fn names_whose(target: &Target, of: Type) -> bool {
+    let element = target.at.strip_prefix(of.name()).unwrap_or_default();
+    target.kind == Type::Patient.name() && [".subject.reference", ".patient.reference"].contains(&element)
 }
 
 /// Which of these are there, and may be seen? Of those that are not in the answer each is to be asked for by itself.

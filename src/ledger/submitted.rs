@@ -4,6 +4,7 @@ use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::body::Body;
 use crate::fhir::validate::{self, Node, Object, Options, Severity};
 use crate::search::{IndexRow, Type, index, reference};
+use crate::store::consents::RESTRICTS;
 use crate::store::documents::ANY_REFERENCE;
 
 /// What R4 lets stand, without an id and version yet.
@@ -75,6 +76,10 @@ fn local(text: &str, base: &str) -> String {
 pub fn rows(of: Type, document: &Object<'_>, base: &str) -> Vec<IndexRow> {
     let mut rows = index(of, document);
     pointed(document, base, &mut rows);
+    if of == Type::Consent && super::consents::restricts(document) {
+        let (system, code) = RESTRICTS;
+        rows.push(IndexRow::Token { param: ANY_REFERENCE, system: Some(system.to_owned()), code: code.to_owned() });
+    }
     rows
 }
 

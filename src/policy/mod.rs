@@ -4,6 +4,7 @@
 //! A `Visible` is had by naming the interaction, and nothing in `store` shows a resource without one: what is shown
 //! carries the proof, `Seen`, that a `Visible` has judged it. So no way to a resource can leave a constraint out. Pure.
 
+mod consent;
 mod offer;
 mod visible;
 
@@ -13,9 +14,11 @@ pub use visible::{Certain, Limit, Seen, Visible, Withheld};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::access::consent::Withholding;
 use crate::access::{Allowed, Caller, Constraint, Interaction, Role, Scopes, Whom};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
+use crate::id::PatientId;
 use crate::search::{self, Filter, Handling, Terms, Type};
 
 /// What one caller may do, for as long as one request takes.
@@ -26,21 +29,25 @@ pub struct Policy {
     whom: Whom,
     /// What an approximate date is near to: a scope means the same as long as its token lives.
     issued_at: Millis,
-    withheld: Vec<(Type, Arc<Withheld>)>,
+    /// Whom the caller may see to read alone.
+    emergencies: Arc<[PatientId]>,
+    /// What patients withhold by Consent.
+    withheld: Arc<Withholding>,
     /// Constraints, as far as they were compiled.
     compiled: Mutex<HashMap<(Type, u8), Vec<Arc<Limit>>>>,
 }
 
 impl Policy {
     pub fn of(who: &Caller) -> Policy {
-        let (role, scopes, whom) = (who.role, who.scopes.clone(), who.whom());
-        Policy { role, scopes, whom, issued_at: who.issued_at, withheld: Vec::new(), compiled: Mutex::default() }
-    }
-
-    /// Keeps resources of a type from the caller, whatever the interaction.
-    pub fn withholding(mut self, of: Type, withheld: Withheld) -> Policy {
-        self.withheld.push((of, Arc::new(withheld)));
-        self
+        Policy {
+            role: who.role,
+            scopes: who.scopes.clone(),
+            whom: who.whom.clone(),
+            issued_at: who.issued_at,
+            emergencies: Arc::clone(&who.emergencies),
+            withheld: Arc::clone(&who.withheld),
+            compiled: Mutex::default(),
+        }
     }
 
     /// May the caller look across patients where only a scan can answer?
@@ -51,9 +58,8 @@ impl Policy {
     /// The resources of the type on which the caller may do this; `Kind::Forbidden` when role and scopes together allow it
     /// on none. What a role limits and what the token limits must both be met.
     pub fn visible(&self, of: Type, interaction: Interaction) -> Result<Visible> {
-        let all = self.role.scopes().allow(of.name(), interaction) && self.scopes.allow(of.name(), interaction);
-        let limits = if all { Vec::new() } else { self.limits(of, interaction)? };
-        Ok(self.seeing(of, limits))
+        let limits = self.limited(of, interaction)?;
+        Ok(self.seeing((of, interaction), limits, &self.emergencies))
     }
 
     /// Is it allowed on any resource of the type?
@@ -69,17 +75,45 @@ impl Policy {
     /// To what a resource may point that the caller writes: what may be read, and where the scopes do not open the type at
     /// all, what the patient rule lets through. Else nobody could write who may not read.
     pub fn pointed(&self, of: Type) -> Visible {
-        self.visible(of, Interaction::Read).unwrap_or_else(|_| self.ruled(of))
+        let limits = self.limited(of, Interaction::Read).unwrap_or_default();
+        self.seeing((of, Interaction::Read), limits, &[])
     }
 
     /// By the patient rule and Consent alone: for what is not shown.
     pub fn ruled(&self, of: Type) -> Visible {
-        self.seeing(of, Vec::new())
+        self.seeing((of, Interaction::Read), Vec::new(), &self.emergencies)
     }
 
-    fn seeing(&self, of: Type, limits: Vec<Arc<Limit>>) -> Visible {
-        let withheld = self.withheld.iter().filter(|(kind, _)| *kind == of).map(|(_, withheld)| Arc::clone(withheld));
-        Visible::compiled(of, self.whom.clone(), limits, withheld.collect())
+    /// An emergency opens one patient's data, whatever the patient rule and Consent say, to read and search alone.
+    fn seeing(&self, what: (Type, Interaction), limits: Vec<Arc<Limit>>, emergencies: &[PatientId]) -> Visible {
+        let (of, interaction) = what;
+        let reads = matches!(interaction, Interaction::Read | Interaction::Search);
+        let emergencies = if reads { emergencies } else { &[] };
+        let whom = match &self.whom {
+            Whom::Patients(patients) if !emergencies.is_empty() => {
+                let new = emergencies.iter().filter(|patient| !patients.contains(patient));
+                Whom::Patients(patients.iter().chain(new).copied().collect())
+            }
+            whom => whom.clone(),
+        };
+        // The Consent itself is for those to read who keep to it, and the audit log is nobody's to withhold.
+        if matches!(of, Type::Consent | Type::AuditEvent) {
+            return Visible::compiled(of, whom, limits, Vec::new());
+        }
+        let mut withheld = Vec::new();
+        for group in self.withheld.on(of.name(), interaction).iter() {
+            let patients = match emergencies {
+                [] => Arc::clone(&group.patients),
+                _ => group.patients.iter().filter(|patient| !emergencies.contains(patient)).copied().collect(),
+            };
+            withheld.extend(consent::withheld(of, group, &patients).into_iter().map(Arc::new));
+        }
+        Visible::compiled(of, whom, limits, withheld)
+    }
+
+    fn limited(&self, of: Type, interaction: Interaction) -> Result<Vec<Arc<Limit>>> {
+        let all = self.role.scopes().allow(of.name(), interaction) && self.scopes.allow(of.name(), interaction);
+        if all { Ok(Vec::new()) } else { self.limits(of, interaction) }
     }
 
     fn limits(&self, of: Type, interaction: Interaction) -> Result<Vec<Arc<Limit>>> {

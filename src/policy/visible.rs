@@ -26,10 +26,11 @@ pub struct Limit {
     pub(super) said: String,
 }
 
-/// Resources that are kept from the caller: those of these patients (None: of all, and of nobody) that meet all filters.
+/// Resources that are kept from the caller: those of these patients, in order (None: of all, and of nobody), that meet all
+/// filters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withheld {
-    pub patients: Option<Vec<PatientId>>,
+    pub patients: Option<Arc<[PatientId]>>,
     pub filters: Vec<Filter>,
 }
 
@@ -65,6 +66,13 @@ impl Visible {
     pub fn narrowed(mut self, by: Visible) -> Visible {
         let new = by.limits.into_iter().filter(|limit| !self.limits.iter().any(|own| Arc::ptr_eq(own, limit)));
         self.limits.extend(new.collect::<Vec<_>>());
+        let new = by.withheld.into_iter().filter(|withheld| !self.withheld.contains(withheld));
+        self.withheld.extend(new.collect::<Vec<_>>());
+        self.whom = match (self.whom, by.whom) {
+            (Whom::Everybody, whom) | (whom, Whom::Everybody) => whom,
+            (Whom::Patients(own), Whom::Patients(others)) if own == others => Whom::Patients(own),
+            (Whom::Patients(own), Whom::Patients(others)) => own.iter().filter(|patient| others.contains(patient)).copied().collect(),
+        };
         self
     }
 
@@ -168,7 +176,7 @@ impl Visible {
 
 impl Withheld {
     fn of(&self, whose: Option<PatientId>) -> bool {
-        self.patients.as_ref().is_none_or(|patients| whose.is_some_and(|whose| patients.contains(&whose)))
+        self.patients.as_ref().is_none_or(|patients| whose.is_some_and(|whose| patients.binary_search(&whose).is_ok()))
     }
 }
 

@@ -10,7 +10,7 @@ use super::token::folded;
 use crate::fhir::validate::{Node, Object};
 
 /// Changes whenever `index` makes other rows of the same document: those of stored documents are then made anew.
-pub const INDEX_VERSION: u32 = 2;
+pub const INDEX_VERSION: u32 = 3;
 
 /// One value of one parameter. The caller hashes; `string::prefixes` cuts `normal` for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -33,7 +33,9 @@ fn read(row: Columns) -> Result<Row> {
     Ok(Row { id: ClientId::from_slice(&id)?, status, version, secret, sealed, created_at })
 }
 
+/// Whoever remembers what clients registered looks again.
 pub fn insert(tx: &mut Tx<'_>, new: &Row) -> Result<()> {
+    tx.changed_access = true;
     tx.note_written(&new.sealed);
     let row = (
         client::client_.eq(new.id.0.as_slice()),
@@ -77,4 +79,11 @@ pub fn list(tx: &mut Tx<'_>) -> Result<Vec<Row>> {
 /// How many are in this status.
 pub fn count(tx: &mut Tx<'_>, status: i16) -> Result<i64> {
     on!(tx, c => client::table.filter(client::status.eq(status)).count().get_result(*c))
+}
+
+/// Forgets those that have waited in this status since before.
+pub fn expire(tx: &mut Tx<'_>, status: i16, before: Millis) -> Result<()> {
+    let old = client::table.filter(client::status.eq(status).and(client::changed_at.lt(before)));
+    on!(tx, c => diesel::delete(old).execute(*c))?;
+    Ok(())
 }

@@ -283,12 +283,12 @@ impl Db {
         matches!(self, Db::Sqlite(_))
     }
 
-    /// Changes with every commit that changes who may do what; `None` where another process may commit unseen.
-    /// What was read after it was taken holds as long as it stays the same.
-    pub fn access_generation(&self) -> Option<u64> {
+    /// Changes with every commit of this process that changes who may do what. What was read after it was taken holds as
+    /// long as it stays the same, unless another process commits (`one_process`).
+    pub fn access_generation(&self) -> u64 {
         match self {
-            Db::Sqlite(db) => Some(db.access_generation()),
-            Db::Postgres(_) => None,
+            Db::Sqlite(db) => db.access_generation(),
+            Db::Postgres(db) => db.access_generation(),
         }
     }
 

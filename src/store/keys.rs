@@ -152,3 +152,18 @@ pub fn holds_more(tx: &mut Tx<'_>, at: Shelf, patient: PatientId) -> Result<bool
     let samples: Option<i64> = on!(tx, c => block::table.filter(block::shelf.eq(at.0)).select(block::seq).first(*c).optional())?;
     Ok(samples.is_some())
 }
+
+/// Whom these ids name now, of those who are here: of one who was merged the one into whom.
+pub fn people(tx: &mut Tx<'_>, ids: &[PatientId]) -> Result<Vec<PatientId>> {
+    const SOME: usize = 500;
+    let mut people = Vec::new();
+    for ids in ids.chunks(SOME) {
+        let ids: Vec<&[u8]> = ids.iter().map(|id| id.0.as_slice()).collect();
+        let all = patient_shelf::table.filter(patient_shelf::born.eq_any(ids)).select(patient_shelf::patient);
+        let rows: Vec<Vec<u8>> = on!(tx, c => all.load(*c))?;
+        for row in rows {
+            people.push(PatientId::from_slice(&row)?);
+        }
+    }
+    Ok(people)
+}

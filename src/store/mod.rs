@@ -31,6 +31,7 @@ pub mod audit;
 pub mod blocks;
 pub mod changes;
 pub mod clients;
+pub mod consents;
 pub mod credentials;
 mod document_rows;
 pub mod document_search;

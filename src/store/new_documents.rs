@@ -10,7 +10,7 @@ use super::blocks::FeedKind;
 use super::document_rows::{FoundBy, Range, unnest};
 use super::documents::{Key, Live};
 use super::schema::{directory, doc_date, doc_key, doc_term, document, feed};
-use super::{Conn, Tx, waiting};
+use super::{Conn, Tx, documents, waiting};
 use crate::error::{Error, Result};
 
 diesel::define_sql_function! {
@@ -75,6 +75,7 @@ fn places(tx: &mut Tx<'_>, all: &mut [New]) -> Result<()> {
 fn versions(tx: &mut Tx<'_>, all: &[New]) -> Result<()> {
     let at = tx.committed_at();
     all.iter().for_each(|new| tx.note_written(&new.body));
+    tx.changed_access |= all.iter().any(|new| documents::grants(new.key.resource));
     let row = |new: &New| {
         let Key { shelf, resource, id } = new.key;
         (

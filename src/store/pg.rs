@@ -1,6 +1,7 @@
 //! PostgreSQL 14 or newer: a pool, retried write transactions, and the visibility horizon.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct Pool {
     limit: Duration,
     writers: diesel::r2d2::Pool<ConnectionManager<PgConnection>>,
     readers: diesel::r2d2::Pool<ConnectionManager<PgConnection>>,
+    /// Commits of this process that changed who may do what.
+    access: Arc<AtomicU64>,
 }
 
 impl Pool {
@@ -78,7 +81,7 @@ impl Pool {
                 .build(ConnectionManager::new(url))
                 .map_err(|e| Error::new(Kind::Unreachable, format!("PostgreSQL does not answer: {e}")))
         };
-        Ok(Pool { url: url.into(), limit, writers: pool(WRITERS, NAME)?, readers: pool(READERS, READER)? })
+        Ok(Pool { url: url.into(), limit, writers: pool(WRITERS, NAME)?, readers: pool(READERS, READER)?, access: Arc::default() })
     }
 
     /// Brings the schema up to date; answers the names of what was applied, or would be with `dry_run`.
@@ -113,7 +116,8 @@ impl Pool {
 
     fn attempt<T>(&self, seal: Option<(&Vault, &[u8; 8])>, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let mut conn = self.writers.get().map_err(none_free)?;
-        conn.transaction::<T, Failure, _>(|conn| {
+        let mut changed_access = false;
+        let outcome = conn.transaction::<T, Failure, _>(|conn| {
             let at: Stamp = sql_query("SELECT (extract(epoch FROM transaction_timestamp()) * 1000)::bigint AS at").get_result(conn)?;
             let mut tx = Tx::new(Conn::Pg(conn), at.at);
             let value = work(&mut tx).map_err(Failure::Ours)?;
@@ -121,9 +125,14 @@ impl Pool {
             if let Some((vault, node)) = seal {
                 tx.write_entries(vault, node, &entries).map_err(Failure::Ours)?;
             }
+            changed_access = tx.changed_access;
             Ok(value)
-        })
-        .map_err(|failure| match failure {
+        });
+        // Also when the commit failed: it may have been done all the same.
+        if changed_access {
+            self.access.fetch_add(1, Ordering::SeqCst);
+        }
+        outcome.map_err(|failure| match failure {
             Failure::Ours(e) => e,
             Failure::Theirs(e) => failed(e),
         })
@@ -229,6 +238,10 @@ impl Postgres {
 
     pub fn write<T>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.pool.write(Some((&self.vault, &self.node)), &work)
+    }
+
+    pub fn access_generation(&self) -> u64 {
+        self.pool.access.load(Ordering::SeqCst)
     }
 
     pub fn connection(&self) -> Result<PgConnection> {

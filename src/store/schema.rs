@@ -2,7 +2,7 @@
 
 diesel::allow_tables_to_appear_in_same_query!(upload, raw_segment);
 diesel::allow_tables_to_appear_in_same_query!(shelf, patient_shelf);
-diesel::allow_tables_to_appear_in_same_query!(doc_term, doc_key);
+diesel::allow_tables_to_appear_in_same_query!(doc_term, doc_key, patient_shelf);
 diesel::allow_tables_to_appear_in_same_query!(directory, doc_key);
 diesel::allow_tables_to_appear_in_same_query!(credential, credential_patient, app_user, patient_shelf);
 diesel::allow_tables_to_appear_in_same_query!(client, account, account_link, session, grant_made, grant_secret);

@@ -2,7 +2,9 @@
 //! control socket while it runs, and take the data directory's lock when it does not.
 
 mod access;
+mod accounts;
 mod ask;
+mod clients;
 mod demo;
 mod print;
 mod serve;
@@ -72,6 +74,16 @@ enum Verb {
     Token {
         #[command(subcommand)]
         what: TokenVerb,
+    },
+    /// Logins: who may sign in, as whom, in which role
+    Account {
+        #[command(subcommand)]
+        what: accounts::AccountVerb,
+    },
+    /// Apps and backend services that ask for tokens
+    Client {
+        #[command(subcommand)]
+        what: clients::ClientVerb,
     },
     /// What a role may do, and whose data it is about
     Role {
@@ -228,7 +240,9 @@ pub fn run(command: Command) -> Result<()> {
         ),
         Verb::Token { what: TokenVerb::List } => ask::tell(&place, &serde_json::json!({"verb": "token list"})),
         Verb::Token { what: TokenVerb::Revoke { id } } => ask::tell(&place, &serde_json::json!({"verb": "token revoke", "id": id})),
+        Verb::Account { what } => ask::tell(&place, &what.order()?),
         Verb::Role { what } => ask::tell(&place, &what.order()),
+        Verb::Client { what } => clients::run(&place, &what),
         Verb::Ingest(options) => ask::ingest(&place, &options),
     }
 }

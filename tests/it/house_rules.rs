@@ -417,6 +417,7 @@ const UNBOUND: &[(&str, &str, &str)] = &[
     ("src/store/waiting.rs", "written", "numbers and terms, from one column into the table"),
     ("src/store/waiting.rs", "of", "numbers and terms; `document_search` takes numbers from it as it does from the table of terms"),
     ("src/store/waiting.rs", "pointing", "terms to keys, the same as `referrers` and for it"),
+    ("src/store/consents.rs", "restricting", "keys of Consents that withhold, to take away from what is visible; nothing of them is shown"),
     ("src/store/documents.rs", "referrers", "terms to keys; `ledger::references` asks `Visible` before it names one"),
 ];
 
@@ -485,21 +486,115 @@ fn diesel_reads(sources: &[Source]) -> Vec<String> {
     bad
 }
 
-/// Readers of one shelf that `api` may only call where it has asked whether the shelf is visible.
-const ASK_FIRST: &[&str] = &["documents::version(", "documents::current(", "observations::read(", "blocks::"];
+// ---- nothing is shown that was not judged ----
 
-fn api_asks_first(sources: &[Source]) -> Vec<String> {
+/// Eyes that see without an interaction: whether something is there may be asked with them, and nothing of it is shown.
+const EYES: [&str; 3] = ["Visible::everything(", "Visible::of_patient(", ".ruled("];
+
+/// Who looks with them, and why.
+const OWN_EYES: &[(&str, &str, &str)] = &[
+    ("src/ledger/resources.rs", "of_context", "on which shelf a Binary belongs"),
+    ("src/ledger/merge.rs", "was", "what stood before a merge comes back as what is written, and is judged as that"),
+    ("src/ledger/users.rs", "free", "whether an external id is taken"),
+    ("src/ledger/devices.rs", "find_or_make", "the Device of an upload, for the upload alone"),
+    ("src/ledger/idempotency.rs", "again", "which version was answered before; its text goes through `readable`"),
+];
+
+fn own_eyes(sources: &[Source]) -> Vec<String> {
     let mut bad = Vec::new();
-    for source in sources.iter().filter(|source| source.within(&["src/api"])) {
+    for source in sources.iter().filter(|source| source.room() != "policy") {
+        let (mut within, all) = (0, EYES.iter().map(|eyes| source.production.matches(eyes).count()).sum::<usize>());
         for function in functions(&source.production) {
-            let Some((at, reader)) = ASK_FIRST.iter().find_map(|reader| function.text.find(reader).map(|at| (at, reader))) else {
-                continue;
-            };
-            let before = &function.text[..at];
-            if !before.contains("visible_shelf(") && !before.contains("sees(visible") {
-                bad.push(format!("{} fn {} calls {reader} without asking whether it is visible", source.path, function.name));
+            let seen: usize = EYES.iter().map(|eyes| function.text.matches(eyes).count()).sum();
+            within += seen;
+            let excepted = OWN_EYES.iter().any(|(path, name, _)| (*path, *name) == (source.path.as_str(), function.name));
+            if seen > 0 && !excepted {
+                bad.push(format!("{} fn {} sees with the server's own eyes", source.path, function.name));
             }
         }
+        if all > within {
+            bad.push(format!("{} sees with the server's own eyes outside of a function", source.path));
+        }
+    }
+    bad
+}
+
+/// What makes the text of a stored resource: opening a document, filling a template.
+const OPENERS: [&str; 5] = ["body_place(", ".render_to(", "rendering.write(", "documents::current(", " current(tx"];
+
+/// What judges it: each asks a `Visible`, and answers with a `Seen` or nothing.
+const JUDGES: [&str; 4] = [" judged(", ".chosen(", ".at_once(", " of_text("];
+
+/// Who opens without judging, and why.
+const OPENED: &[(&str, &str, &str)] = &[
+    ("src/store/documents.rs", "body_place", "the place, not the text"),
+    ("src/store/resources.rs", "text", "for `opened` and `judged`, which judge"),
+    ("src/store/observations/rows.rs", "render", "a row that `answers` has let through: its Seen goes with it"),
+    ("src/store/observations/rows.rs", "write", "the rendering itself, for `render` and `row_told`"),
+    ("src/ledger/documents.rs", "sealed", "closes a body"),
+    ("src/ledger/documents.rs", "current", "for those below"),
+    ("src/ledger/reindex.rs", "again", "makes search rows anew before anybody is served"),
+    ("src/ledger/users.rs", "amend", "the Patient of a user, for the upload API, which knows users and no scopes"),
+    ("src/ledger/users.rs", "read", "the same"),
+    ("src/ledger/samples/overridden.rs", "document", "what stands before a sample, compared with an upload"),
+];
+
+fn opened_and_judged(sources: &[Source]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for source in sources.iter().filter(|source| ["store", "ledger", "audit", "api", "control", "jobs"].contains(&source.room())) {
+        for function in functions(&source.production) {
+            let Some(opener) = OPENERS.iter().find(|opener| function.text.contains(**opener)) else { continue };
+            let excepted = OPENED.iter().any(|(path, name, _)| (*path, *name) == (source.path.as_str(), function.name));
+            if !excepted && !JUDGES.iter().any(|judge| function.text.contains(judge)) {
+                bad.push(format!("{} fn {} opens a resource ({opener}) and does not judge it", source.path, function.name));
+            }
+        }
+    }
+    bad
+}
+
+/// What an answer is made of carries the proof that it was judged; only `policy` makes one.
+const PROVEN: &[(&str, &str)] = &[
+    ("src/store/resources.rs", "pub struct Version {"),
+    ("src/store/listing.rs", "pub struct Item {"),
+    ("src/store/listing.rs", "pub fn rendered("),
+    ("src/audit/events.rs", "pub struct Single {"),
+];
+
+fn proofs(sources: &[Source]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for (path, head) in PROVEN {
+        for source in sources.iter().filter(|source| source.path == *path) {
+            let at = source.production.find(head).map(|at| &source.production[at..]);
+            let proven = at.is_some_and(|text| text[..text.find("}").unwrap_or(text.len())].contains("Seen"));
+            bad.extend((!proven).then(|| format!("{path}: {head} is had without a proof that it was judged")));
+        }
+    }
+    for source in sources.iter().filter(|source| source.path != "src/policy/visible.rs" && source.production.contains("Seen(")) {
+        bad.push(format!("{} makes a proof of its own", source.path));
+    }
+    for source in sources.iter().filter(|source| source.production.contains("struct Seen(pub")) {
+        bad.push(format!("{}: anybody could make a proof", source.path));
+    }
+    bad
+}
+
+/// Whether scopes allow something is asked of `policy` alone: who asks the scopes themselves forgets their constraints.
+fn scopes_are_asked_by_policy(sources: &[Source]) -> Vec<String> {
+    let asks = [".allow(", ".constraints(", ".permitting("];
+    let others = sources.iter().filter(|source| !["access", "policy"].contains(&source.room()));
+    let asking = others.filter(|source| asks.iter().any(|word| source.production.contains(word)));
+    asking.map(|source| format!("{} asks scopes what they allow; ask policy::Policy", source.path)).collect()
+}
+
+/// Readers of one shelf, which judge nothing: they are not for `api`.
+const UNJUDGED: &[&str] = &["documents::version(", "documents::current(", "observations::read(", "blocks::hot(", "blocks::covering("];
+
+fn api_reads_what_was_judged(sources: &[Source]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for source in sources.iter().filter(|source| source.within(&["src/api"])) {
+        let found = UNJUDGED.iter().find(|reader| source.production.contains(**reader));
+        bad.extend(found.map(|reader| format!("{} calls {reader} which shows what nobody has judged", source.path)));
     }
     bad
 }
@@ -556,7 +651,6 @@ fn nothing_in_store_is_searched_without_the_access_predicate() {
     let sources = sources();
     none(raw_sql(&sources));
     none(diesel_reads(&sources));
-    none(api_asks_first(&sources));
     assert!(
         sources.iter().any(|source| source.room() == "store" && source.production.contains(".visible(\"k\"")),
         "the rule has nothing to see"
@@ -564,8 +658,27 @@ fn nothing_in_store_is_searched_without_the_access_predicate() {
 }
 
 #[test]
+fn nothing_is_shown_that_the_policy_has_not_judged() {
+    let sources = sources();
+    none(own_eyes(&sources));
+    none(opened_and_judged(&sources));
+    none(proofs(&sources));
+    none(scopes_are_asked_by_policy(&sources));
+    none(api_reads_what_was_judged(&sources));
+    for (path, head) in PROVEN {
+        assert!(sources.iter().any(|source| source.path == *path && source.production.contains(head)), "{path} has no {head}");
+    }
+}
+
+#[test]
 fn every_exception_is_still_needed() {
     let sources = sources();
+    for (path, name, _) in OWN_EYES.iter().chain(OPENED) {
+        let source = sources.iter().find(|source| source.path == *path).unwrap_or_else(|| panic!("{path} is gone"));
+        let needed =
+            |function: &Function<'_>| function.name == *name && EYES.iter().chain(&OPENERS).any(|word| function.text.contains(word));
+        assert!(functions(&source.production).iter().any(needed), "{path} fn {name} needs no exception");
+    }
     for (path, name, _) in UNBOUND {
         let source = sources.iter().find(|source| source.path == *path).unwrap_or_else(|| panic!("{path} is gone"));
         assert!(functions(&source.production).iter().any(|function| function.name == *name), "{path} fn {name} is gone");
@@ -612,7 +725,17 @@ fn every_rule_sees_a_violation() {
         "src/store/a.rs",
         "pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Row>> {\n    on!(tx, c => block::table.load(*c))\n}\n",
     )));
-    red(api_asks_first(&one("src/api/fhir/a.rs", "fn f(tx: &mut Tx<'_>) {\n    documents::version(tx, &key, None);\n}\n")));
+    red(own_eyes(&one("src/api/fhir/a.rs", "fn f() {\n    let all = Visible::everything(Type::Patient);\n}\n")));
+    red(own_eyes(&one("src/ledger/resources.rs", "fn f() {\n    let all = writer.policy.ruled(of);\n}\n")));
+    red(own_eyes(&one("src/ledger/a.rs", "static ALL: LazyLock<Visible> = LazyLock::new(|| Visible::everything(Type::Patient));\n")));
+    red(opened_and_judged(&one("src/store/a.rs", "fn f() {\n    keys.body.open_packed(body_place(shelf, &id, 1), &body)\n}\n")));
+    red(opened_and_judged(&one("src/store/observations/a.rs", "fn f() {\n    rendering.write(&sample, (&id, &ids), &mut json);\n}\n")));
+    red(opened_and_judged(&one("src/ledger/a.rs", "fn f() {\n    let (_, json) = super::documents::current(tx, vault, &key)?;\n}\n")));
+    red(proofs(&one("src/store/listing.rs", "pub struct Item {\n    pub seen: Seen,\n}\npub fn rendered(&mut self, shelf: Shelf) {\n}\n")));
+    red(proofs(&one("src/store/a.rs", "fn f() -> Seen {\n    Seen(())\n}\n")));
+    red(proofs(&one("src/policy/visible.rs", "pub struct Seen(pub ());\n")));
+    red(scopes_are_asked_by_policy(&one("src/api/a.rs", "fn f() -> bool {\n    who.scopes.allow(\"Patient\", Interaction::Read)\n}\n")));
+    red(api_reads_what_was_judged(&one("src/api/fhir/a.rs", "fn f() {\n    documents::version(tx, &key, None);\n}\n")));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Sets of scopes against each other: what two of them both allow, and whether one allows all of another.
 
+use std::sync::Arc;
+
 use super::constraint::{Constraint, all_imply};
-use super::{Form, Interaction, Scope, Scopes};
+use super::{Context, Form, Interaction, Scope, Scopes};
 
 impl Scopes {
     /// What both allow, in the order and the form in which `self` asks: a request narrowed by what a role may, by what a
@@ -23,6 +25,14 @@ impl Scopes {
             }
         }
         Scopes(narrow.into())
+    }
+
+    /// What a role that is said in one context may do in another: who may see more patients may see the one in context, and
+    /// who may see one record may see it as a user. A system's scopes are no person's.
+    pub fn within(&self, context: Context) -> Scopes {
+        let personal = |context: Context| matches!(context, Context::Patient | Context::User);
+        let fits = |scope: &&Scope| scope.context == context || (personal(scope.context) && personal(context));
+        Scopes(Arc::new(self.0.iter().filter(fits).map(|scope| Scope { context, ..scope.clone() }).collect()))
     }
 
     /// Does this set allow all that the other does, now and with types that are served one day? So is a refresh judged
@@ -98,6 +108,21 @@ mod tests {
 
     fn read(text: &str) -> Scopes {
         Scopes::granular(text, &offer).unwrap()
+    }
+
+    #[test]
+    fn a_role_is_said_in_another_context() {
+        for (role, context, wanted) in [
+            ("user/Observation.cruds user/Device.r", Context::Patient, "patient/Observation.cruds patient/Device.r"),
+            ("patient/Observation.rs", Context::User, "user/Observation.rs"),
+            ("user/Observation.rs", Context::User, "user/Observation.rs"),
+            ("system/Observation.rs", Context::User, ""),
+            ("system/Observation.rs", Context::Patient, ""),
+            ("user/Observation.rs", Context::System, ""),
+            ("system/Observation.rs", Context::System, "system/Observation.rs"),
+        ] {
+            assert_eq!(read(role).within(context).to_string(), wanted, "{role}");
+        }
     }
 
     #[test]

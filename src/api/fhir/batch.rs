@@ -8,8 +8,9 @@ use actix_web::http::header::HttpDate;
 use data_encoding::{BASE64, HEXLOWER};
 
 use crate::access::Caller;
+use crate::api::error::{self, Form};
 use crate::api::request::{Body, Reply, Request, asked};
-use crate::api::{Need, error, unrouted};
+use crate::api::{Need, unrouted};
 use crate::app::App;
 use crate::error::{Error, Issue, Kind as Wrong, Result};
 use crate::fhir::interaction::{Answered, Entry, Incoming, Kind, Method, response, write};
@@ -74,7 +75,7 @@ pub fn one(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) -> Res
     };
     request.honoured.set(inner.honoured.get());
     let outcome = outcome.and_then(settled);
-    let reply = outcome.unwrap_or_else(|e| error::reply(&placed(e, entry.index), true, &request.id));
+    let reply = outcome.unwrap_or_else(|e| error::reply(&placed(e, entry.index), Form::Fhir, &request.id));
     let reply = audited(app, inner.entry, reply)?;
     Ok(answered(read(reply, entry.method)))
 }

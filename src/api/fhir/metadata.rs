@@ -3,6 +3,7 @@
 use super::base;
 use super::merge;
 use crate::access::Caller;
+use crate::api::oauth::discovery;
 use crate::api::request::{Reply, Request};
 use crate::api::{ROUTES, negotiate};
 use crate::app::App;
@@ -128,6 +129,7 @@ pub fn statement(base: &str, date: i64, strict: bool) -> Result<String> {
         resources: Type::ALL.iter().map(|of| served(of.search(), strict)).collect(),
         interactions: interactions(OF_SYSTEM).collect(),
         patch_formats: if routed(PATCH.0, PATCH.1) { PATCH_FORMATS } else { &[] },
+        oauth: discovery::oauth_uris(base.strip_suffix("/fhir").unwrap_or(base)),
         common: common.collect(),
     })
 }

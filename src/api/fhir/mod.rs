@@ -47,6 +47,14 @@ fn document(name: &str) -> Result<Type> {
     if of.is_document() { Ok(of) } else { Err(Error::new(Kind::Forbidden, format!("{name} resources are written by the server only"))) }
 }
 
+/// `Kind::Method` of a type whose resources are only read.
+fn written(of: Type) -> Result<()> {
+    if of.is_document() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Method, format!("{} resources are written by the server only; they are read with GET and HEAD", of.name())))
+}
+
 /// What a conditional interaction looks for, and what it does to what it finds. A create does nothing to it.
 fn criteria(app: &App, policy: &Policy, of: (Type, Option<Interaction>), pairs: &[(String, String)]) -> Result<Criteria> {
     let (of, does) = of;

@@ -3,8 +3,9 @@
 use super::conditional::{http_date, unchanged};
 use super::{binary, caller, resource};
 use crate::access::{Caller, Interaction};
+use crate::api::error::{self, Form};
+use crate::api::negotiate;
 use crate::api::request::{Reply, Request};
-use crate::api::{error, negotiate};
 use crate::app::App;
 use crate::audit::events;
 use crate::clock::Millis;
@@ -53,7 +54,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 
 /// 410 says which version is the deletion (https://hl7.org/fhir/R4/http.html#read).
 fn gone(request: &Request, what: (Type, &str), of: (u32, Millis)) -> Reply {
-    stamped(error::reply(&resources::gone(what), true, &request.id), of)
+    stamped(error::reply(&resources::gone(what), Form::Fhir, &request.id), of)
 }
 
 /// The resource, or 304 when the client has this version.

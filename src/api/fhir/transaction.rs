@@ -150,6 +150,9 @@ fn step(app: &App, policy: &Policy, of: (&Entry<'_>, Option<&str>), links: &Own)
         }
         return Err(Error::new(Wrong::Invalid, "this request is not part of a transaction; send it alone or in a batch"));
     };
+    if !read {
+        super::written(kind)?;
+    }
     let asks = if entry.if_none_exist.is_some() { "ifNoneExist" } else { "url" };
     let does = match entry.method {
         Method::Put | Method::Patch => Some(Interaction::Update),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::conditional::{http_date, seconds};
-use super::{base, binary, caller, document};
+use super::{base, binary, caller, resource, written};
 use crate::access::{Caller, Interaction};
 use crate::api::negotiate::{self, Return};
 use crate::api::request::{Reply, Request};
@@ -79,7 +79,8 @@ pub struct Opened<'c> {
 /// How every write begins: who does it, of which type, and whether they may.
 pub fn open<'c>(request: &Request, who: Option<&'c Caller>, to: Interaction) -> Result<Opened<'c>> {
     let who = caller(who)?;
-    let of = document(request.param("type"))?;
+    let of = resource(request.param("type"))?;
+    written(of)?;
     let policy = Policy::of(who);
     policy.may(of, to)?;
     let pairs = request.pairs()?;

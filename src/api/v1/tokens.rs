@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{required, user};
 use crate::access::Caller;
-use crate::api::error;
+use crate::api::error::{self, Form};
 use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::audit::Did;
@@ -58,7 +58,7 @@ pub fn refresh(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<R
         Refreshed::Pair(made, _) => Ok(Reply::json(200, &pair(&made)).committed()),
         Refreshed::Reused => {
             let reused = Error::new(Kind::Unauthenticated, "the refresh token was used before; all tokens of its family are revoked");
-            Ok(error::reply(&reused, false, &request.id).committed())
+            Ok(error::reply(&reused, Form::Plain, &request.id).committed())
         }
         Refreshed::Unknown => Err(Error::new(Kind::Unauthenticated, "the refresh token is not valid")),
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{text, user};
 use crate::access::Caller;
-use crate::api::error;
+use crate::api::error::{self, Form};
 use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::audit::Did;
@@ -95,7 +95,7 @@ pub fn delete(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<
         return Ok(Reply::json(200, &shown(&before)).committed());
     }
     let stays = Error::new(Kind::UserHasData, "the user has data and stays; its tokens and codes were revoked");
-    Ok(error::reply(&stays, false, &request.id).committed())
+    Ok(error::reply(&stays, Form::Plain, &request.id).committed())
 }
 
 /// `page`, `limit`, `sort_by`, `sort_order`, `search`, `email`, `external_user_id`.

@@ -13,6 +13,7 @@ pub struct Client {
     agent: Agent,
     base: String,
     key: String,
+    fhir: String,
 }
 
 /// Why a call came to nothing.
@@ -31,7 +32,12 @@ impl From<Error> for Failed {
 impl Client {
     pub fn new(address: SocketAddr, key: &str) -> Client {
         let config = Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(Duration::from_secs(30)));
-        Client { agent: config.build().into(), base: format!("http://{address}/api/v1"), key: key.to_owned() }
+        Client {
+            agent: config.build().into(),
+            base: format!("http://{address}/api/v1"),
+            key: key.to_owned(),
+            fhir: format!("http://{address}/fhir"),
+        }
     }
 
     pub fn get(&self, path: &str) -> std::result::Result<Value, Failed> {
@@ -41,6 +47,12 @@ impl Client {
 
     pub fn post(&self, path: &str, body: &Value) -> std::result::Result<Value, Failed> {
         let asked = self.agent.post(format!("{}{path}", self.base)).header("x-open-wearables-api-key", &self.key).send_json(body);
+        answer(path, asked)
+    }
+
+    /// Puts a resource under `/fhir` with a token.
+    pub fn put(&self, token: &str, path: &str, body: &Value) -> std::result::Result<Value, Failed> {
+        let asked = self.agent.put(format!("{}/{path}", self.fhir)).header("authorization", format!("Bearer {token}")).send_json(body);
         answer(path, asked)
     }
 }

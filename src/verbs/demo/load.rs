@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -16,6 +16,8 @@ use super::folder::Folder;
 use super::page;
 use super::payload::Payload;
 use super::people::{PEOPLE, Person};
+use super::smart::{self, Smart};
+use crate::api;
 use crate::app::App;
 use crate::control;
 use crate::error::{Error, Kind, Result};
@@ -48,6 +50,7 @@ pub struct Demo {
     pub tokens: Vec<String>,
     pub people: Vec<Loaded>,
     pub records: u64,
+    pub smart: Smart,
 }
 
 /// Loads on a thread of its own, for the listener is served on this one. `stop` ends the server when
@@ -79,7 +82,8 @@ fn load(app: &App, address: SocketAddr, folder: &Path) -> std::result::Result<De
     let api_key = told(&made, "api_key")?;
     let client = Client::new(address, &api_key);
     let file = folder.join("demo.env");
-    revoke(&client, &file)?;
+    let earlier = fs::read_to_string(&file).unwrap_or_default();
+    revoke(&client, &earlier)?;
     let mut records = 0;
     let mut people = Vec::new();
     for (n, who) in PEOPLE.iter().enumerate() {
@@ -94,6 +98,7 @@ fn load(app: &App, address: SocketAddr, folder: &Path) -> std::result::Result<De
         }
         people.push(Loaded { who, user, patient, upload });
     }
+    let smart = smart::prepare(app, &client, &people, told(&earlier, "FIRTH_VITALS_CLIENT_ID").ok().as_deref())?;
     let mut tokens = Vec::new();
     for (role, _, named) in TOKENS {
         let patients: Vec<&str> = people.iter().take(named).map(|one| one.patient.as_str()).collect();
@@ -101,14 +106,13 @@ fn load(app: &App, address: SocketAddr, folder: &Path) -> std::result::Result<De
         tokens.push(told(&made, "token")?);
     }
     let (app_id, app_secret) = (told(&made, "app_id")?, told(&made, "app_secret")?);
-    let demo = Demo { url: app.public_url.clone(), app_id, app_secret, api_key, tokens, people, records };
+    let demo = Demo { url: app.public_url.clone(), app_id, app_secret, api_key, tokens, people, records, smart };
     keep(&file, &env(&demo))?;
     Ok(demo)
 }
 
 /// Tokens of an earlier start on this folder end here.
-fn revoke(client: &Client, file: &PathBuf) -> std::result::Result<(), Failed> {
-    let Ok(earlier) = fs::read_to_string(file) else { return Ok(()) };
+fn revoke(client: &Client, earlier: &str) -> std::result::Result<(), Failed> {
     for line in earlier.lines() {
         if let Some((name, token)) = line.split_once('=')
             && (name.ends_with("_TOKEN") || name == "FIRTH_API_KEY")
@@ -168,6 +172,10 @@ fn env(demo: &Demo) -> String {
     for ((_, name, _), token) in TOKENS.iter().zip(&demo.tokens) {
         text.push_str(&format!("{name}={token}\n"));
     }
+    for (name, password) in &demo.smart.logins {
+        text.push_str(&format!("FIRTH_{0}_LOGIN={name}\nFIRTH_{0}_PASSWORD={password}\n", name.to_uppercase()));
+    }
+    text.push_str(&format!("FIRTH_VITALS_URL={}\nFIRTH_VITALS_CLIENT_ID={}\n", demo.smart.app_url, demo.smart.client_id));
     text.push_str(&format!("FIRTH_USER_IDS={}\nFIRTH_PATIENT_IDS={}\n", demo.listed(|one| &one.user), demo.listed(|one| &one.patient)));
     text
 }
@@ -192,6 +200,11 @@ fn screen(demo: &Demo, folder: &Path, throw_away: bool) -> String {
         folder.display(),
         folder.join("demo.env").display(),
     );
+    let app = if api::app_is_built() { "" } else { " (not in this binary: run conformance/apps/build, then build it again)" };
+    out.push_str(&format!("\napp: Vitals, launched by itself{app}\n  {}\n", demo.smart.app_url));
+    for (name, password) in &demo.smart.logins {
+        out.push_str(&format!("  sign in as {name} with {password}\n"));
+    }
     for (role, what, curl) in curls(demo) {
         out.push_str(&format!("\n{role}: {what}\n  {curl}\n"));
     }

@@ -9,6 +9,7 @@ mod load;
 mod page;
 mod payload;
 mod people;
+mod smart;
 
 pub use folder::prepare;
 pub use load::start;

@@ -22,7 +22,8 @@ pub fn text(demo: &Demo) -> String {
         })
         .collect();
     let data = json!({
-        "people": people, "apiKey": demo.api_key,
+        "people": people, "apiKey": demo.api_key, "launch": {"client": demo.smart.client_id, "url": demo.smart.app_url},
+        "logins": demo.smart.logins,
         "tokens": {
             "ehr-system": demo.token("ehr-system"), "clinician": demo.token("clinician"), "patient": demo.token("patient"),
             "auditor": demo.token("auditor"), "operator": demo.token("operator"),

@@ -1,6 +1,7 @@
 //! Servers, databases and actors for the tests.
 
 pub mod actors;
+pub mod browser;
 pub mod http;
 pub mod payload;
 pub mod postgres;

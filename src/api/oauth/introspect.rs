@@ -1,0 +1,98 @@
+//! `POST /oauth/introspect` (RFC 7662, SMART App Launch 2.2 "token introspection"): what a token is good for. A client asks
+//! of its own tokens; who has a token of role ehr-system or operator asks of all.
+
+use serde_json::{Value, json};
+
+use super::form::Form;
+use super::proof;
+use crate::access::{Caller, Plain, Role};
+use crate::api::presented;
+use crate::api::request::{Reply, Request};
+use crate::app::App;
+use crate::error::{Error, Kind, Result};
+use crate::id::ClientId;
+use crate::ledger::access_tokens;
+use crate::ledger::clients::Proof;
+use crate::ledger::grants::{self, Held};
+
+/// Whose tokens may be asked about.
+enum Asker {
+    All,
+    Client(ClientId),
+}
+
+pub fn handler(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    let form = Form::read(request)?;
+    let asker = asker(app, request, &form)?;
+    let token = form.required("token")?;
+    // What is wrong with it is nobody's to know (section 2.2).
+    let told = match told(app, token) {
+        Ok(told) => told.filter(|(client, _)| matches!(asker, Asker::All) || matches!(asker, Asker::Client(own) if Some(own) == *client)),
+        Err(e) if e.kind.wire().status < 500 => None,
+        Err(e) => return Err(e),
+    };
+    let body = told.map_or_else(|| json!({"active": false}), |(_, body)| body);
+    Ok(Reply::json(200, &body).about("token", Vec::new()))
+}
+
+/// RFC 7662 section 2.1: who asks proves who it is.
+fn asker(app: &App, request: &mut Request, form: &Form) -> Result<Asker> {
+    if request.header("authorization").is_some() && !proof::by_header(request) {
+        let caller = presented::caller(app, request)?;
+        request.entry.client = caller.client.map(|client| client.to_string());
+        request.entry.credential = Some(caller.credential.to_string());
+        request.entry.role = Some(caller.role.name().to_owned());
+        return match caller.role {
+            Role::EhrSystem | Role::Operator => Ok(Asker::All),
+            _ => Err(Error::new(Kind::Forbidden, "a token of role ehr-system or operator asks of tokens")),
+        };
+    }
+    let proved = proof::alone(app, request, form)?;
+    match proved.facts.kind {
+        Proof::Public => Err(Error::new(Kind::ClientUnknown, "a public client cannot ask of tokens, for it cannot prove who it is")),
+        Proof::Secret | Proof::Keys => Ok(Asker::Client(proved.id)),
+    }
+}
+
+/// Whose token it is and what is told of it; None when it is not good.
+fn told(app: &App, token: &str) -> Result<Option<(Option<ClientId>, Value)>> {
+    let now = app.clock.now();
+    if let Some((held, until)) = app.db.read("refresh-token", |tx| grants::of_refresh(tx, &app.vault, token, now))? {
+        let mut body = json!({"active": true, "scope": held.granted.scopes, "client_id": held.by.client.to_string(), "exp": until / 1_000, "iss": app.public_url});
+        context(&mut body, &held, &held.granted.scopes);
+        return Ok(Some((Some(held.by.client), body)));
+    }
+    let caller = app.callers.authenticate(token, now)?;
+    if !access_tokens::is_signed(token) {
+        let body = json!({"active": true, "scope": caller.scopes.to_string(), "role": caller.role.name(), "iat": caller.issued_at / 1_000, "token_type": "Bearer"});
+        return Ok(Some((None, body)));
+    }
+    let claims = access_tokens::verify(&app.keys, token, &app.public_url, now)?;
+    let held = app.db.read("grant", |tx| grants::get(tx, &app.vault, caller.credential))?;
+    let held = held.ok_or_else(|| Error::new(Kind::Unauthenticated, "the grant has ended"))?;
+    let mut body = json!(claims);
+    body["active"] = json!(true);
+    body["token_type"] = json!(if claims.cnf.is_some() { "DPoP" } else { "Bearer" });
+    context(&mut body, &held, &claims.scope);
+    Ok(Some((Some(held.by.client), body)))
+}
+
+/// The launch context, as the token response told it.
+fn context(body: &mut Value, held: &Held, scopes: &str) {
+    let granted = &held.granted;
+    let texts = [("patient", &granted.patient), ("encounter", &granted.encounter), ("intent", &granted.intent)];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            body[name] = json!(text);
+        }
+    }
+    if let Some(banner) = granted.need_patient_banner {
+        body["need_patient_banner"] = json!(banner);
+    }
+    if !granted.fhir_context.is_empty() {
+        body["fhirContext"] = Value::Array(granted.fhir_context.clone());
+    }
+    if let Some(account) = held.by.account.filter(|_| grants::has(scopes, Plain::OpenId)) {
+        body["sub"] = json!(account.to_string());
+    }
+}

@@ -1,0 +1,137 @@
+//! What every page has: its head, its headers, and what was wrong with the form that came before it.
+
+use askama::Template;
+
+use super::{Visit, root};
+use crate::api::request::Reply;
+use crate::error::{Error, Kind, Result};
+
+/// Something that is wrong with a form: the id of the field, if it is one, and words.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub at: &'static str,
+    pub says: String,
+}
+
+impl Fault {
+    pub fn new(at: &'static str, says: impl Into<String>) -> Fault {
+        Fault { at, says: says.into() }
+    }
+}
+
+pub struct Shell {
+    /// What paths begin with.
+    pub root: String,
+    pub faults: Vec<Fault>,
+}
+
+impl Shell {
+    pub fn fault(&self, at: &str) -> Option<&str> {
+        self.faults.iter().find(|fault| fault.at == at).map(|fault| fault.says.as_str())
+    }
+
+    /// The attributes of a field; `at` is a name of ours.
+    pub fn marks(&self, at: &str) -> String {
+        match self.fault(at) {
+            Some(_) => format!(" aria-invalid=\"true\" aria-describedby=\"{at}-fault\""),
+            None => String::new(),
+        }
+    }
+
+    /// The same of a field with a hint.
+    pub fn marks_with(&self, at: &str, hint: &str) -> String {
+        match self.fault(at) {
+            Some(_) => format!(" aria-invalid=\"true\" aria-describedby=\"{hint} {at}-fault\""),
+            None => format!(" aria-describedby=\"{hint}\""),
+        }
+    }
+}
+
+/// A page. Its forms may send to this server, and the answer may send the browser on to `onward` (a `redirect_uri`),
+/// which browsers hold to be a target of the form, too.
+pub fn page(status: u16, template: &impl Template, onward: Option<&str>) -> Result<Reply> {
+    let text = template.render().map_err(Error::bug)?;
+    let onward = onward.map(source).unwrap_or_default();
+    let policy = format!("default-src 'none'; style-src 'self'; form-action 'self'{onward}; base-uri 'none'; frame-ancestors 'none'");
+    let reply = Reply { status, content_type: "text/html; charset=utf-8".into(), body: text.into_bytes(), ..Reply::default() };
+    Ok(reply
+        .with("content-security-policy", policy)
+        .with("referrer-policy", "no-referrer")
+        .with("x-frame-options", "DENY")
+        .with("cross-origin-resource-policy", "same-origin"))
+}
+
+/// A URI as a source of a policy: its origin, or of an app's own scheme that scheme. What could end the directive is no
+/// part of either.
+fn source(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once(':') else { return String::new() };
+    let plain = |text: &str, more: &[u8]| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte));
+    if scheme.is_empty() || !plain(scheme, b"+.-") {
+        return String::new();
+    }
+    match (scheme, rest.strip_prefix("//")) {
+        ("http" | "https", Some(rest)) => {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            if plain(authority, b".-:[]") { format!(" {scheme}://{authority}") } else { String::new() }
+        }
+        _ => format!(" {scheme}:"),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "failed.html")]
+struct Failed<'a> {
+    shell: Shell,
+    title: &'a str,
+    says: &'a str,
+    remedy: &'a str,
+    request: &'a str,
+}
+
+/// The page of a refusal, or of a failure of ours.
+pub fn failed(visit: &Visit<'_>, e: &Error) -> Result<Reply> {
+    let wire = e.kind.wire();
+    if e.cause.is_some() && wire.status >= 500 {
+        tracing::error!(request_id = visit.request.id, code = wire.code, raised = %e.raised, cause = e.cause.as_deref(), "request failed");
+    }
+    let status = if (400..600).contains(&wire.status) { wire.status } else { 500 };
+    let title = match status {
+        401 | 403 => "You cannot go on",
+        500.. => "Something went wrong on this server",
+        _ => "This does not work",
+    };
+    let (says, remedy) = match (wire.speaks, e.kind) {
+        (true, Kind::Invalid | Kind::Parameter | Kind::Unauthenticated | Kind::Forbidden | Kind::Throttled) => (e.says(), ""),
+        (true, _) => (e.says(), wire.remedy),
+        (false, _) => (wire.remedy, ""),
+    };
+    let shell = Shell { root: root(visit.app), faults: Vec::new() };
+    let reply = page(status, &Failed { shell, title, says, remedy, request: &visit.request.id }, None)?;
+    let reply = match e.kind {
+        Kind::Busy | Kind::TooSlow => reply.with("retry-after", "5"),
+        _ => reply,
+    };
+    // The gate takes this for the audit entry's reason.
+    Ok(reply.with("x-firth-error", wire.code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::source;
+
+    #[test]
+    fn a_policy_names_the_origin_and_nothing_else() {
+        for (uri, wanted) in [
+            ("https://app.example/cb?x=1", " https://app.example"),
+            ("http://127.0.0.1:4711/cb", " http://127.0.0.1:4711"),
+            ("http://[::1]:4711/cb", " http://[::1]:4711"),
+            ("com.example.app:/cb", " com.example.app:"),
+            ("https://app.example;script-src *", ""),
+            ("https://app.example script-src/cb", ""),
+            ("a b:/cb", ""),
+            ("no-uri", ""),
+        ] {
+            assert_eq!(source(uri), wanted, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Signing in: name and password, then the code of the second factor, then a new password if the first was good once. A
+//! session begins only after the last of them. Unknown names, wrong passwords and disabled accounts are answered in the
+//! same words after the same work.
+
+use std::sync::Arc;
+
+use askama::Template;
+
+use super::form::{Carried, Form, Step};
+use super::shell::{Fault, Shell, page};
+use super::{Visit, root, see_other, visited};
+use crate::access::Caller;
+use crate::api::authorize::{self, Asked};
+use crate::api::request::{Reply, Request};
+use crate::app::App;
+use crate::audit::{Action, Did};
+use crate::error::{Error, Kind, Result};
+use crate::id::AccountId;
+use crate::ledger::accounts::{self, Account, Facts, Status};
+use crate::ledger::sessions::{self, SignedIn, Trier};
+use crate::vault::may_choose;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage<'a> {
+    shell: Shell,
+    form: String,
+    notice: &'a str,
+    app: &'a str,
+    upstream: String,
+    local: bool,
+    name: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "code.html")]
+struct CodePage {
+    shell: Shell,
+    form: String,
+}
+
+#[derive(Template)]
+#[template(path = "password.html")]
+struct PasswordPage<'a> {
+    shell: Shell,
+    form: String,
+    first: bool,
+    name: &'a str,
+}
+
+/// `GET /sign-in`.
+pub fn open(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    visited(app, request, |visit| match visit.signed_in()? {
+        Some(_) => Ok(see_other(&format!("{}/account", root(visit.app)))),
+        None => ask_for_sign_in(visit, None, Vec::new(), ""),
+    })
+}
+
+/// The page of sign-in, for an app or for the person's own account.
+pub fn ask_for_sign_in(visit: &Visit<'_>, asked: Option<(Asked, &str)>, faults: Vec<Fault>, name: &str) -> Result<Reply> {
+    let (asked, client) = asked.map_or((None, ""), |(asked, client)| (Some(asked), client));
+    let onward = asked.as_ref().map(|asked| asked.redirect_uri.clone());
+    let hint = asked.as_ref().and_then(|asked| asked.login_hint.clone()).unwrap_or_default();
+    let form = visit.seal(&Carried { asked, step: Step::SignIn })?;
+    let signed_out = visit.request.query == "signed-out";
+    let shown = SignInPage {
+        shell: visit.shell(faults),
+        form,
+        notice: if signed_out { "You are signed out." } else { "" },
+        app: client,
+        upstream: String::new(),
+        local: true,
+        name: if name.is_empty() { &hint } else { name },
+    };
+    page(200, &shown, onward.as_deref())
+}
+
+/// Why a try did not succeed, for a page.
+enum Refused {
+    Wrong(&'static str, &'static str),
+    TooEarly(i64),
+}
+
+/// The same page once more, with what was wrong.
+fn again(visit: &Visit<'_>, refused: &Refused, shown: impl FnOnce(&Visit<'_>, Vec<Fault>) -> Result<Reply>) -> Result<Reply> {
+    let (fault, status, kind) = match refused {
+        Refused::Wrong(at, says) => (Fault::new(at, *says), 403, Kind::Unauthenticated),
+        Refused::TooEarly(ms) => {
+            let seconds = (ms + 999) / 1_000;
+            (Fault::new("", format!("Too many tries have failed. Try again in {seconds} seconds.")), 429, Kind::Throttled)
+        }
+    };
+    let reply = Reply { status, ..shown(visit, vec![fault])? }.with("x-firth-error", kind.wire().code);
+    Ok(match refused {
+        Refused::TooEarly(ms) => reply.with("retry-after", ((ms + 999) / 1_000).to_string()),
+        Refused::Wrong(..) => reply,
+    })
+}
+
+fn trier(visit: &Visit<'_>, name: &str) -> Trier {
+    Trier { name: name.to_owned(), address: visit.request.address.clone() }
+}
+
+/// Counts the try, and hands over the account of the name, if there is one, unless it comes too early.
+fn try_now(visit: &Visit<'_>, name: &str) -> Result<std::result::Result<Option<Account>, Refused>> {
+    let (vault, who) = (Arc::clone(&visit.app.vault), trier(visit, name));
+    visit.app.db.write("sign-in.try", move |tx| match sessions::try_now(tx, &vault, &who)? {
+        Some(wait) => Ok(Err(Refused::TooEarly(wait))),
+        None => Ok(Ok(accounts::by_name(tx, &vault, &who.name)?)),
+    })
+}
+
+/// `POST /sign-in` with name and password.
+pub fn sign_in(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    visited(app, request, |visit| {
+        let form = Form::of(visit.app, visit.request, &visit.browser)?;
+        let Carried { asked, step: Step::SignIn } = form.carried.clone() else { return Err(elsewhere()) };
+        let (name, password) = (form.one("name")?, form.exact("password")?);
+        let client = client_name(visit, asked.as_ref())?;
+        let shown = |visit: &Visit<'_>, faults| ask_for_sign_in(visit, asked.clone().zip(client.as_deref()), faults, &name);
+        match proved(visit, &name, &password)? {
+            Err(refused) => again(visit, &refused, shown),
+            Ok(account) => after_password(visit, asked, &account, &name),
+        }
+    })
+}
+
+/// The account whose name and password these are.
+fn proved(visit: &Visit<'_>, name: &str, password: &str) -> Result<std::result::Result<Account, Refused>> {
+    let account = match try_now(visit, name)? {
+        Err(refused) => return Ok(Err(refused)),
+        Ok(account) => account,
+    };
+    let kept = account.as_ref().and_then(|account| account.facts.password.as_deref());
+    let fits = visit.app.passwords.fits(password, kept)?;
+    let now = visit.app.clock.now();
+    let good = |account: &Account| account.is_active() && account.facts.password_until.is_none_or(|until| until > now);
+    let wrong = Refused::Wrong("name", "The name or the password is not right.");
+    Ok(account.filter(|account| fits && good(account)).ok_or(wrong))
+}
+
+fn after_password(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, name: &str) -> Result<Reply> {
+    let (id, name) = (account.id.to_string(), name.to_owned());
+    if account.facts.totp.is_some() {
+        // Nobody is signed in yet.
+        visit.request.entry.action = Action::Activity;
+        let carried = Carried { asked, step: Step::Code { account: id, name } };
+        return code_page(visit, &carried, Vec::new());
+    }
+    after_code(visit, asked, account, &name)
+}
+
+fn after_code(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, name: &str) -> Result<Reply> {
+    if account.facts.password_until.is_some() {
+        visit.request.entry.action = Action::Activity;
+        let step = Step::FirstPassword { account: account.id.to_string(), name: name.to_owned() };
+        return password_page(visit, &Carried { asked, step }, Vec::new());
+    }
+    begin(visit, asked, account, Some(name))
+}
+
+fn onward(carried: &Carried) -> Option<&str> {
+    carried.asked.as_ref().map(|asked| asked.redirect_uri.as_str())
+}
+
+fn code_page(visit: &Visit<'_>, carried: &Carried, faults: Vec<Fault>) -> Result<Reply> {
+    page(200, &CodePage { shell: visit.shell(faults), form: visit.seal(carried)? }, onward(carried))
+}
+
+pub fn password_page(visit: &Visit<'_>, carried: &Carried, faults: Vec<Fault>) -> Result<Reply> {
+    let (first, name) = match &carried.step {
+        Step::FirstPassword { name, .. } => (true, name.as_str()),
+        _ => (false, ""),
+    };
+    let shown = PasswordPage { shell: visit.shell(faults), form: visit.seal(carried)?, first, name };
+    page(200, &shown, onward(carried))
+}
+
+/// `POST /sign-in/code` with a code of the authenticator app.
+pub fn code(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    visited(app, request, |visit| {
+        let form = Form::of(visit.app, visit.request, &visit.browser)?;
+        let carried = form.carried.clone();
+        let Step::Code { account, name } = &carried.step else { return Err(elsewhere()) };
+        let (id, code) = (AccountId::parse(account)?, form.one("code")?);
+        if let Err(refused) = try_now(visit, name)? {
+            return again(visit, &refused, |visit, faults| code_page(visit, &carried, faults));
+        }
+        let vault = Arc::clone(&visit.app.vault);
+        let account = visit.app.db.write("sign-in.code", move |tx| {
+            let account = accounts::get(tx, &vault, id)?.filter(|account| account.is_active() && account.facts.totp.is_some());
+            let Some(account) = account else { return Ok(None) };
+            Ok(sessions::code_fits(tx, &account, &code)?.then_some(account))
+        })?;
+        match account {
+            Some(account) => after_code(visit, carried.asked.clone(), &account, name),
+            None => {
+                let wrong = Refused::Wrong("code", "The code is not right, or was used before.");
+                again(visit, &wrong, |visit, faults| code_page(visit, &carried, faults))
+            }
+        }
+    })
+}
+
+/// `POST /sign-in/password`: the first password is changed, or a later one by who is signed in.
+pub fn first_password(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    visited(app, request, |visit| {
+        let form = Form::of(visit.app, visit.request, &visit.browser)?;
+        let carried = form.carried.clone();
+        match &carried.step {
+            Step::FirstPassword { account, name } => {
+                let id = AccountId::parse(account)?;
+                let account = visit.app.db.read("account", |tx| accounts::get(tx, &visit.app.vault, id))?;
+                // Who changed it in the meantime begins again.
+                let good = |account: &Account| account.is_active() && account.facts.password_until.is_some();
+                let account = account.filter(good).ok_or_else(elsewhere)?;
+                let Some(changed) = chosen(visit, &form, &account)? else { return unfit(visit, &form, &account) };
+                begin(visit, carried.asked.clone(), &changed, Some(name))
+            }
+            Step::Account => {
+                let who = visit.must_be_signed_in()?;
+                let name = who.account.facts.name.clone();
+                if let Err(refused) = proved(visit, &name, &form.exact("current")?)? {
+                    let refused = match refused {
+                        Refused::Wrong(..) => Refused::Wrong("current", "This is not your password."),
+                        early => early,
+                    };
+                    return again(visit, &refused, |visit, faults| password_page(visit, &carried, faults));
+                }
+                let Some(changed) = chosen(visit, &form, &who.account)? else { return unfit(visit, &form, &who.account) };
+                begin(visit, None, &changed, Some(&name))
+            }
+            _ => Err(elsewhere()),
+        }
+    })
+}
+
+/// What is wrong with a new password.
+fn faults(form: &Form, account: &Account) -> Result<Vec<Fault>> {
+    let (password, again) = (form.exact("password")?, form.exact("again")?);
+    let mut faults: Vec<Fault> =
+        may_choose(&password, &account.facts.name).err().into_iter().map(|e| Fault::new("password", e.says())).collect();
+    if password != again {
+        faults.push(Fault::new("again", "The two passwords are not the same."));
+    }
+    Ok(faults)
+}
+
+fn unfit(visit: &Visit<'_>, form: &Form, account: &Account) -> Result<Reply> {
+    let mut faults = faults(form, account)?;
+    if faults.is_empty() {
+        faults.push(Fault::new("password", "This is the password that you have; choose another."));
+    }
+    let reply = password_page(visit, &form.carried, faults)?;
+    Ok(Reply { status: 422, ..reply }.with("x-firth-error", Kind::Unprocessable.wire().code))
+}
+
+/// The account with its new password, if that will do. Every session ends: whoever knew the old one may be signed in.
+fn chosen(visit: &mut Visit<'_>, form: &Form, account: &Account) -> Result<Option<Account>> {
+    let password = form.exact("password")?;
+    if !faults(form, account)?.is_empty() || visit.app.passwords.fits(&password, account.facts.password.as_deref())? {
+        return Ok(None);
+    }
+    let kept = visit.app.passwords.hash(visit.app.vault.chance, &password)?;
+    let facts = Facts { password: Some(kept), password_until: None, ..account.facts.clone() };
+    let (vault, account) = (Arc::clone(&visit.app.vault), account.clone());
+    let mut entry = visit.request.entry.clone();
+    entry.action = Action::Credential;
+    let changed = visit.app.db.write("account.password", move |tx| {
+        let changed = accounts::change(tx, &vault, &account, (Status::Active, facts.clone()))?;
+        crate::store::sessions::end_all(tx, account.id)?;
+        entry.commit(tx, Did::new(200, format!("account/{}", account.id)))?;
+        Ok(changed)
+    })?;
+    visit.next_entry(Action::SignIn)?;
+    Ok(Some(changed))
+}
+
+/// A new session, and what the person came for. `name` is what was typed; None of the upstream provider.
+pub fn begin(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, name: Option<&str>) -> Result<Reply> {
+    let (vault, id, before) = (Arc::clone(&visit.app.vault), account.id, visit.browser.shown.clone());
+    let trier = name.map(|name| trier(visit, name));
+    let mut entry = visit.request.entry.clone();
+    entry.action = Action::SignIn;
+    entry.account = Some(id.to_string());
+    entry.role.clone_from(&account.facts.role);
+    entry.fhir_user.clone_from(&account.facts.fhir_user);
+    let (secret, session) = visit.app.db.write("session.begin", move |tx| {
+        let (secret, session) = sessions::begin(tx, &vault, id, before.as_deref())?;
+        if let Some(trier) = &trier {
+            sessions::succeeded(tx, &vault, trier)?;
+        }
+        let entry = crate::audit::Entry { credential: Some(session.id.to_string()), ..entry.clone() };
+        entry.commit(tx, Did::new(200, format!("account/{id}")))?;
+        Ok((secret, session))
+    })?;
+    visit.browser.become_new(secret);
+    visit.next_entry(Action::Activity)?;
+    let who = SignedIn { session, account: account.clone() };
+    visit.names(&who);
+    match asked {
+        Some(asked) => authorize::signed_in(visit, asked, &who),
+        None => Ok(see_other(&format!("{}/account", root(visit.app)))),
+    }
+}
+
+/// The name of the app that waits.
+fn client_name(visit: &Visit<'_>, asked: Option<&Asked>) -> Result<Option<String>> {
+    asked.map(|asked| authorize::client_name(visit.app, asked)).transpose()
+}
+
+/// A form that was sent where it does not belong.
+pub fn elsewhere() -> Error {
+    Error::new(Kind::Invalid, "This form does not belong here. Go back to where you came from and start again.")
+}

@@ -1,0 +1,196 @@
+//! Clients by the operator's hand: made, approved, given new secrets, disabled, shown.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{noted, roles, text};
+use crate::access::Role;
+use crate::app::App;
+use crate::audit::{Did, Entry};
+use crate::error::{Error, Kind, Result};
+use crate::id::ClientId;
+use crate::ledger::clients::{self, CODE, CREDENTIALS, Facts, Made, Proof, REFRESH, Status};
+use crate::ledger::registration;
+
+pub(super) fn carry_out(app: &App, verb: &str, order: &Value, entry: &Entry) -> Result<String> {
+    match verb {
+        "client add" => add(app, order, entry),
+        "client approve" => approve(app, order, entry),
+        "client rotate" => rotate(app, order, entry),
+        "client disable" => disable(app, order, entry),
+        "client list" => list(app, entry),
+        _ => Err(Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")),
+    }
+}
+
+fn texts(order: &Value, name: &str) -> Vec<String> {
+    order[name].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn id(order: &Value) -> Result<ClientId> {
+    ClientId::parse(&text(order, "id").unwrap_or_default())
+}
+
+/// The role of a backend service, if one is named.
+fn role(app: &App, order: &Value) -> Result<Option<Role>> {
+    if text(order, "role").is_none() {
+        return Ok(None);
+    }
+    let role = roles::named(app, order)?;
+    if role.is_granted() { Ok(Some(role)) } else { Err(Error::new(Kind::Usage, format!("a client cannot have role {}", role.name()))) }
+}
+
+/// What may be asked, as far as it is served; without a word what the role may do, or what apps usually ask.
+fn scopes(order: &Value, facts: &Facts, role: Option<Role>) -> Result<String> {
+    let asked = texts(order, "scopes");
+    if asked.is_empty() {
+        let of_role = role.map(|role| role.scopes().to_string()).unwrap_or_default();
+        let of_apps = if facts.may(CODE) { registration::DEFAULT_SCOPES } else { "" };
+        return Ok(format!("{of_apps} {of_role}").trim().to_owned());
+    }
+    let asked = asked.join(" ");
+    let known = registration::scopes(&asked)?;
+    match asked.split_whitespace().find(|word| !known.split(' ').any(|one| one == *word)) {
+        Some(unknown) => Err(Error::new(Kind::Invalid, format!("'{unknown}' is no scope that can be granted here")).at("scope")),
+        None => Ok(known),
+    }
+}
+
+/// New keys in the place of those before.
+fn keys(order: &Value, facts: &mut Facts) {
+    (facts.jwks, facts.jwks_uri) = (text(order, "jwks"), text(order, "jwks_uri"));
+    facts.jwks_private = order["jwks_private"].as_bool().unwrap_or_default();
+}
+
+fn add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+    let kind = match order["kind"].as_str() {
+        Some("public") => Proof::Public,
+        Some("secret") => Proof::Secret,
+        Some("keys") => Proof::Keys,
+        _ => return Err(Error::new(Kind::Usage, "say how the client proves who it is: --public, --secret, --jwks FILE or --jwks-uri URL")),
+    };
+    let mut facts = Facts::new(text(order, "name").unwrap_or_default(), kind);
+    let role = role(app, order)?;
+    facts.redirect_uris = texts(order, "redirect_uris");
+    if !facts.redirect_uris.is_empty() {
+        facts.grant_types = vec![CODE.into(), REFRESH.into()];
+    }
+    if let Some(role) = role {
+        facts.grant_types.push(CREDENTIALS.into());
+        facts.role = Some(role.name().to_owned());
+    }
+    if facts.grant_types.is_empty() {
+        return Err(Error::new(Kind::Usage, "an app of people has a --redirect-uri, a backend service a --role"));
+    }
+    facts.scopes = scopes(order, &facts, role)?;
+    keys(order, &mut facts);
+    facts.origins = texts(order, "origins");
+    facts.contacts = texts(order, "contacts");
+    facts.launch_uri = text(order, "launch_uri");
+    facts.logo_uri = text(order, "logo_uri");
+    facts.dpop_bound = order["dpop_bound"].as_bool().unwrap_or_default();
+    registration::check(&facts)?;
+    let (vault, entry) = (Arc::clone(&app.vault), entry.clone());
+    let made = app.db.write("client.add", move |tx| {
+        let made = clients::add(tx, &vault, Status::Approved, &facts)?;
+        entry.commit(tx, Did::new(201, format!("client/{}", made.client.id)))?;
+        Ok(made)
+    })?;
+    Ok(printed(&made))
+}
+
+fn printed(made: &Made) -> String {
+    let secret = made.secret.as_ref().map_or_else(String::new, |secret| format!("client_secret={secret}\n"));
+    format!("client_id={}\n{secret}", made.client.id)
+}
+
+/// Approves what waits or was disabled; a role makes it a backend service.
+fn approve(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+    let (id, role) = (id(order)?, role(app, order)?);
+    let order = order.clone();
+    let changed = change(app, entry, id, move |status, facts| {
+        if let Some(role) = role {
+            facts.role = Some(role.name().to_owned());
+            if !facts.may(CREDENTIALS) {
+                facts.grant_types.push(CREDENTIALS.into());
+            }
+        }
+        if facts.may(CREDENTIALS) && facts.role.is_none() {
+            return Err(Error::new(Kind::Usage, "the client is a backend service; give it a role with --role"));
+        }
+        if !texts(&order, "scopes").is_empty() {
+            facts.scopes = scopes(&order, facts, role)?;
+        }
+        *status = Status::Approved;
+        registration::check(facts)
+    })?;
+    Ok(format!("approved {}\n", changed.id))
+}
+
+fn disable(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+    let id = id(order)?;
+    change(app, entry, id, |status, _| {
+        *status = Status::Disabled;
+        Ok(())
+    })?;
+    Ok(format!("disabled {id}\n"))
+}
+
+fn change(
+    app: &App,
+    entry: &Entry,
+    id: ClientId,
+    how: impl Fn(&mut Status, &mut Facts) -> Result<()> + Send + 'static,
+) -> Result<clients::Client> {
+    let (vault, entry) = (Arc::clone(&app.vault), entry.clone());
+    app.db.write("client.change", move |tx| {
+        let changed = clients::change(tx, &vault, id, &how)?;
+        entry.commit(tx, Did::new(200, format!("client/{id}")))?;
+        Ok(changed)
+    })
+}
+
+/// A new secret, or new keys.
+fn rotate(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+    let id = id(order)?;
+    if text(order, "jwks").is_some() || text(order, "jwks_uri").is_some() {
+        let order = order.clone();
+        change(app, entry, id, move |_, facts| {
+            keys(&order, facts);
+            registration::check(facts)
+        })?;
+        return Ok(format!("rotated {id}\n"));
+    }
+    let (vault, entry) = (Arc::clone(&app.vault), entry.clone());
+    let made = app.db.write("client.rotate", move |tx| {
+        let made = clients::rotate(tx, &vault, id)?;
+        entry.commit(tx, Did::new(200, format!("client/{id}")))?;
+        Ok(made)
+    })?;
+    Ok(printed(&made))
+}
+
+/// A line a client: id, status, how it proves who it is, what it may ask for, its role, its name; separated by tabs.
+fn list(app: &App, entry: &Entry) -> Result<String> {
+    let all = app.db.read("client.list", |tx| clients::list(tx, &app.vault))?;
+    noted(app, entry)?;
+    let line = |client: clients::Client| {
+        let facts = client.facts;
+        let kind = match facts.kind {
+            Proof::Public => "public",
+            Proof::Secret => "secret",
+            Proof::Keys => "keys",
+        };
+        let role = facts.role.unwrap_or_else(|| "-".into());
+        format!(
+            "{}\t{}\t{kind}\t{}\t{role}\t{}\t{}\n",
+            client.id,
+            client.status.name(),
+            facts.grant_types.join(","),
+            facts.name,
+            facts.scopes
+        )
+    };
+    Ok(all.into_iter().map(line).collect())
+}

@@ -1,0 +1,220 @@
+//! What a patient withholds by Consent is hidden on every way to it, at once, and from whom it names alone.
+
+use serde_json::{Value, json};
+
+use crate::documents::{created, patient, put, weight};
+use crate::support::payload::*;
+use crate::support::{Client, Person, TestServer};
+
+const LOINC: &str = "http://loinc.org";
+
+/// An active Consent of scope patient-privacy with this provision.
+pub fn consent(patient: &str, provision: Value) -> Value {
+    json!({
+        "resourceType": "Consent", "status": "active",
+        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": format!("Patient/{patient}")},
+        "dateTime": "2026-01-01",
+        "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}]},
+        "provision": provision
+    })
+}
+
+fn class(of: &str) -> Value {
+    json!([{"system": "http://hl7.org/fhir/resource-types", "code": of}])
+}
+
+fn code(code: &str) -> Value {
+    json!([{"coding": [{"system": LOINC, "code": code}]}])
+}
+
+fn observation(patient: &str, code: &str, when: &str) -> Value {
+    let mut made = weight(patient, "70.1");
+    made["code"]["coding"][0]["code"] = json!(code);
+    if code == "8302-2" {
+        made["valueQuantity"] = json!({"value": 170, "unit": "cm", "system": "http://unitsofmeasure.org", "code": "cm"});
+    }
+    made["effectiveDateTime"] = json!(when);
+    made
+}
+
+fn count(client: &Client<'_>, query: &str) -> usize {
+    client.search(query).matches().len()
+}
+
+/// Two people with samples, the reader of both, and who writes.
+fn two(server: &TestServer) -> (Person<'_>, Person<'_>) {
+    let (alice, bob) = (server.person("alice"), server.person("bob"));
+    alice.stores(&apple(hearts("a", 3)));
+    bob.stores(&apple(hearts("b", 4)));
+    (alice, bob)
+}
+
+both! {
+    fn a_deny_of_everything_hides_the_patient_from_all_but_the_patient(server) {
+        let (alice, bob) = two(server);
+        let (ehr, clinician) = (server.ehr(), server.clinician(&[&alice, &bob]));
+        let seen = alice.finds("").ids()[0].clone();
+        let before = (count(&ehr, "Observation"), count(&clinician, "Observation"));
+        assert_eq!(before, (7, 7));
+        let id = created(&ehr, &consent(&alice.patient, json!({"type": "deny"})));
+        for client in [&ehr, &clinician] {
+            assert_eq!((count(client, "Observation"), count(client, "Patient")), (4, 1));
+            assert_eq!(client.search("Observation?_count=0").total(), Some(4));
+            assert_eq!(client.search("Observation?_total=accurate&_count=1").total(), Some(4));
+            assert_eq!(client.search(&format!("Observation?patient={}&_count=0", alice.patient)).total(), Some(0));
+            for path in [format!("Patient/{}", alice.patient), format!("Observation/{seen}"), format!("Observation/{seen}/_history/1")] {
+                client.get(&format!("/fhir/{path}")).is(404);
+            }
+            client.get(&format!("/fhir/Observation/{seen}/_history")).is(404);
+            // The Consent itself is what the role may read.
+            client.get(&format!("/fhir/Consent/{id}")).is(200);
+        }
+        let own = alice.own();
+        assert_eq!((count(&own, "Observation"), count(&own, "Patient")), (3, 1));
+        own.get(&format!("/fhir/Observation/{seen}")).is(200);
+    }
+}
+
+both! {
+    fn withdrawal_and_return_take_effect_with_the_next_request(server) {
+        let (alice, bob) = two(server);
+        let (ehr, clinician) = (server.ehr(), server.clinician(&[&alice, &bob]));
+        let sees = |wanted: usize| {
+            // Where other processes write, a caller is remembered for two seconds.
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+            while count(&clinician, "Observation") != wanted {
+                let late = server.backend == crate::support::Backend::Sqlite || std::time::Instant::now() > end;
+                assert!(!late, "the caller still sees {}", count(&clinician, "Observation"));
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+        };
+        sees(7);
+        let mut sent = consent(&alice.patient, json!({"type": "deny"}));
+        let id = created(&ehr, &sent);
+        sees(4);
+        sent["status"] = json!("inactive");
+        sent["id"] = json!(id);
+        put(&ehr, &format!("/fhir/Consent/{id}"), &sent).is(200);
+        sees(7);
+        sent["status"] = json!("active");
+        put(&ehr, &format!("/fhir/Consent/{id}"), &sent).is(200);
+        sees(4);
+        ehr.delete(&format!("/fhir/Consent/{id}")).is(204);
+        sees(7);
+    }
+}
+
+both! {
+    fn a_class_a_code_and_a_time_are_withheld_alone(server) {
+        let ehr = server.ehr();
+        let alice = created(&ehr, &patient());
+        let early = created(&ehr, &observation(&alice, "29463-7", "2025-05-01"));
+        let late = created(&ehr, &observation(&alice, "29463-7", "2026-05-01"));
+        let height = created(&ehr, &observation(&alice, "8302-2", "2026-05-01"));
+        let goal = created(&ehr, &json!({
+            "resourceType": "Goal", "lifecycleStatus": "active", "description": {"text": "move"},
+            "subject": {"reference": format!("Patient/{alice}")}
+        }));
+        let left = |provision: Value| {
+            let id = created(&ehr, &consent(&alice, json!({"type": "permit", "provision": [provision]})));
+            let clinician = server.nobody().bearer(&server.token(&["--role", "clinician", "--patient", &alice]).0);
+            let mut all = clinician.search("Observation").ids();
+            all.extend(clinician.search("Goal").ids());
+            ehr.delete(&format!("/fhir/Consent/{id}"));
+            all.sort();
+            all
+        };
+        let all = |ids: &[&String]| {
+            let mut ids: Vec<String> = ids.iter().map(|id| id.to_string()).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(left(json!({"type": "deny", "class": class("Observation")})), all(&[&goal]));
+        assert_eq!(left(json!({"type": "deny", "class": class("Observation"), "code": code("8302-2")})), all(&[&early, &late, &goal]));
+        let since = json!({"type": "deny", "class": class("Observation"), "dataPeriod": {"start": "2026-01-01"}});
+        assert_eq!(left(since), all(&[&early, &goal]));
+        let except = json!({"type": "deny", "class": class("Observation"), "provision": [{"type": "permit", "code": code("8302-2")}]});
+        assert_eq!(left(except), all(&[&height, &goal]));
+        let one = json!({"type": "deny", "data": [{"meaning": "instance", "reference": {"reference": format!("Observation/{late}")}}]});
+        assert_eq!(left(one), all(&[&early, &height, &goal]));
+        assert_eq!(left(json!({"type": "deny", "period": {"end": "2020-01-01"}})), all(&[&early, &late, &height, &goal]));
+        assert_eq!(left(json!({"type": "deny", "purpose": [{"code": "HRESCH"}]})), all(&[&early, &late, &height, &goal]));
+        assert_eq!(left(json!({"type": "deny", "purpose": [{"code": "TREAT"}]})), Vec::<String>::new());
+        // What cannot be told counts as met.
+        assert_eq!(left(json!({"type": "deny", "class": [{"system": "urn:mine", "code": "notes"}]})), Vec::<String>::new());
+    }
+}
+
+both! {
+    fn labels_are_withheld_and_the_rest_is_not(server) {
+        let ehr = server.ehr();
+        let alice = created(&ehr, &patient());
+        let mut labelled = observation(&alice, "29463-7", "2026-05-01");
+        labelled["meta"] = json!({"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]});
+        created(&ehr, &labelled);
+        let plain = created(&ehr, &observation(&alice, "29463-7", "2026-05-01"));
+        let label = json!([{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]);
+        created(&ehr, &consent(&alice, json!({"type": "deny", "securityLabel": label})));
+        assert_eq!(ehr.search("Observation").ids(), [plain]);
+    }
+}
+
+both! {
+    fn what_is_withheld_is_no_match_no_include_and_no_entry_of_a_batch(server) {
+        let (alice, _) = two(server);
+        let ehr = server.ehr();
+        let own = created(&ehr, &observation(&alice.patient, "29463-7", "2026-05-01"));
+        let first = created(&ehr, &consent(&alice.patient, json!({"type": "deny", "class": class("Patient")})));
+        // The Observations are to be seen, and their subject is not included.
+        let found = ehr.search(&format!("Observation?_id={own}&_include=Observation:subject"));
+        assert_eq!((found.ids(), found.included().len()), (vec![own.clone()], 0));
+        let asked = json!({"resourceType": "Bundle", "type": "batch", "entry": [
+            {"request": {"method": "GET", "url": format!("Patient/{}", alice.patient)}},
+            {"request": {"method": "GET", "url": format!("Observation/{own}")}}
+        ]});
+        let answers = ehr.post("/fhir", &asked).is(200).json();
+        let status = |n: usize| answers["entry"][n]["response"]["status"].as_str().unwrap()[..3].to_owned();
+        assert_eq!((status(0), status(1)), ("404".to_owned(), "200".to_owned()));
+        let both = json!({"type": "deny", "class": [class("Patient")[0], class("Observation")[0]]});
+        let mut wider = consent(&alice.patient, both);
+        wider["id"] = json!(first);
+        put(&ehr, &format!("/fhir/Consent/{first}"), &wider).is(200);
+        let body = observation(&alice.patient, "29463-7", "2026-05-01");
+        // A hidden one does not match, and nothing of it is changed.
+        ehr.get(&format!("/fhir/Observation/{own}")).is(404);
+        assert_eq!(count(&ehr, &format!("Observation?_id={own}")), 0);
+        ehr.delete(&format!("/fhir/Observation?_id={own}")).is(204);
+        put(&ehr, &format!("/fhir/Observation/{own}"), &body).is(404);
+        let history = ehr.get("/fhir/Observation/_history").is(200).json();
+        let of_alice = |entry: &Value| entry["resource"]["subject"]["reference"] == json!(format!("Patient/{}", alice.patient));
+        assert!(!history["entry"].as_array().unwrap().iter().any(of_alice), "{history}");
+        assert_eq!(count(&alice.own(), &format!("Observation?_id={own}")), 1);
+    }
+}
+
+both! {
+    fn a_consent_that_only_permits_gives_nothing_and_takes_nothing(server) {
+        let (alice, bob) = two(server);
+        created(&server.ehr(), &consent(&alice.patient, json!({"type": "permit"})));
+        assert_eq!(count(&server.clinician(&[&bob]), "Observation"), 4);
+        assert_eq!(count(&server.clinician(&[&alice]), "Observation"), 3);
+    }
+}
+
+both! {
+    fn a_draft_and_a_consent_to_something_else_restrict_nothing(server) {
+        let (alice, _) = two(server);
+        let ehr = server.ehr();
+        for (element, value) in [
+            ("status", json!("draft")),
+            ("scope", json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "research"}]})),
+        ] {
+            let mut sent = consent(&alice.patient, json!({"type": "deny"}));
+            sent[element] = value;
+            created(&ehr, &sent);
+        }
+        assert_eq!(count(&ehr, &format!("Observation?patient={}", alice.patient)), 3);
+    }
+}

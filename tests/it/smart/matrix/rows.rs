@@ -1,0 +1,117 @@
+//! Tokens, headers and open documents.
+
+use super::world::*;
+
+both! {
+    fn a4_a_token_is_sent_in_one_header(server) {
+        let w = World::new(server);
+        let (token, _) = server.token(&["--role", "patient", "--patient", &w.a.patient]);
+        for query in [format!("access_token={token}"), format!("token={token}")] {
+            assert!([400, 401].contains(&server.nobody().get(&format!("/fhir/Patient?{query}")).status));
+            assert!(server.nobody().bearer(&token).get(&format!("/fhir/Patient?{query}")).status == 400, "a parameter that there is not");
+        }
+        let mut twice = server.nobody().bearer(&token);
+        twice.headers.push(("authorization".into(), format!("Bearer {token}")));
+        assert!([400, 401].contains(&twice.get("/fhir/Patient").status));
+    }
+}
+
+both! {
+    fn a7_a_revoked_token_ends_within_five_seconds(server) {
+        let w = World::new(server);
+        let (token, id) = server.token(&["--role", "patient", "--patient", &w.a.patient]);
+        let client = server.nobody().bearer(&token);
+        finds(&client, "Patient", &[format!("Patient/{}", w.a.patient)]);
+        server.place.tells(&["token", "revoke", &id]);
+        for end in 0..50 {
+            if client.get("/fhir/Patient").status == 401 {
+                return;
+            }
+            assert!(end < 49, "the token is still good after five seconds");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+}
+
+both! {
+    fn a11_a12_a13_no_token_without_patient_of_two_contexts_or_of_other_words(server) {
+        let w = World::new(server);
+        let refused = |arguments: &[&str]| {
+            let output = server.place.firth(&[&["token", "issue"], arguments].concat());
+            assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?}");
+        };
+        refused(&["--role", "patient"]);
+        refused(&["--role", "clinician", "--patient", &w.a.patient, "--scope", "user/Observation.rs system/Observation.rs"]);
+        refused(&["--role", "patient", "--patient", &w.a.patient, "--scope", "patient/Observation.rs user/Observation.rs"]);
+        for scope in [
+            "user/Observation.dus", "user/Observation.rr", "user/Observation.read-only", "user/Observation.rs?active", "user/Observation.rs?code:in=x",
+            "user/Observation.rs?subject.name=x", "user/*.RS", "user//*.rs", "user%2fObservation.rs", "user/Observation.", "user/Nothing.rs", "USER/Observation.rs",
+        ] {
+            refused(&["--role", "clinician", "--patient", &w.a.patient, "--scope", scope]);
+        }
+    }
+}
+
+both! {
+    fn a61_who_keeps_the_log_sees_no_patient_and_who_runs_it_neither(server) {
+        let w = World::new(server);
+        let path = format!("/fhir/Patient/{}", w.a.patient);
+        assert!(!server.auditor().search("AuditEvent?_count=1").matches().is_empty());
+        server.auditor().get(&path).is(403);
+        for role in ["security-admin", "operator"] {
+            let client = server.nobody().bearer(&server.token(&["--role", role]).0);
+            client.get(&path).is(403);
+            client.get("/fhir/AuditEvent").is(403);
+        }
+        let metrics = server.nobody().get("/metrics").is(200).text();
+        for known in [&w.a.patient, &w.b.patient, &w.a1, &w.by] {
+            assert!(!metrics.contains(known.as_str()) && !server.log().contains(known.as_str()), "{known}");
+        }
+    }
+}
+
+both! {
+    fn a63_a_device_writes_its_own_uploads_only(server) {
+        let w = World::new(server);
+        let upload = w.a.stores(&crate::support::payload::apple(crate::support::payload::hearts("mine", 1))).text_at("/upload_id");
+        w.a.sdk().get(&format!("/api/v1/sdk/users/{}/uploads/{upload}", w.a.user)).is(200);
+        for (client, user) in [(w.a.sdk(), &w.b.user), (w.b.sdk(), &w.a.user)] {
+            assert!([403, 404].contains(&client.get(&format!("/api/v1/sdk/users/{user}/uploads/{upload}")).status));
+            client.post(&format!("/api/v1/sdk/users/{user}/sync"), &crate::support::payload::apple(Vec::new())).is(403);
+        }
+        assert_eq!(w.a.sdk().delete(&format!("/api/v1/sdk/users/{}/uploads/{upload}", w.a.user)).status, 405);
+        assert_eq!(w.a.sdk().delete(&format!("/fhir/Observation/{}", w.a1)).status, 403);
+    }
+}
+
+both! {
+    fn a68_head_is_get_and_no_header_changes_the_method(server) {
+        let w = World::new(server);
+        let (own, other) = (format!("/fhir/Observation/{}", w.a1), format!("/fhir/Observation/{}", w.b1));
+        for client in [w.alice(), w.clinician()] {
+            let (head, get) = (client.send("HEAD", &own, None).is(200), client.get(&own).is(200));
+            assert!(head.body.is_empty() && head.header("etag") == get.header("etag"));
+            client.send("HEAD", &other, None).is(404);
+            for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
+                client.with(name, "DELETE").get(&own).is(200);
+                client.with(name, "DELETE").with("content-type", "application/x-www-form-urlencoded").send("POST", "/fhir/Observation/_search", Some(b"")).is(200);
+            }
+            for verb in ["TRACE", "OPTIONS"] {
+                assert_eq!(client.send(verb, &own, None).status, 405, "{verb}");
+            }
+        }
+        reads(&server.ehr(), &format!("Observation/{}", w.a1));
+    }
+}
+
+both! {
+    fn a71_open_documents_tell_nothing_of_anybody(server) {
+        let w = World::new(server);
+        for path in ["/fhir/metadata", "/fhir/openapi.json", "/healthz", "/readyz", "/metrics", "/", "/docs/README.md"] {
+            let text = server.nobody().get(path).is(200).text();
+            for known in [&w.a.patient, &w.b.patient, &w.a.user, &w.a1, &server.app().id] {
+                assert!(!text.contains(known.as_str()), "{path} names {known}");
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Writing: no path changes, finds or tells of another patient.
+
+use serde_json::{Value, json};
+
+use super::world::*;
+use crate::documents::put;
+use crate::support::{Client, Reply};
+
+/// `w.clinician()` may write Observations; what there is of Bob is the same afterwards.
+fn untouched(w: &World<'_>, work: impl FnOnce(&Client<'_>)) {
+    let all = || {
+        let ehr = w.server.ehr();
+        let found = ehr.search(&format!("Observation?patient={}&_count=1000", w.b.patient));
+        (found.matches(), ehr.get(&format!("/fhir/Observation/{}/_history", w.b1)).is(200).at("/total"))
+    };
+    let before = all();
+    work(&w.clinician());
+    assert_eq!(all(), before);
+}
+
+fn patch(client: &Client<'_>, path: &str, operations: &Value) -> Reply {
+    client.with("content-type", "application/json-patch+json").send("PATCH", path, Some(operations.to_string().as_bytes()))
+}
+
+/// A POST by itself, in a batch and in a transaction; the status of each.
+fn posted(client: &Client<'_>, body: &Value) -> [u16; 3] {
+    let kind = body["resourceType"].as_str().unwrap();
+    let request = json!({"method": "POST", "url": kind});
+    let batch = bundled(client, "batch", &request, Some(body)).is(200).text_at("/entry/0/response/status")[..3].parse().unwrap();
+    [client.post(&format!("/fhir/{kind}"), body).status, batch, bundled(client, "transaction", &request, Some(body)).status]
+}
+
+both! {
+    fn a34_nobody_writes_of_another_patient(server) {
+        let w = World::new(server);
+        untouched(&w, |client| {
+            let mut contained = observation(&w.b.patient, "x");
+            contained["contained"] = json!([{"resourceType": "Patient", "id": "p"}]);
+            contained["subject"] = json!({"reference": "#p"});
+            let mut without = observation(&w.b.patient, "x");
+            without.as_object_mut().unwrap().remove("subject");
+            for (body, status) in [(observation(&w.b.patient, "x"), 403), (observation(ABSENT, "x"), 403), (without, 403), (contained, 403)] {
+                assert_eq!(posted(client, &body), [status; 3], "{body}");
+            }
+            assert_eq!(posted(client, &observation(&w.a.patient, "x")), [201, 201, 200]);
+        });
+        let all = server.ehr().search("Observation?_count=0").total();
+        assert_eq!(posted(&w.alice(), &observation(&w.a.patient, "x")), [403; 3]);
+        assert_eq!(server.ehr().search("Observation?_count=0").total(), all);
+    }
+}
+
+both! {
+    fn a35_nothing_is_moved_to_another_patient(server) {
+        let w = World::new(server);
+        let path = format!("/fhir/Observation/{}", w.a1);
+        let before = server.ehr().get(&path).is(200).text();
+        let mut moved = server.ehr().get(&path).is(200).json();
+        moved["subject"] = patient(&w.b.patient);
+        untouched(&w, |client| {
+            put(client, &path, &moved).is(403);
+            patch(client, &path, &json!([{"op": "replace", "path": "/subject/reference", "value": format!("Patient/{}", w.b.patient)}])).is(403);
+            patch(client, &path, &json!([{"op": "add", "path": "/focus", "value": [patient(&w.b.patient), patient(&w.a.patient)]}, {"op": "move", "from": "/focus/0", "path": "/subject"}])).is(403);
+            let fhirpath = json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+                {"name": "type", "valueCode": "replace"}, {"name": "path", "valueString": "Observation.subject"}, {"name": "value", "valueReference": patient(&w.b.patient)}]}]});
+            let sent = client.with("content-type", "application/fhir+json").send("PATCH", &path, Some(fhirpath.to_string().as_bytes()));
+            sent.is(403);
+            for kind in ["batch", "transaction"] {
+                let reply = bundled(client, kind, &json!({"method": "PUT", "url": format!("Observation/{}", w.a1)}), Some(&moved));
+                let status = if kind == "batch" { reply.is(200).text_at("/entry/0/response/status")[..3].parse().unwrap() } else { reply.status };
+                assert_eq!(status, 403, "{kind}");
+            }
+        });
+        assert_eq!(server.ehr().get(&path).is(200).text(), before);
+    }
+}
+
+both! {
+    fn a36_a_hidden_id_is_neither_taken_nor_in_the_way(server) {
+        let w = World::new(server);
+        untouched(&w, |client| {
+            let body = |id: &str| { let mut body = observation(&w.a.patient, "x"); body["id"] = json!(id); body };
+            for (name, value, status) in [("x-none", "", 404), ("if-match", "W/\"1\"", 412), ("if-match", "W/\"7\"", 412)] {
+                let client = client.with(name, value);
+                let (hidden, never) = (put(&client, &format!("/fhir/Observation/{}", w.b1), &body(&w.b1)), put(&client, &format!("/fhir/Observation/{ABSENT}"), &body(ABSENT)));
+                assert_eq!((hidden.status, hidden.code()), (never.status, never.code()), "{name} {value}");
+                assert_eq!(never.status, status, "{name} {value}");
+                assert_eq!(client.delete(&format!("/fhir/Observation/{}", w.b1)).status, client.delete(&format!("/fhir/Observation/{ABSENT}")).status);
+                let nothing = json!([{"op": "replace", "path": "/status", "value": "amended"}]);
+                patch(&client, &format!("/fhir/Observation/{}", w.b1), &nothing).is(404);
+            }
+        });
+    }
+}
+
+both! {
+    fn a37_a_condition_is_met_by_what_is_visible(server) {
+        let w = World::new(server);
+        let mut bobs = observation(&w.b.patient, "x");
+        bobs["identifier"] = json!([{"system": "urn:example:obs", "value": "bobs"}]);
+        let hidden = server.ehr().post("/fhir/Observation", &bobs).is(201).text_at("/id");
+        untouched(&w, |client| {
+            let made = client.with("if-none-exist", "identifier=urn:example:obs|bobs").post("/fhir/Observation", &observation(&w.a.patient, "x")).is(201);
+            assert!(!made.header("location").unwrap().contains(&hidden));
+            let entry = json!({"method": "POST", "url": "Observation", "ifNoneExist": "identifier=urn:example:obs|bobs"});
+            for kind in ["batch", "transaction"] {
+                let reply = bundled(client, kind, &entry, Some(&observation(&w.a.patient, "y"))).is(200);
+                assert_eq!(reply.text_at("/entry/0/response/status"), "201", "{kind}");
+            }
+        });
+    }
+}
+
+both! {
+    fn a38_criteria_find_the_own_only(server) {
+        let w = World::new(server);
+        // `same` is the identifier of an Observation of Alice and of one of Bob.
+        untouched(&w, |client| {
+            let mut next = observation(&w.a.patient, "next");
+            next["identifier"] = json!([{"system": "urn:example:obs", "value": "same"}]);
+            let changed = put(client, "/fhir/Observation?identifier=urn:example:obs|same", &next).is(200);
+            assert_eq!(changed.text_at("/id"), w.a1);
+            let operation = json!([{"op": "replace", "path": "/valueString", "value": "patched"}]);
+            assert_eq!(patch(client, "/fhir/Observation?identifier=urn:example:obs|same", &operation).is(200).text_at("/id"), w.a1);
+            client.delete("/fhir/Observation?identifier=urn:example:obs|same").is(204);
+            client.get(&format!("/fhir/Observation/{}", w.a1)).is(410);
+        });
+    }
+}
+
+both! {
+    fn a39_a_conditional_delete_needs_delete(server) {
+        let w = World::new(server);
+        let client = w.scoped("user/Observation.cus");
+        client.delete("/fhir/Observation?identifier=urn:example:obs|same").is(403);
+        client.delete("/fhir/Observation?identifier=urn:example:obs|none").is(403);
+        for (scope, needs) in [("user/Observation.cud", "search"), ("user/Observation.d", "search")] {
+            assert_eq!(w.scoped(scope).delete("/fhir/Observation?identifier=urn:example:obs|same").status, 403, "{needs}");
+        }
+        assert_eq!(w.scoped("user/Observation.c").with("if-none-exist", "identifier=urn:example:obs|same").post("/fhir/Observation", &observation(&w.a.patient, "x")).status, 403);
+        put(&w.scoped("user/Observation.cu"), "/fhir/Observation?identifier=urn:example:obs|same", &observation(&w.a.patient, "x")).is(403);
+        reads(&server.ehr(), &format!("Observation/{}", w.a1));
+    }
+}
+
+both! {
+    fn a40_who_may_read_does_not_delete(server) {
+        let w = World::new(server);
+        for client in [w.alice(), w.scoped("user/*.rs")] {
+            for path in [format!("Observation/{}", w.a1), format!("Patient/{}", w.a.patient), format!("Observation/{}", w.b1), format!("Observation/{ABSENT}")] {
+                assert_eq!(client.delete(&format!("/fhir/{path}")).is(403).code(), "auth.forbidden", "{path}");
+            }
+        }
+        reads(&server.ehr(), &format!("Observation/{}", w.a1));
+    }
+}
+
+both! {
+    fn a41_each_entry_is_judged_alone_and_a_transaction_as_a_whole(server) {
+        let w = World::new(server);
+        let entries = |denied: Value| {
+            json!([{"request": {"method": "POST", "url": "Observation"}, "resource": observation(&w.a.patient, "mine")}, denied])
+        };
+        let bundle = |kind: &str, entries: &Value| json!({"resourceType": "Bundle", "type": kind, "entry": entries});
+        let count = || w.clinician().search("Observation?_count=0").total();
+        for (denied, status) in [
+            (json!({"request": {"method": "GET", "url": "AuditEvent?_count=1"}}), "403"),
+            (json!({"request": {"method": "GET", "url": format!("Observation/{}", w.b1)}}), "404"),
+            (json!({"request": {"method": "DELETE", "url": format!("Patient/{}", w.a.patient)}}), "403"),
+        ] {
+            let before = count();
+            let refused = w.clinician().post("/fhir", &bundle("transaction", &entries(denied.clone())));
+            assert_eq!((refused.status.to_string().as_str(), count()), (status, before), "{denied}");
+            let done = w.clinician().post("/fhir", &bundle("batch", &entries(denied.clone()))).is(200);
+            assert_eq!((done.at("/entry/0/response/status"), done.at("/entry/1/response/status")), (json!("201"), json!(status)), "{denied}");
+            assert_eq!(count(), before.map(|before| before + 1));
+        }
+    }
+}
+
+both! {
+    fn a42_a_transaction_does_not_read_what_it_could_not_write(server) {
+        let w = World::new(server);
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+            {"fullUrl": "urn:uuid:0fc374a1-a226-4552-9683-55dd510e67c9", "request": {"method": "POST", "url": "Observation"}, "resource": observation(&w.b.patient, "x")},
+            {"request": {"method": "GET", "url": format!("Observation?patient={}", w.b.patient)}}]});
+        untouched(&w, |client| {
+            client.post("/fhir", &bundle).is(403);
+        });
+    }
+}
+
+both! {
+    fn a62_the_audit_log_is_read_only(server) {
+        let w = World::new(server);
+        w.alice().get(&format!("/fhir/Patient/{}", w.a.patient)).is(200);
+        let event = server.auditor().search("AuditEvent?_count=1").only();
+        let id = event["id"].as_str().unwrap();
+        for client in [server.auditor(), server.ehr(), w.alice()] {
+            for (status, reply) in [
+                (405, put(&client, &format!("/fhir/AuditEvent/{id}"), &event)),
+                (405, client.delete(&format!("/fhir/AuditEvent/{id}"))),
+                (405, patch(&client, &format!("/fhir/AuditEvent/{id}"), &json!([{"op": "remove", "path": "/outcome"}]))),
+                (405, client.post("/fhir/AuditEvent", &event)),
+                (405, client.delete("/fhir/AuditEvent?date=lt2030-01-01")),
+            ] {
+                assert_eq!(reply.status, status, "{}", reply.text());
+            }
+            let request = json!({"method": "DELETE", "url": format!("AuditEvent/{id}")});
+            assert_eq!(bundled(&client, "transaction", &request, None).status, 405);
+            assert_eq!(bundled(&client, "batch", &request, None).is(200).at("/entry/0/response/status"), json!("405"));
+        }
+        assert_eq!(server.auditor().get(&format!("/fhir/AuditEvent/{id}")).is(200).json(), event);
+    }
+}
+
+both! {
+    fn a64_what_the_server_sets_cannot_be_sent(server) {
+        let w = World::new(server);
+        let mut body = observation(&w.a.patient, "x");
+        body["id"] = json!(ABSENT);
+        body["meta"] = json!({"versionId": "77", "lastUpdated": "1999-01-01T00:00:00Z", "security": [{"system": "urn:x", "code": "R"}]});
+        let made = w.clinician().post("/fhir/Observation", &body).is(201);
+        assert_ne!(made.text_at("/id"), ABSENT);
+        assert_eq!(made.at("/meta/versionId"), json!("1"));
+        assert!(!made.text_at("/meta/lastUpdated").starts_with("1999"));
+    }
+}
+
+both! {
+    fn a67_what_is_hidden_and_what_is_missing_are_refused_in_the_same_words(server) {
+        let w = World::new(server);
+        let words = |to: &str, id: &str| {
+            let mut body = observation(&w.a.patient, "x");
+            body["hasMember"] = json!([{"reference": to}]);
+            let reply = w.clinician().post("/fhir/Observation", &body).is(422);
+            assert_eq!(reply.at("/issue/0/expression/0"), json!("Observation.hasMember[0].reference"));
+            reply.at("/issue/0/details").to_string().replace(id, "ID")
+        };
+        assert_eq!(words(&format!("Observation/{}", w.b1), &w.b1), words(&format!("Observation/{ABSENT}"), ABSENT));
+    }
+}
+
+both! {
+    fn a70_a_write_shows_nothing_that_could_not_be_read(server) {
+        let w = World::new(server);
+        let client = w.scoped("user/Observation.cu").with("prefer", "return=representation");
+        let made = client.post("/fhir/Observation", &observation(&w.a.patient, "unseen")).is(201);
+        assert!(!made.text().contains("unseen"), "{}", made.text());
+        let id = made.header("location").unwrap().split('/').nth_back(2).unwrap().to_owned();
+        let mut next = observation(&w.a.patient, "still unseen");
+        next["id"] = json!(id);
+        let changed = put(&client, &format!("/fhir/Observation/{id}"), &next).is(200);
+        assert!(!changed.text().contains("unseen"), "{}", changed.text());
+        let patched = patch(&client, &format!("/fhir/Observation/{id}"), &json!([{"op": "replace", "path": "/status", "value": "amended"}])).is(200);
+        assert!(!patched.text().contains("unseen"), "{}", patched.text());
+        let batch = bundled(&client, "batch", &json!({"method": "POST", "url": "Observation"}), Some(&observation(&w.a.patient, "unseen"))).is(200);
+        assert!(!batch.text().contains("unseen"), "{}", batch.text());
+    }
+}

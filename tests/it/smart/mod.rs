@@ -1,0 +1,3 @@
+//! SMART on FHIR: what the specification demands and what an attacker tries, row by row, through HTTP.
+
+mod matrix;
