@@ -17,6 +17,7 @@ use crate::ledger::origins::Origins;
 use crate::ledger::signing_keys::Keys;
 use crate::ledger::{reindex, shelves};
 use crate::mapping::Mappings;
+use crate::oidc::Provider;
 use crate::policy;
 use crate::store::blocks::Templates;
 use crate::store::{Db, Opened, Place, keys};
@@ -28,6 +29,8 @@ pub struct App {
     pub vault: Arc<Vault>,
     /// The built-in roles and those of `firth.toml`.
     pub roles: Roles,
+    /// The provider at which people sign in, if there is one.
+    pub provider: Option<Provider>,
     /// Works on a few passwords at once.
     pub passwords: Passwords,
     pub mappings: Arc<Mappings>,
@@ -60,6 +63,7 @@ impl App {
     /// Opens the store under the root key; a new store is founded.
     pub fn build(config: Config, clock: Clock, sealing: Sealing) -> Result<App> {
         let roles = Roles::of(&config.roles, &policy::offer).map_err(|faults| Error::new(Kind::Setting, faults.join("; ")))?;
+        let provider = config.sign_in.clone().map(Provider::of).transpose()?;
         let root = RootKey::load(&config.root_key_file)?;
         let mut opened = Opened::at(&place(&config), clock.clone(), config.query_timeout)?;
         let vault = Arc::new(open_vault(&mut opened, &root, sealing)?);
@@ -83,6 +87,7 @@ impl App {
             db,
             vault,
             roles,
+            provider,
             passwords: Passwords::default(),
             mappings,
             templates: Arc::default(),

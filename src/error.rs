@@ -59,6 +59,7 @@ kinds! {
     // Who asks.
     Unauthenticated "auth.required"         401 "login"        true  "Show a credential that is valid now; most requests take Authorization: Bearer TOKEN.";
     Expired         "auth.expired"          401 "expired"      true  "Refresh the token and send the request again.";
+    SignInStale     "auth.sign-in-stale"    401 "login"        true  "Sign in again (max_age of the authorization request, RFC 9470), and send the request with the new token.";
     Forbidden       "auth.forbidden"        403 "forbidden"    true  "Use a token whose role and scopes allow this.";
     ProofRefused    "auth.dpop-proof"       401 "login"        true  "Send Authorization: DPoP TOKEN with a DPoP proof made for this request (RFC 9449); a bound token is no Bearer token.";
     // The authorization server (RFC 6749 section 5.2, RFC 7591 section 3.2.2, RFC 9449 section 5).

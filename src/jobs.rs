@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::audit::{Action, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::id::UploadId;
+use crate::ledger::break_glass;
 use crate::ledger::clients::Status;
 use crate::ledger::idempotency;
 use crate::ledger::uploads as ledger;
@@ -88,6 +89,12 @@ fn keep(app: &App, stop: &AtomicBool) {
                 Kind::Busy => tracing::debug!(cause = ?e, "the audit index waits"),
                 _ => tracing::error!(cause = ?e, "the audit index is behind"),
             }
+        }
+        if turn.is_multiple_of(10)
+            && let Err(e) = break_glass::end_due(&app.db, &app.vault, app.clock.now())
+        {
+            // What is over is over; that it ended is recorded with the next turn.
+            tracing::warn!(cause = ?e, "the end of an emergency access could not be recorded");
         }
         if turn.is_multiple_of(10)
             && let Err(e) = index_waiting(app)

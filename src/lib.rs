@@ -14,6 +14,7 @@ pub mod jose;
 
 pub mod access;
 pub mod mapping;
+pub mod oidc;
 pub mod search;
 pub mod series;
 

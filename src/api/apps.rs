@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 include!(concat!(env!("OUT_DIR"), "/apps.rs"));
 
 /// Its own script, its own style, and this server: nothing else is loaded or called.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Vitals</title>\

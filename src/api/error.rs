@@ -7,6 +7,7 @@ use super::request::Reply;
 use crate::error::{Error, Kind};
 use crate::fhir::outcome;
 use crate::jose::dpop;
+use crate::ledger::break_glass;
 
 /// Seconds a client waits after a 503.
 const RETRY_AFTER: &str = "5";
@@ -51,6 +52,7 @@ pub fn reply(error: &Error, form: Form, request_id: &str) -> Reply {
         Kind::Method => reply = reply.with("allow", "GET, HEAD"),
         Kind::Forbidden => reply = reply.with("www-authenticate", format!("{BEARER}, error=\"insufficient_scope\"")),
         Kind::ProofRefused => reply = reply.with("www-authenticate", proof_wanted("invalid_dpop_proof")),
+        Kind::SignInStale => reply = reply.with("www-authenticate", stale()),
         Kind::ClientUnknown => reply = reply.with("www-authenticate", "Basic realm=\"firth\""),
         Kind::Busy | Kind::TooSlow => reply = reply.with("retry-after", RETRY_AFTER),
         Kind::Throttled => reply = reply.with("retry-after", "60"),
@@ -61,6 +63,12 @@ pub fn reply(error: &Error, form: Form, request_id: &str) -> Reply {
 }
 
 const BEARER: &str = "Bearer realm=\"firth\"";
+
+/// RFC 9470 section 3.
+fn stale() -> String {
+    let seconds = break_glass::FRESH / 1_000;
+    format!("{BEARER}, error=\"insufficient_user_authentication\", error_description=\"a fresh sign-in is needed\", max_age=\"{seconds}\"")
+}
 
 /// RFC 9449 section 7.1.
 fn proof_wanted(error: &str) -> String {

@@ -178,6 +178,7 @@ fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Ent
         entry.client = caller.client.map(|client| client.to_string());
         entry.account = caller.account.map(|account| account.to_string());
         entry.fhir_user.clone_from(&caller.fhir_user);
+        entry.emergencies = caller.emergencies.iter().map(ToString::to_string).collect();
         entry.own = caller.whom.first().filter(|_| caller.role == Role::Patient).map(|own| own.to_string());
     }
     if request.uri.starts_with("/fhir/") {
@@ -275,6 +276,10 @@ fn respond(reply: Reply, http: &HttpRequest, id: &str) -> HttpResponse {
         .insert_header(("x-request-id", id))
         .insert_header(("cache-control", "no-store"))
         .insert_header(("x-content-type-options", "nosniff"));
+    if Form::of(http.path()) == Form::OAuth {
+        // RFC 6749, section 5.1.
+        response.insert_header(("pragma", "no-cache"));
+    }
     for (name, value) in &reply.headers {
         response.insert_header((*name, value.as_str()));
     }

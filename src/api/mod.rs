@@ -95,6 +95,7 @@ routes! {
     POST   "/sign-in"                                    "sign-in"         Nothing SignIn        pages::sign_in;
     POST   "/sign-in/code"                               "sign-in"         Nothing SignIn        pages::code;
     POST   "/sign-in/password"                           "new-password"    Nothing SignIn        pages::first_password;
+    GET    "/sign-in/upstream"                           "sign-in-upstream" Nothing Activity     pages::upstream;
     POST   "/sign-out"                                   "sign-out"        Nothing SignOut       pages::sign_out;
     GET    "/account"                                    "account"         Nothing Activity      pages::account;
     GET    "/account/password"                           "account"         Nothing Activity      pages::new_password;
@@ -118,6 +119,7 @@ routes! {
     POST   "/fhir/{type}/{id}/$validate"                 "validate"        Token   Operation     fhir::validate::handler;
     GET    "/fhir/{type}/{id}/$validate"                 "validate"        Token   Operation     fhir::validate::handler;
     POST   "/fhir/Patient/$merge"                        "merge"           Token   Operation     fhir::merge::handler;
+    POST   "/fhir/Patient/{id}/$break-glass"             "break-glass"     Token   EmergencyStart fhir::break_glass::handler;
     POST   "/fhir/Patient/{id}/$unmerge"                 "unmerge"         Token   Operation     fhir::merge::unmerge;
     PUT    "/fhir/{type}/{id}"                           "update"          Token   Update        fhir::update::handler;
     PATCH  "/fhir/{type}/{id}"                           "patch"           Token   Patch         fhir::patch::handler;

@@ -40,7 +40,7 @@ fn of_header(value: &str) -> Token<'_> {
 /// knows, and what stands in an address stands in logs.
 pub fn caller(app: &App, request: &Request) -> Result<Arc<Caller>> {
     if request.headers.iter().filter(|(name, _)| name == "authorization").count() > 1 {
-        return Err(Error::new(Kind::Parameter, "the Authorization header stands twice").at("http.Authorization"));
+        return Err(Error::new(Kind::Parameter, "the Authorization header stands twice").at("Authorization"));
     }
     if request.pairs().is_ok_and(|pairs| pairs.iter().any(|(name, _)| name == "access_token")) {
         return Err(Error::new(Kind::Parameter, "a token is sent in the Authorization header, never in the address").at("access_token"));

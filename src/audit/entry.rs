@@ -9,6 +9,9 @@ use crate::fhir::audit_event::Action;
 use crate::id::{EntryId, PatientId};
 use crate::store::Tx;
 
+/// The purpose of use of break-glass (http://terminology.hl7.org/CodeSystem/v3-ActReason).
+pub const BREAK_THE_GLASS: &str = "BTG";
+
 /// Kept as canonical JSON: `encode` of the same entry is the same bytes, and the leaf hash is of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -50,6 +53,12 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     pub request: String,
+    /// The purpose of use, a code of v3-ActReason, where it is an emergency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// Patients whom who asks may see by break-glass: what concerns one of them was done for that purpose. Not kept.
+    #[serde(skip)]
+    pub emergencies: Vec<String>,
     /// Why it was refused: an error code of `docs/errors.md`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
@@ -104,6 +113,8 @@ impl Entry {
             fhir_user: None,
             address: None,
             request: String::new(),
+            purpose: None,
+            emergencies: Vec::new(),
             refused: None,
             wrote: None,
         }
@@ -127,7 +138,17 @@ impl Entry {
     }
 
     pub fn encode(&self) -> Result<Vec<u8>> {
+        if self.purpose.is_none() && self.emergencies.iter().any(|patient| self.concerns(patient)) {
+            let marked = Entry { purpose: Some(BREAK_THE_GLASS.to_owned()), ..self.clone() };
+            return serde_json::to_vec(&marked).map_err(Error::bug);
+        }
         serde_json::to_vec(self).map_err(Error::bug)
+    }
+
+    /// Does the answer hold the patient's data, or did the request name the patient?
+    fn concerns(&self, patient: &str) -> bool {
+        let named = [&self.resource, &self.query].into_iter().flatten().any(|text| text.contains(patient));
+        named || self.patients.iter().any(|known| known == patient)
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Entry> {

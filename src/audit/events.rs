@@ -87,6 +87,25 @@ pub fn read(index: &Index, server: &str, visible: &Visible, id: &str) -> Result<
     Ok(Some(Single { json, recorded: entry.recorded, patient, seen }))
 }
 
+/// The entries of a time that concern a patient, oldest first.
+pub fn entries(index: &Index, patient: PatientId, time: (Millis, Millis)) -> Result<Vec<Entry>> {
+    index.catch_up()?;
+    let (db, vault) = (&index.db, &*index.vault);
+    let mut blocks = Blocks { db, vault, opened: HashMap::new() };
+    let (patient, mut after, mut found) = (Some(patient.0), None, Vec::new());
+    loop {
+        let window = Window { from: time.0, to: time.1, patient, entry: None, descending: false, after, limit: BATCH };
+        let rows = db.read_audit(|tx| audit::index_page(tx, &window))?;
+        for row in &rows {
+            found.push(blocks.entry(row)?);
+        }
+        match rows.last() {
+            Some(last) if rows.len() == BATCH as usize => after = Some((last.entry, last.patient)),
+            _ => return Ok(found),
+        }
+    }
+}
+
 fn patient_of(row: &Row) -> Option<PatientId> {
     (row.patient != [0; 16]).then_some(PatientId(row.patient))
 }
@@ -268,6 +287,7 @@ fn event<'a>(entry: &'a Entry, patient: Option<&str>, server: &'a str) -> Result
         asker,
         server: host(server),
         request_id: &entry.request,
+        purpose: entry.purpose.as_deref(),
         wrote: entry.wrote.as_deref(),
     })
 }

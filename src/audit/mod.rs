@@ -11,6 +11,7 @@ mod index;
 mod log;
 
 pub use crate::fhir::audit_event::Action;
-pub use entry::{Did, Entry};
+pub use entry::{BREAK_THE_GLASS, Did, Entry};
+pub use events::entries;
 pub use index::Index;
 pub use log::{Log, Receipt};

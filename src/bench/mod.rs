@@ -14,6 +14,7 @@ mod reads;
 mod report;
 mod resources;
 mod server;
+mod tokens;
 mod upload;
 mod uploads;
 
@@ -59,6 +60,8 @@ pub enum What {
     Read,
     /// Create, read, update and delete resources of nine types
     Documents,
+    /// Who shows a signed token: the first time, and when it is remembered
+    Token,
 }
 
 #[derive(Args, Debug)]
@@ -113,6 +116,7 @@ impl What {
             What::Upload => UPLOADERS,
             What::Search | What::Read => CLIENTS,
             What::Documents => WRITERS,
+            What::Token => 1,
         }
     }
 }
@@ -151,6 +155,10 @@ pub fn run(options: &Options) -> Result<()> {
         report.weakened(format!("{} is in memory or does not sync; name a folder on a disk with --dir", home.folder.display()));
     }
     report.figure(("fdatasync, median", "us"), Some(sync), Bar::None);
+    if options.what == What::Token {
+        tokens::measure(&home, &mut report)?;
+        return printed(options, &report);
+    }
     let server = home.serve()?;
     report.figure(("start to ready", "ms"), Some(server.ready_after.as_secs_f64() * 1e3), Bar::Below(1_000.0));
     std::thread::sleep(Duration::from_secs(2));
@@ -162,16 +170,21 @@ pub fn run(options: &Options) -> Result<()> {
         What::Search => reads::search(&mut run)?,
         What::Read => reads::read(&mut run)?,
         What::Documents => documents::measure(&mut run)?,
+        What::Token => {}
     }
     if options.database.is_some() {
         // Its processes belong to somebody else, and other databases may be busy beside this one.
         run.report.figure(("CPU of PostgreSQL", ""), None, Bar::None);
     }
     run.report.figure(("fdatasync, median, at the end", "us"), Some(machine::fdatasync_us(&run.home.folder)?), Bar::None);
+    printed(options, &run.report)
+}
+
+fn printed(options: &Options, report: &Report) -> Result<()> {
     if options.json {
-        println!("{}", run.report.json())
+        println!("{}", report.json())
     } else {
-        print!("{}", run.report.text())
+        print!("{}", report.text())
     }
     Ok(())
 }
@@ -193,6 +206,7 @@ fn title(options: &Options) -> String {
         What::Search => format!("search, {BLOCKS} blocks of {} samples a patient", bodies::RECORDS),
         What::Read => format!("read by id, {BLOCKS} blocks of {} samples a patient", bodies::RECORDS),
         What::Documents => "documents, create, read, update and delete of nine types".to_owned(),
+        What::Token => return format!("firth bench token\n{database}; {}; {now}", machine::name()),
     };
     let (clients, seconds) = (options.clients(), options.seconds);
     let there = match options.what {
@@ -218,7 +232,7 @@ fn weakened(options: &Options, report: &mut Report) {
     if options.what != What::Upload && options.clients() != options.what.clients() {
         report.weakened(format!("{} clients instead of {}", options.clients(), options.what.clients()));
     }
-    if options.seconds < SECONDS {
+    if options.what != What::Token && options.seconds < SECONDS {
         report.weakened(format!("{} seconds instead of {SECONDS} or more", options.seconds));
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn read(file: &str, value: toml::Value, faults: &mut Vec<String>) -> 
     let brand = match value.try_into::<BrandTable>() {
         Ok(brand) => brand,
         Err(e) => {
-            faults.push(format!("{file}: brand: {}; docs/oauth.md has an example", e.message()));
+            faults.push(format!("{file}: brand: {}; docs/apps.md has an example", e.message()));
             return None;
         }
     };

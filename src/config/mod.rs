@@ -1,14 +1,17 @@
 //! DOOR the environment and `firth.toml`. One table is parser, default and manual.
 //!
 //! An environment variable wins over the file; the file's keys are the names in lower case without
-//! `FIRTH_`. Tables are the file's alone: `[role.NAME]` is read by `roles`, `[brand]` by `brand`. Every fault is reported at once, an unknown
+//! `FIRTH_`. Tables are the file's alone: `[role.NAME]` is read by `roles`, `[brand]` by `brand`, `[sign_in]` by
+//! `sign_in`. Every fault is reported at once, an unknown
 //! `FIRTH_*` name too.
 
 mod brand;
 mod roles;
+mod sign_in;
 
 pub use brand::{BrandAddress, BrandIdentifier, BrandLogo, BrandPortal, BrandTable};
 pub use roles::RoleTable;
+pub use sign_in::SignIn;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -42,6 +45,8 @@ pub struct Config {
     pub log: String,
     /// The tables `[role.NAME]`, as they are written; `access::Roles` judges them.
     pub roles: Vec<RoleTable>,
+    /// The OpenID Provider at which people sign in.
+    pub sign_in: Option<SignIn>,
     /// The table `[brand]`.
     pub brand: Option<BrandTable>,
 }
@@ -160,6 +165,7 @@ impl Config {
         let mut table = file.map(|(file, text)| file_table(file, text, &mut faults)).unwrap_or_default();
         let named = file.map_or("", |(file, _)| file);
         config.roles = table.remove("role").map(|tables| roles::read(named, tables, &mut faults)).unwrap_or_default();
+        config.sign_in = table.remove("sign_in").and_then(|table| sign_in::read(named, table, &mut faults));
         config.brand = table.remove("brand").and_then(|table| brand::read(named, table, &mut faults));
         let given = file_values(named, table, &mut faults);
         for setting in SETTINGS {
@@ -209,6 +215,7 @@ impl Config {
             max_history_entries: 0,
             log: String::new(),
             roles: Vec::new(),
+            sign_in: None,
             brand: None,
         }
     }

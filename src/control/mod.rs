@@ -3,6 +3,7 @@
 
 mod accounts;
 mod clients;
+mod emergencies;
 mod roles;
 
 use std::fs;
@@ -101,7 +102,11 @@ fn answer(app: &App, mut stream: UnixStream) -> Result<()> {
 pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let verb = order["verb"].as_str().unwrap_or_default();
     let of_credentials = ["token ", "app ", "client ", "account "].iter().any(|what| verb.starts_with(what));
-    let action = if of_credentials { Action::Credential } else { Action::Activity };
+    let action = match verb {
+        "role grant" | "role revoke" => Action::RoleChange,
+        _ if of_credentials => Action::Credential,
+        _ => Action::Activity,
+    };
     let mut entry = Entry::new(app.entry_id()?, action, &format!("firth {verb}"));
     entry.request.clone_from(&entry.id);
     entry.role = Some(Role::Operator.name().to_owned());
@@ -117,6 +122,9 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
         "account link" => accounts::link(app, order, &entry),
         "account list" => accounts::list(app, &entry),
         verb if verb.starts_with("client ") => clients::carry_out(app, verb, order, &entry),
+        "access review" => emergencies::review(app, order, &entry),
+        "role grant" => roles::grant(app, order, &entry),
+        "role revoke" => roles::revoke(app, order, &entry),
         "role list" => roles::list(app, &entry),
         "token list" => token_list(app).and_then(|text| noted(app, &entry).map(|()| text)),
         "ingest replay" => noted(app, &entry).and_then(|()| replay(app, &entry)),

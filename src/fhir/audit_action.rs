@@ -35,6 +35,11 @@ pub enum Action {
     Upload,
     /// A credential was made, refreshed or revoked.
     Credential,
+    /// An account was given another role, or none.
+    RoleChange,
+    /// Somebody was let to see a patient in an emergency, and that has ended.
+    EmergencyStart,
+    EmergencyStop,
     /// Somebody signed in, or did not; somebody signed out.
     SignIn,
     SignOut,
@@ -74,6 +79,9 @@ impl Action {
             Action::Operation => plain("operation", E),
             Action::Upload => own((DCM, "110107", "Import"), None, C),
             Action::Credential => own(ALERT, Some((DCM, "110137", "User security Attributes Changed")), E),
+            Action::RoleChange => own(ALERT, Some((DCM, "110136", "Security Roles Changed")), E),
+            Action::EmergencyStart => own(ALERT, Some((DCM, "110127", "Emergency Override Started")), E),
+            Action::EmergencyStop => own(ALERT, Some((DCM, "110138", "Emergency Override Stopped")), E),
             Action::SignIn => own(AUTHENTICATION, Some((DCM, "110122", "Login")), E),
             Action::SignOut => own(AUTHENTICATION, Some((DCM, "110123", "Logout")), E),
             Action::Start => own(ACTIVITY, Some((DCM, "110120", "Application Start")), E),
@@ -103,7 +111,7 @@ impl Action {
     pub const fn event_type(self) -> (&'static str, &'static str) {
         match self {
             Action::Upload => (DCM, "110107"),
-            Action::Credential => (ALERT.0, ALERT.1),
+            Action::Credential | Action::RoleChange | Action::EmergencyStart | Action::EmergencyStop => (ALERT.0, ALERT.1),
             Action::SignIn | Action::SignOut => (AUTHENTICATION.0, AUTHENTICATION.1),
             Action::Start | Action::Stop | Action::Activity | Action::Other => (ACTIVITY.0, ACTIVITY.1),
             _ => (REST.0, REST.1),

@@ -30,6 +30,7 @@ const PROFILE: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE
 const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
 const ENTITY: &str = "http://terminology.hl7.org/CodeSystem/audit-entity-type";
 const THING: Code = (ENTITY, "2", "System Object");
+const REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 const OBJECT: &str = "http://terminology.hl7.org/CodeSystem/object-role";
 
 /// Who asked, and from where.
@@ -72,6 +73,8 @@ pub struct Event<'a> {
     /// The server's host name.
     pub server: &'a str,
     pub request_id: &'a str,
+    /// A code of v3-ActReason.
+    pub purpose: Option<&'a str>,
     /// SHA-256 of what the transaction wrote, in hexadecimal.
     pub wrote: Option<&'a str>,
 }
@@ -115,6 +118,8 @@ pub fn json(event: &Event<'_>) -> Result<String> {
         .build()
         .map_err(Error::bug)?;
     made.outcome_desc = event.outcome.and_then(text);
+    let purpose = event.purpose.map(|code| render::concept(coding(REASON, code, None)?)).transpose()?;
+    made.purpose_of_event = purpose.into_iter().map(Some).collect();
     render::json(made.into())
 }
 
@@ -252,6 +257,7 @@ mod tests {
             action: Action::Read,
             operation: "fhir.read",
             resource: Some("Observation/x"),
+            purpose: None,
             query: None,
             status: 200,
             outcome: None,

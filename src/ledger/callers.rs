@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::access_tokens;
+use super::break_glass;
 use super::consents::Consents;
 use super::credentials::authenticate;
 use super::panels::{self, Panel};
@@ -129,6 +130,11 @@ impl Callers {
         let (mut caller, party) = of;
         let mut moment = Moment::new(now);
         caller.until.into_iter().for_each(|at| moment.ends(at));
+        if let (Some(account), Some(client)) = (caller.account, caller.client)
+            && caller.context.is_none()
+        {
+            caller.emergencies = break_glass::of(tx, (account, client), &mut moment)?.into();
+        }
         caller.withheld = Arc::new(self.consents.against(tx, &self.vault, (&caller, party), &mut moment)?);
         caller.until = moment.until();
         Ok(caller)

@@ -23,6 +23,8 @@ pub const CODE_TTL: Millis = 60_000;
 /// How long an access token is good, of a person and of a backend service.
 pub const TOKEN_TTL: Millis = 3_600_000;
 pub const SERVICE_TTL: Millis = 300_000;
+/// A grant outlives its last token by the time that making one may take.
+const MARGIN: Millis = 60_000;
 /// When access ends for good, however often it is refreshed.
 pub const OFFLINE_TTL: Millis = 90 * 86_400_000;
 
@@ -156,7 +158,7 @@ fn secret(tx: &mut Tx<'_>, vault: &Vault, grant: GrantId, kind: (Kind, Millis, O
 /// Makes the grant and its code, which is good for a minute and once.
 pub fn code(tx: &mut Tx<'_>, vault: &Vault, by: &By, granted: &Granted) -> Result<String> {
     let refreshed = granted.has(Plain::OfflineAccess) || granted.has(Plain::OnlineAccess);
-    let ttl = if refreshed { OFFLINE_TTL } else { CODE_TTL + TOKEN_TTL };
+    let ttl = if refreshed { OFFLINE_TTL } else { CODE_TTL + TOKEN_TTL + MARGIN };
     let held = insert(tx, vault, by, granted, ttl)?;
     let expires_at = tx.committed_at() + CODE_TTL;
     secret(tx, vault, held.id, (Kind::Code, expires_at, None))
@@ -164,7 +166,7 @@ pub fn code(tx: &mut Tx<'_>, vault: &Vault, by: &By, granted: &Granted) -> Resul
 
 /// The grant of a backend service, for one access token.
 pub fn service(tx: &mut Tx<'_>, vault: &Vault, client: ClientId, granted: &Granted) -> Result<Held> {
-    insert(tx, vault, &By { client, account: None, session: None }, granted, SERVICE_TTL)
+    insert(tx, vault, &By { client, account: None, session: None }, granted, SERVICE_TTL + MARGIN)
 }
 
 /// What came with a code or a refresh token. The client has proved who it is.

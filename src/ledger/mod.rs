@@ -3,6 +3,7 @@
 pub mod access_tokens;
 pub mod accounts;
 pub mod addresses;
+pub mod break_glass;
 pub mod callers;
 pub mod clients;
 pub mod conditional;
@@ -31,6 +32,7 @@ pub mod sealed;
 pub mod sessions;
 pub mod shelves;
 pub mod signing_keys;
+pub mod subjects;
 pub mod submitted;
 mod templates;
 pub mod transaction;

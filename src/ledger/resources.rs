@@ -212,7 +212,7 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
     let sample = sample(writer, of, id);
     let Some(now) = now else {
         // To whom a resource may be hidden, none may seem to be there to be made.
-        if !visible.is_everything() {
+        if !visible.is_unlimited() || taken(tx, writer, (of, id), &visible)? {
             return Err(not_found((of, id)));
         }
         if sample.is_some() {
@@ -243,6 +243,13 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
     }
     // What was deleted is created once more.
     put(tx, (writer, &visible), submitted, (key, id, now.version + 1, now.deleted))
+}
+
+/// Is there one that a consent withholds? It is not made anew; else whoever withholds one resource would keep a system from
+/// making any.
+fn taken(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), visible: &Visible) -> Result<bool> {
+    let ((of, id), all) = (what, Visible::everything(what.0));
+    Ok(visible.by_content() && resources::told(tx, writer.reader(&all), (of, id, None))?.is_some())
 }
 
 /// delete. What is not there, or hidden, is deleted already.
@@ -310,6 +317,9 @@ fn held(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, what: (Type, &str), par
         Part::Head => resources::head(tx, reader, what)?,
         Part::All => resources::version(tx, reader, (of, id, None))?,
     };
+    if found.is_none() {
+        readable(tx, writer, what)?;
+    }
     match (found, sample(writer, of, id)) {
         (Some(found), Some(_)) => {
             // It may be another one once the shelf is held.
@@ -317,6 +327,21 @@ fn held(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, what: (Type, &str), par
             resources::version(tx, reader, (of, id, None))
         }
         (found, _) => Ok(found),
+    }
+}
+
+/// What an emergency opens is no secret to who writes, so it is refused as what it is: to be read alone.
+fn readable(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str)) -> Result<()> {
+    let (of, id) = what;
+    if !writer.policy.has_emergencies() {
+        return Ok(());
+    }
+    let Ok(seen) = writer.policy.visible(of, Interaction::Read) else { return Ok(()) };
+    match resources::head(tx, writer.reader(&seen), (of, id))?.and_then(|found| found.patient) {
+        Some(whose) if writer.policy.reads_only(whose.now) => {
+            Err(Error::new(Kind::Forbidden, "in an emergency a patient's data is open to read alone"))
+        }
+        _ => Ok(()),
     }
 }
 

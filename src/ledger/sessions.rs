@@ -52,15 +52,18 @@ pub fn lives(tx: &mut Tx<'_>, id: GrantId, now: Millis) -> Result<bool> {
     kept::lives(tx, id, (now - IDLE_MS, now))
 }
 
-/// A new session, and the secret for its cookie. A session that the browser had before ends.
-pub fn begin(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, before: Option<&str>) -> Result<(String, Session)> {
+/// A new session, and the secret for its cookie. A session that the browser had before ends. `proved` is when the person
+/// proved to be who it is, if that was not now.
+pub fn begin(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, of: (Option<&str>, Option<Millis>)) -> Result<(String, Session)> {
+    let (before, proved) = of;
     if let Some(before) = before {
         kept::end(tx, &secret_digest(before))?;
     }
     let secret = BASE64URL_NOPAD.encode(&vault.chance.bytes::<32>()?);
     let now = tx.committed_at();
     let id = GrantId::from_random(vault.chance.bytes()?);
-    let session = Session { id, account, auth_time: now, used_at: now, expires_at: now + LONGEST_MS };
+    let auth_time = proved.map_or(now, |at| at.min(now));
+    let session = Session { id, account, auth_time, used_at: now, expires_at: now + LONGEST_MS };
     kept::insert(tx, &secret_digest(&secret), &session)?;
     Ok((secret, session))
 }

@@ -33,9 +33,11 @@ pub struct Policy {
     emergencies: Arc<[PatientId]>,
     /// What patients withhold by Consent.
     withheld: Arc<Withholding>,
-    /// Constraints, as far as they were compiled.
-    compiled: Mutex<HashMap<(Type, u8), Vec<Arc<Limit>>>>,
+    compiled: Mutex<Compiled>,
 }
+
+/// Constraints by type and letter, as far as they were compiled.
+type Compiled = HashMap<(Type, u8), Vec<Arc<Limit>>>;
 
 impl Policy {
     pub fn of(who: &Caller) -> Policy {
@@ -76,12 +78,21 @@ impl Policy {
     /// all, what the patient rule lets through. Else nobody could write who may not read.
     pub fn pointed(&self, of: Type) -> Visible {
         let limits = self.limited(of, Interaction::Read).unwrap_or_default();
-        self.seeing((of, Interaction::Read), limits, &[])
+        self.seeing((of, Interaction::Read), limits, &self.emergencies)
     }
 
     /// By the patient rule and Consent alone: for what is not shown.
     pub fn ruled(&self, of: Type) -> Visible {
         self.seeing((of, Interaction::Read), Vec::new(), &self.emergencies)
+    }
+
+    pub fn has_emergencies(&self) -> bool {
+        !self.emergencies.is_empty()
+    }
+
+    /// Is the patient's data open to read alone?
+    pub fn reads_only(&self, patient: PatientId) -> bool {
+        self.emergencies.contains(&patient)
     }
 
     /// An emergency opens one patient's data, whatever the patient rule and Consent say, to read and search alone.
@@ -144,5 +155,105 @@ impl Policy {
         let pairs: Vec<(String, String)> = constraints.iter().map(|one| (one.param().to_owned(), one.value().to_owned())).collect();
         let query = search::parse(of, &pairs, &Terms { handling: Handling::Strict, base: offer::BASE, now: self.issued_at });
         Ok(query.map_err(Error::bug)?.filters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Named, PatientRule};
+    use crate::config::RoleTable;
+    use crate::id::GrantId;
+    use crate::search::{DateRange, IndexRow, Opened};
+
+    fn caller(role: Role, scopes: &str) -> Caller {
+        Caller {
+            credential: GrantId::from_random([1; 16]),
+            role,
+            scopes: super::scopes(scopes).unwrap(),
+            user: None,
+            whom: if role.rule() == PatientRule::All { Whom::Everybody } else { [PatientId([1; 16])].into_iter().collect() },
+            issued_at: 0,
+            client: None,
+            account: None,
+            fhir_user: None,
+            auth_time: None,
+            context: None,
+            jkt: None,
+            emergencies: Arc::from([]),
+            withheld: Arc::default(),
+            until: None,
+        }
+    }
+
+    /// Is an Observation of this patient with these tokens seen?
+    fn sees(visible: &Visible, patient: u8, tokens: &[(&'static str, &str)]) -> bool {
+        let token = |(param, code): &(&'static str, &str)| IndexRow::Token { param, system: None, code: (*code).to_owned() };
+        let rows: Vec<IndexRow> = tokens.iter().map(token).collect();
+        let opened = Opened { id: "x", rows: &rows, last_updated: DateRange::instant(0) };
+        visible.judge(Some(PatientId([patient; 16])), &opened).is_some()
+    }
+
+    fn role(scopes: &str, patients: &str) -> Role {
+        let of = |text: &str| text.to_owned();
+        let table =
+            RoleTable { named: of("firth.toml: role.it"), name: of("it"), scopes: of(scopes), patients: of(patients), purpose: None };
+        let roles = crate::access::Roles::of(&[table], &offer).unwrap();
+        roles.named("it").unwrap()
+    }
+
+    #[test]
+    fn what_role_and_token_limit_must_both_be_met() {
+        let nurse = role("user/Observation.rs?category=a,b user/Device.r", "care-team");
+        assert!(matches!(nurse, Role::Named(Named { .. })));
+        let policy = Policy::of(&caller(nurse, "user/Observation.rs?code=x user/Observation.r?code=y user/Patient.rs"));
+        let visible = policy.visible(Type::Observation, Interaction::Read).unwrap();
+        assert!(sees(&visible, 1, &[("category", "b"), ("code", "y")]));
+        for (patient, category, code) in [(2, "b", "y"), (1, "c", "y"), (1, "b", "z")] {
+            assert!(!sees(&visible, patient, &[("category", category), ("code", code)]));
+        }
+        assert_eq!(visible.said(), "user/Observation.rs?category=a,b, and user/Observation.rs?code=x user/Observation.r?code=y");
+        let searched = policy.visible(Type::Observation, Interaction::Search).unwrap();
+        assert!(sees(&searched, 1, &[("category", "a"), ("code", "x")]) && !sees(&searched, 1, &[("category", "a"), ("code", "y")]));
+        // The role alone, and the token alone, allow nothing.
+        for of in [Type::Device, Type::Patient, Type::Encounter] {
+            assert_eq!(policy.may(of, Interaction::Read).unwrap_err().kind, Kind::Forbidden, "{of:?}");
+        }
+    }
+
+    #[test]
+    fn two_letters_are_both_needed() {
+        let policy = Policy::of(&caller(Role::Clinician, "user/Observation.r?category=a user/Observation.s?code=x user/Device.r"));
+        let both = policy.both(Type::Observation, (Interaction::Read, Interaction::Search)).unwrap();
+        for (category, code, seen) in [("a", "x", true), ("a", "y", false), ("b", "x", false)] {
+            assert_eq!(sees(&both, 1, &[("category", category), ("code", code)]), seen);
+        }
+        assert!(policy.both(Type::Device, (Interaction::Read, Interaction::Search)).is_err());
+    }
+
+    #[test]
+    fn without_limits_nothing_is_opened() {
+        let policy = Policy::of(&caller(Role::EhrSystem, "system/*.cruds system/Observation.rs?code=x"));
+        let visible = policy.visible(Type::Observation, Interaction::Read).unwrap();
+        assert!(visible.is_everything() && visible.at_once(None).is_some() && visible.said().is_empty());
+        let limited = Policy::of(&caller(Role::EhrSystem, "system/Observation.rs?code=x"));
+        let limited = limited.visible(Type::Observation, Interaction::Read).unwrap();
+        assert!(!limited.is_everything() && limited.at_once(None).is_none() && limited.chosen_at_once().is_none());
+    }
+
+    #[test]
+    fn what_is_shared_is_read_by_many_and_written_by_those_who_see_all() {
+        let policy = Policy::of(&caller(Role::Clinician, "user/*.rs"));
+        let shared = policy.visible(Type::Organization, Interaction::Read).unwrap();
+        assert!(shared.reaches(None) && !shared.owns(None) && shared.patients().is_none() && shared.rule().is_some());
+        let own = policy.visible(Type::Device, Interaction::Read).unwrap();
+        assert!(!own.reaches(None) && own.reaches(Some(PatientId([1; 16]))) && !own.reaches(Some(PatientId([2; 16]))));
+    }
+
+    #[test]
+    fn a_target_is_what_may_be_read_or_where_nothing_may_what_the_rule_lets_through() {
+        let policy = Policy::of(&caller(Role::Clinician, "user/Observation.cr?code=x"));
+        assert!(!sees(&policy.pointed(Type::Observation), 1, &[("code", "y")]));
+        assert!(sees(&policy.pointed(Type::Device), 1, &[]) && !sees(&policy.pointed(Type::Device), 2, &[]));
     }
 }

@@ -94,6 +94,11 @@ impl Visible {
         self.rule().is_none() && !self.by_content()
     }
 
+    /// Do neither the patient rule nor scopes hide anything of the type? What consents withhold is there all the same.
+    pub fn is_unlimited(&self) -> bool {
+        self.rule().is_none() && self.limits.is_empty()
+    }
+
     /// Does it depend on what a resource says whether it is visible?
     pub fn by_content(&self) -> bool {
         !self.limits.is_empty() || !self.withheld.is_empty()
@@ -196,4 +201,104 @@ fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 /// Whether any holds, as far as that is known.
 fn any(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     all(parts.map(|part| part.map(|holds| !holds))).map(|none| !none)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Certain, Limit, Visible, Withheld};
+    use crate::access::Whom;
+    use crate::id::PatientId;
+    use crate::search::{Criterion, DateRange, Filter, IndexRow, Opened, System, Token, Type};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    const PARAMS: [&str; 4] = ["code", "category", "status", "identifier"];
+    const OWN: [&str; 2] = ["status", "identifier"];
+
+    fn filter() -> impl Strategy<Value = Filter> {
+        let codes = prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..3);
+        (prop::sample::select(&PARAMS[..]), codes).prop_map(|(param, codes)| {
+            let token = |code: &str| Criterion::Token(Token { system: System::Any, code: Some(code.to_owned()) });
+            Filter::any(param, codes.into_iter().map(token).collect())
+        })
+    }
+
+    fn visible() -> impl Strategy<Value = Visible> {
+        let lists = || prop::collection::vec(filter(), 0..3);
+        let limit = prop::collection::vec(lists(), 1..3).prop_map(|lists| Arc::new(Limit { any: lists, said: String::new() }));
+        let patients = prop::option::of(prop::collection::vec(0..3u8, 0..3).prop_map(|all| all.into_iter().map(patient).collect()));
+        let withheld = (patients, lists()).prop_map(|(patients, filters)| Arc::new(Withheld { patients, filters }));
+        (prop::collection::vec(limit, 0..3), prop::collection::vec(withheld, 0..3))
+            .prop_map(|(limits, withheld)| Visible::compiled(Type::Observation, Whom::Everybody, limits, withheld))
+    }
+
+    fn patient(n: u8) -> PatientId {
+        PatientId([n; 16])
+    }
+
+    fn rows() -> impl Strategy<Value = Vec<IndexRow>> {
+        let row = (prop::sample::select(&PARAMS[..]), prop::sample::select(vec!["a", "b", "c"]));
+        let token = |(param, code): (&'static str, &str)| IndexRow::Token { param, system: None, code: code.to_owned() };
+        prop::collection::vec(row.prop_map(token), 0..5)
+    }
+
+    fn opened(rows: &[IndexRow]) -> Opened<'_> {
+        Opened { id: "x", rows, last_updated: DateRange::instant(0) }
+    }
+
+    /// The same, said with knives.
+    fn plainly(visible: &Visible, whose: Option<PatientId>, rows: &[IndexRow]) -> bool {
+        let has = |filter: &Filter| {
+            filter.any.iter().any(|criterion| match criterion {
+                Criterion::Token(Token { code: Some(code), .. }) => {
+                    rows.iter().any(|row| matches!(row, IndexRow::Token { param, code: own, .. } if *param == filter.param && own == code))
+                }
+                _ => false,
+            })
+        };
+        for limit in &visible.limits {
+            if !limit.any.iter().any(|all| all.iter().all(has)) {
+                return false;
+            }
+        }
+        for withheld in &visible.withheld {
+            let of = match &withheld.patients {
+                None => true,
+                Some(patients) => whose.is_some_and(|whose| patients.contains(&whose)),
+            };
+            if of && withheld.filters.iter().all(has) {
+                return false;
+            }
+        }
+        true
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+        #[test]
+        fn a_judgement_is_what_it_says(visible in visible(), rows in rows(), whose in prop::option::of(0..3u8)) {
+            let whose = whose.map(patient);
+            prop_assert_eq!(visible.judge(whose, &opened(&rows)).is_some(), plainly(&visible, whose, &rows));
+            prop_assert!(visible.at_once(whose).is_none_or(|_| plainly(&visible, whose, &rows)));
+        }
+
+        #[test]
+        fn what_is_certain_of_all_holds_of_each(visible in visible(), rows in rows(), whose in prop::option::of(0..3u8)) {
+            let shared: Vec<IndexRow> = rows.iter().filter(|row| !OWN.contains(&row.param())).cloned().collect();
+            let seen = plainly(&visible, whose.map(patient), &rows);
+            match visible.certain(&opened(&shared), &OWN) {
+                Certain::Shown(_) => prop_assert!(seen),
+                Certain::Hidden => prop_assert!(!seen),
+                Certain::Open => {}
+            }
+        }
+
+        #[test]
+        fn narrowing_shows_nothing_more(wide in visible(), by in visible(), rows in rows(), whose in prop::option::of(0..3u8)) {
+            let whose = whose.map(patient);
+            let narrow = wide.clone().narrowed(by.clone());
+            let met = plainly(&wide, whose, &rows) && plainly(&by, whose, &rows);
+            prop_assert_eq!(narrow.judge(whose, &opened(&rows)).is_some(), met);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::blocks::Templates;
 use super::blocks::{self, HEADER, Header, HeaderRow};
 use super::documents::{self, Key};
 use super::keys::Whose;
-use super::observations::{Open, Scope, row_told};
+use super::observations::{Blooms, Open, Scope, row_told};
 use super::resources::{self, Reader, Version};
 use super::schema::{block, document};
 use super::{Tx, keys};
@@ -72,6 +72,8 @@ pub struct Walk<'a> {
     no_more_headers: bool,
     last_header: Option<(Millis, i64)>,
     open: Option<(Open, u32, Whose)>,
+    /// Which blocks can have a sample that may be seen.
+    blooms: Option<Blooms>,
 }
 
 /// The versions of one type that wait for their turn.
@@ -94,8 +96,10 @@ impl<'a> Walk<'a> {
         let documents = ask.types.iter().map(|(of, _)| Documents { of: *of, waiting: VecDeque::new(), last: from, ended: false }).collect();
         // A cursor within a block comes back to that block.
         let last_header = ask.before.map(|at| (at.committed_at, if at.row > 1 { at.seq + 1 } else { at.seq }));
-        let no_more_headers = !ask.types.iter().any(|(of, _)| *of == Type::Observation);
-        Ok(Walk { ask, scope, documents, headers: VecDeque::new(), no_more_headers, last_header, open: None })
+        let samples = ask.types.iter().find(|(of, _)| *of == Type::Observation);
+        let blooms = samples.map(|(_, visible)| Blooms::of(ask.vault, visible));
+        let no_more_headers = samples.is_none();
+        Ok(Walk { ask, scope, documents, headers: VecDeque::new(), no_more_headers, last_header, open: None, blooms })
     }
 
     /// The next older version that may be seen.
@@ -143,6 +147,9 @@ impl<'a> Walk<'a> {
 
     fn open_block(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         let Some(header) = self.headers.pop_front() else { return Ok(()) };
+        if self.blooms.as_ref().is_some_and(|blooms| !blooms.may_hold(&header)) {
+            return Ok(());
+        }
         let keys = keys::opened(tx, self.ask.vault, header.shelf)?.ok_or_else(|| Error::bug("a block has no shelf"))?;
         let block = blocks::hot(tx, &keys, header.shelf, header.seq)?;
         let patient = keys::whose(tx, header.shelf)?.ok_or_else(|| Error::bug("a shelf of samples has no patient"))?;

@@ -29,6 +29,7 @@ mod writer;
 pub mod accounts;
 pub mod audit;
 pub mod blocks;
+pub mod break_glass;
 pub mod changes;
 pub mod clients;
 pub mod consents;

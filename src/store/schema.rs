@@ -432,6 +432,7 @@ diesel::table! {
         sealed -> Binary,
         granted_at -> BigInt,
         expires_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
         reviewed_at -> Nullable<BigInt>,
         review -> Nullable<Binary>,
     }

@@ -90,6 +90,11 @@ enum Verb {
         #[command(subcommand)]
         what: access::RoleVerb,
     },
+    /// Emergency access that nobody has looked at yet
+    Access {
+        #[command(subcommand)]
+        what: access::AccessVerb,
+    },
     /// Read an upload from a file, or process kept uploads again
     Ingest(Ingest),
     /// Look at mappings
@@ -242,6 +247,7 @@ pub fn run(command: Command) -> Result<()> {
         Verb::Token { what: TokenVerb::Revoke { id } } => ask::tell(&place, &serde_json::json!({"verb": "token revoke", "id": id})),
         Verb::Account { what } => ask::tell(&place, &what.order()?),
         Verb::Role { what } => ask::tell(&place, &what.order()),
+        Verb::Access { what } => ask::tell(&place, &what.order()),
         Verb::Client { what } => clients::run(&place, &what),
         Verb::Ingest(options) => ask::ingest(&place, &options),
     }

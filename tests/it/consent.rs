@@ -181,7 +181,8 @@ both! {
         let mut wider = consent(&alice.patient, both);
         wider["id"] = json!(first);
         put(&ehr, &format!("/fhir/Consent/{first}"), &wider).is(200);
-        let body = observation(&alice.patient, "29463-7", "2026-05-01");
+        let mut body = observation(&alice.patient, "29463-7", "2026-05-01");
+        body["id"] = json!(own);
         // A hidden one does not match, and nothing of it is changed.
         ehr.get(&format!("/fhir/Observation/{own}")).is(404);
         assert_eq!(count(&ehr, &format!("Observation?_id={own}")), 0);

@@ -182,6 +182,42 @@ fn the_page_needs_nothing_from_elsewhere_and_shows_tokens_to_loopback_names_only
 }
 
 #[test]
+fn the_demo_serves_its_app_and_tells_the_logins() {
+    let place = Place::new();
+    let demo = Demo::start(&place, &[]);
+    let url = demo.env["FIRTH_URL"].clone();
+    assert_eq!(demo.env["FIRTH_VITALS_URL"], format!("{url}/apps/vitals/"));
+    let client = demo.get("/apps/vitals/client.json", &[]).is(200);
+    assert_eq!(
+        (client.at("/client_id"), client.at("/iss")),
+        (demo.env["FIRTH_VITALS_CLIENT_ID"].as_str().into(), format!("{url}/fhir").into())
+    );
+    let page = demo.get("/apps/vitals/", &[]).is(200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(
+        page.header("content-security-policy").is_some_and(|policy| policy.contains("connect-src 'self'") && !policy.contains("unsafe"))
+    );
+    // Built into the binary or not, it says so.
+    assert!(page.text().contains("app.js") || page.text().contains("conformance/apps/build"), "{}", page.text());
+    assert_eq!(demo.get("/apps/vitals?x=1", &[]).is(308).header("location"), Some(format!("{url}/apps/vitals/?x=1").as_str()));
+    for absent in ["/apps", "/apps/other/", "/apps/vitals/nothing.js", "/apps/vitals/..%2f..%2fCargo.toml"] {
+        demo.get(absent, &[]).is(404);
+    }
+    for who in ["CLINICIAN", "PATIENT"] {
+        let (name, password) = (&demo.env[format!("FIRTH_{who}_LOGIN").as_str()], &demo.env[format!("FIRTH_{who}_PASSWORD").as_str()]);
+        assert!(demo.said.contains(&format!("sign in as {name} with {password}")), "{}", demo.said);
+        assert!(demo.get("/", &[]).is(200).text().contains(password.as_str()));
+    }
+    let asked = [("authorization", format!("Bearer {}", demo.env["FIRTH_EHR_TOKEN"])), ("content-type", "application/json".to_owned())];
+    let patient = demo.env["FIRTH_PATIENT_IDS"].split(',').next().expect("an id").to_owned();
+    let body = format!("{{\"client_id\": \"{}\", \"patient\": \"{patient}\"}}", demo.env["FIRTH_VITALS_CLIENT_ID"]);
+    let headers: Vec<(String, String)> = asked.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let launch = call("POST", &format!("{url}/oauth/launch"), &headers, Some(body.as_bytes())).expect("an answer").is(201);
+    assert!(launch.at("/launch").is_string());
+    demo.stop();
+}
+
+#[test]
 fn the_demo_stays_on_this_machine_and_off_other_stores() {
     let mut place = Place::new();
     fs::create_dir(place.data()).expect("a folder");

@@ -24,7 +24,7 @@ struct Ask {
 }
 
 /// Kinds of paths that must occur.
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 15] = [
     "read",
     "vread",
     "history",
@@ -39,6 +39,7 @@ const PATHS: [&str; 14] = [
     "batch",
     "transaction",
     "$validate",
+    "conditional",
 ];
 
 fn get(path: &'static str, url: impl Into<String>) -> Ask {
@@ -99,6 +100,22 @@ fn asks(alice: &Person<'_>, seen: &[Value]) -> Vec<Ask> {
         if let Some((kind, form)) = query.split_once('?') {
             all.push(post("_search", &format!("/{kind}/_search"), "application/x-www-form-urlencoded", form.to_owned()));
             all.push(get("include", and("_include=Observation:device&_include=Observation:subject")));
+        }
+    }
+    // Only what is hidden answers these criteria.
+    for (verb, url) in [
+        ("PATCH", "Observation?code=4444-4"),
+        ("DELETE", "Observation?code=4444-4"),
+        ("DELETE", "Observation?code=4444-4&category=vital-signs"),
+    ] {
+        let body = Some(("application/json-patch+json", r#"[{"op": "replace", "path": "/status", "value": "final"}]"#.to_owned()));
+        all.push(Ask { path: "conditional", verb, url: format!("/fhir/{url}"), body: body.filter(|_| verb == "PATCH") });
+        let resource = json!({"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "W10="});
+        let entry = json!({"request": {"method": verb, "url": url}, "resource": resource});
+        let entry = if verb == "PATCH" { entry } else { json!({"request": entry["request"]}) };
+        for kind in ["batch", "transaction"] {
+            let body = json!({"resourceType": "Bundle", "type": kind, "entry": [entry]});
+            all.push(post("conditional", "", "application/fhir+json", body.to_string()));
         }
     }
     for kind in KINDS {
@@ -219,6 +236,14 @@ fn hidden(server: &TestServer, alice: &Person<'_>, bob: &Person<'_>) -> BTreeMap
             &ehr,
             &json!({"resourceType": "Encounter", "status": "planned", "class": {"code": "AMB"}, "subject": patient}),
         )));
+    }
+    for body in [
+        observation(&alice.patient, "laboratory", "4444-4"),
+        observation(&alice.patient, "survey", "4444-4"),
+        observation(&bob.patient, "vital-signs", "4444-4"),
+        observation(&bob.patient, "vital-signs", "4444-4"),
+    ] {
+        all.entry("Observation").or_default().push(id(&created(&ehr, &body)));
     }
     let gone = created(&ehr, &observation(&alice.patient, "laboratory", "2222-2"));
     ehr.delete(&format!("/fhir/Observation/{}", id(&gone))).is(204);

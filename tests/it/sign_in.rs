@@ -114,11 +114,12 @@ both! {
             assert!(early.reply.header("retry-after").unwrap().parse::<u32>().unwrap() > 500);
         }
         // Another name from the same address is not held up.
-        browser.signs_in("sol", PASSWORD);
+        server.browser().signs_in("sol", PASSWORD);
         refused(&browser, "ruiz", PASSWORD).is(429);
         server.sql(false, "UPDATE sign_in_failure SET blocked_until = 0").unwrap();
         browser.signs_in("ruiz", PASSWORD);
         // What failed before is forgotten with that.
+        let browser = server.browser();
         for _ in 0..3 {
             refused(&browser, "ruiz", "wrong password").is(403);
         }

@@ -118,7 +118,10 @@ CREATE TABLE break_glass (
     sealed BLOB NOT NULL,
     granted_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
+    ended_at BIGINT,
     reviewed_at BIGINT,
     review BLOB
 );
 CREATE INDEX break_glass_account ON break_glass (account, client, expires_at);
+CREATE INDEX break_glass_ended ON break_glass (expires_at) WHERE ended_at IS NULL;
+CREATE INDEX break_glass_reviewed ON break_glass (granted_at) WHERE reviewed_at IS NULL;

@@ -38,7 +38,7 @@ const PREVIEW: &str = "preview";
 /// `POST /fhir/Patient/$merge`.
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = may(request, who)?;
-    let input = body(app, request)?;
+    let input = parameters(app, request)?;
     let (sent, base) = (Sent::read(&input)?, base(app));
     let asked = sent.asked(app, &base).map_err(|e| sent.placed(e))?;
     let word = if asked.preview { "would be" } else { "was" };
@@ -51,7 +51,7 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 /// `POST /fhir/Patient/{id}/$unmerge`.
 pub fn unmerge(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = may(request, who)?;
-    let input = body(app, request)?;
+    let input = parameters(app, request)?;
     let (sent, base) = (Sent::read(&input)?, base(app));
     let target = PatientId::parse(request.param("id")).map_err(|_| not_found((Type::Patient, request.param("id"))))?;
     let source = sent.source(&base).map_err(|e| sent.placed(e))?;
@@ -75,7 +75,7 @@ fn may<'c>(request: &Request, who: Option<&'c Caller>) -> Result<&'c Caller> {
 }
 
 /// The text of the Parameters in the body, judged by R4.
-fn body(app: &App, request: &mut Request) -> Result<String> {
+pub(super) fn parameters(app: &App, request: &mut Request) -> Result<String> {
     let text = write::body(app, request, "Parameters are sent as application/fhir+json")?;
     validate(&text, &Options { expected: Some("Parameters"), ..options(app) }).map_err(submitted::refused)?;
     String::from_utf8(text).map_err(Error::bug)

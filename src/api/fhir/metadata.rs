@@ -1,7 +1,7 @@
 //! capabilities (https://hl7.org/fhir/R4/http.html#capabilities): open, and from the tables that serve.
 
 use super::base;
-use super::merge;
+use super::{break_glass, merge};
 use crate::access::Caller;
 use crate::api::oauth::discovery;
 use crate::api::request::{Reply, Request};
@@ -87,7 +87,8 @@ fn interactions(table: &'static [(&str, &str, &str)]) -> impl Iterator<Item = &'
 
 fn operations(of: Type) -> Vec<Operation<'static>> {
     let of_all = OPERATIONS.iter().filter(|(_, path)| of.is_document() && routed("POST", path)).map(|(operation, _)| *operation);
-    let of_patients = merge::OPERATIONS.iter().filter(|_| of == Type::Patient);
+    let all = merge::OPERATIONS.iter().chain([&break_glass::OPERATION]);
+    let of_patients = all.filter(|_| of == Type::Patient);
     of_all.chain(of_patients.map(|(name, definition)| Operation { name, definition })).collect()
 }
 

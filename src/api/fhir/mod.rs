@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod binary;
+pub mod break_glass;
 pub mod changes;
 pub mod conditional;
 pub mod create;

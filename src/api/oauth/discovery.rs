@@ -31,7 +31,6 @@ const CAPABILITIES: &[(&str, &str)] = &[
     ("permission-user", AUTHORIZE),
     ("permission-v1", TOKEN),
     ("permission-v2", TOKEN),
-    ("smart-app-state", "GET /oauth/state"),
 ];
 
 pub const AUTHORIZE: &str = "GET /oauth/authorize";

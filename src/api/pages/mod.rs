@@ -8,6 +8,7 @@ mod form;
 mod picker;
 mod shell;
 mod sign_in;
+mod upstream;
 
 pub use account::{account, new_password, revoke, sign_out};
 pub use browser::Browser;
@@ -16,6 +17,7 @@ pub use form::Searched;
 pub use picker::{patient, patients_page};
 pub use shell::{Fault, Shell};
 pub use sign_in::{ask_for_sign_in, code, first_password, open, sign_in};
+pub use upstream::upstream;
 
 use form::Carried;
 use shell::failed;

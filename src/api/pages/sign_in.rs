@@ -63,13 +63,14 @@ pub fn ask_for_sign_in(visit: &Visit<'_>, asked: Option<(Asked, &str)>, faults: 
     let hint = asked.as_ref().and_then(|asked| asked.login_hint.clone()).unwrap_or_default();
     let form = visit.seal(&Carried { asked, step: Step::SignIn })?;
     let signed_out = visit.request.query == "signed-out";
+    let settings = visit.app.config.sign_in.as_ref();
     let shown = SignInPage {
         shell: visit.shell(faults),
         form,
         notice: if signed_out { "You are signed out." } else { "" },
         app: client,
-        upstream: String::new(),
-        local: true,
+        upstream: settings.map(|settings| settings.label.clone()).unwrap_or_default(),
+        local: settings.is_none_or(|settings| settings.local),
         name: if name.is_empty() { &hint } else { name },
     };
     page(200, &shown, onward.as_deref())
@@ -115,6 +116,9 @@ pub fn sign_in(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<R
     visited(app, request, |visit| {
         let form = Form::of(visit.app, visit.request, &visit.browser)?;
         let Carried { asked, step: Step::SignIn } = form.carried.clone() else { return Err(elsewhere()) };
+        if visit.app.config.sign_in.as_ref().is_some_and(|settings| !settings.local) {
+            return Err(elsewhere());
+        }
         let (name, password) = (form.one("name")?, form.exact("password")?);
         let client = client_name(visit, asked.as_ref())?;
         let shown = |visit: &Visit<'_>, faults| ask_for_sign_in(visit, asked.clone().zip(client.as_deref()), faults, &name);
@@ -156,7 +160,7 @@ fn after_code(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, na
         let step = Step::FirstPassword { account: account.id.to_string(), name: name.to_owned() };
         return password_page(visit, &Carried { asked, step }, Vec::new());
     }
-    begin(visit, asked, account, Some(name))
+    begin(visit, asked, account, Begin::Name(name))
 }
 
 fn onward(carried: &Carried) -> Option<&str> {
@@ -215,7 +219,7 @@ pub fn first_password(app: &App, request: &mut Request, _: Option<&Caller>) -> R
                 let good = |account: &Account| account.is_active() && account.facts.password_until.is_some();
                 let account = account.filter(good).ok_or_else(elsewhere)?;
                 let Some(changed) = chosen(visit, &form, &account)? else { return unfit(visit, &form, &account) };
-                begin(visit, carried.asked.clone(), &changed, Some(name))
+                begin(visit, carried.asked.clone(), &changed, Begin::Name(name))
             }
             Step::Account => {
                 let who = visit.must_be_signed_in()?;
@@ -228,7 +232,7 @@ pub fn first_password(app: &App, request: &mut Request, _: Option<&Caller>) -> R
                     return again(visit, &refused, |visit, faults| password_page(visit, &carried, faults));
                 }
                 let Some(changed) = chosen(visit, &form, &who.account)? else { return unfit(visit, &form, &who.account) };
-                begin(visit, None, &changed, Some(&name))
+                begin(visit, None, &changed, Begin::Name(&name))
             }
             _ => Err(elsewhere()),
         }
@@ -276,17 +280,28 @@ fn chosen(visit: &mut Visit<'_>, form: &Form, account: &Account) -> Result<Optio
     Ok(Some(changed))
 }
 
-/// A new session, and what the person came for. `name` is what was typed; None of the upstream provider.
-pub fn begin(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, name: Option<&str>) -> Result<Reply> {
+/// How somebody proved to be who it is.
+pub enum Begin<'a> {
+    /// By this name and its password.
+    Name(&'a str),
+    /// At the upstream provider, then.
+    Upstream(Option<i64>),
+}
+
+/// A new session, and what the person came for.
+pub fn begin(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, by: Begin<'_>) -> Result<Reply> {
     let (vault, id, before) = (Arc::clone(&visit.app.vault), account.id, visit.browser.shown.clone());
-    let trier = name.map(|name| trier(visit, name));
+    let (trier, proved) = match by {
+        Begin::Name(name) => (Some(trier(visit, name)), None),
+        Begin::Upstream(at) => (None, at),
+    };
     let mut entry = visit.request.entry.clone();
     entry.action = Action::SignIn;
     entry.account = Some(id.to_string());
     entry.role.clone_from(&account.facts.role);
     entry.fhir_user.clone_from(&account.facts.fhir_user);
     let (secret, session) = visit.app.db.write("session.begin", move |tx| {
-        let (secret, session) = sessions::begin(tx, &vault, id, before.as_deref())?;
+        let (secret, session) = sessions::begin(tx, &vault, id, (before.as_deref(), proved))?;
         if let Some(trier) = &trier {
             sessions::succeeded(tx, &vault, trier)?;
         }

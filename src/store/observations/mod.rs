@@ -8,7 +8,7 @@ mod rows;
 mod scope;
 
 pub(super) use blocks::Open;
-pub(super) use rows::row_told;
+pub(super) use rows::{Blooms, row_told};
 pub use rows::{Found, read};
 pub use scope::Scope;
 

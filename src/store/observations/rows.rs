@@ -67,25 +67,44 @@ pub(super) struct Judge<'a> {
     /// The template of the last row: its neighbours mostly have the same.
     template: Option<((Shelf, u32, u32), Arc<Known>)>,
     masks: Vec<u64>,
-    /// The same of what scopes limit: of each, any of these lists.
-    limits: Vec<Vec<Vec<u64>>>,
+    limits: Blooms,
+}
+
+/// The bloom bits of what scopes limit: of each limit, any of these lists.
+pub(in crate::store) struct Blooms(Vec<Vec<Vec<u64>>>);
+
+impl Blooms {
+    pub fn of(vault: &Vault, visible: &Visible) -> Blooms {
+        Blooms(visible.limits().map(|any| any.iter().map(|all| masks(vault, all)).collect()).collect())
+    }
+
+    /// Can a block of this header have a row that may be shown?
+    pub fn may_hold(&self, header: &Header) -> bool {
+        self.0.iter().all(|any| any.iter().any(|all| holds(header, all)))
+    }
+}
+
+fn masks(vault: &Vault, filters: &[Filter]) -> Vec<u64> {
+    filters.iter().filter_map(|filter| mask(vault, filter)).collect()
+}
+
+fn holds(header: &Header, masks: &[u64]) -> bool {
+    masks.iter().all(|mask| header.bloom & mask != 0)
 }
 
 impl<'a> Judge<'a> {
     pub fn new(look: &'a Look<'a>, templates: &'a Templates, scope: &Scope) -> Judge<'a> {
         let patients = scope.owners.iter().map(|(shelf, whose)| (*shelf, whose.born.to_string())).collect();
-        let masks = |filters: &[Filter]| -> Vec<u64> { filters.iter().filter_map(|filter| mask(look.vault, filter)).collect() };
-        let limits = look.visible.limits().map(|any| any.iter().map(|all| masks(all)).collect()).collect();
+        let limits = Blooms::of(look.vault, look.visible);
         let (by_template, certain, owners) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let (stamp, masks) = ((Millis::MIN, String::new()), masks(&look.query.filters));
+        let (stamp, masks) = ((Millis::MIN, String::new()), masks(look.vault, &look.query.filters));
         Judge { look, templates, by_template, certain, owners, patients, stamp, template: None, masks, limits }
     }
 
     /// Can a block of this header hold an answer, by its bloom of codes and categories?
     pub fn may_hold(&self, header: &Header) -> bool {
         // A newer version may be coded otherwise than the one it hides, so its block is always read.
-        let holds = |masks: &[u64]| masks.iter().all(|mask| header.bloom & mask != 0);
-        header.superseding || (holds(&self.masks) && self.limits.iter().all(|any| any.iter().any(|all| holds(all))))
+        header.superseding || (holds(header, &self.masks) && self.limits.may_hold(header))
     }
 
     /// Can a block hold the record that is asked for, by its fingerprints? A block that may hide a sample is always read.

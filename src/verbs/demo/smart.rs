@@ -9,7 +9,7 @@ use crate::control;
 use crate::error::{Kind, Result};
 
 /// The clinician's Practitioner, and the CareTeam in which the three are patients.
-const CLINICIAN: &str = "Practitioner/demo-clinician";
+const CLINICIAN: &str = "Practitioner/0b0e5bb6-6d9a-4f0e-8f5c-2f6a6c0d1e01";
 const LOGINS: [&str; 2] = ["clinician", "patient"];
 /// What the app may ask for.
 const SCOPES: &str = "launch launch/patient openid fhirUser online_access patient/Patient.r patient/Observation.rs";
@@ -26,7 +26,7 @@ pub struct Smart {
 pub fn prepare(app: &App, client: &Client, people: &[Loaded], earlier: Option<&str>) -> std::result::Result<Smart, Failed> {
     let ehr = control::carry_out(app, &json!({"verb": "token issue", "role": "ehr-system", "ttl": "10m"}))?;
     let (token, id) = (told(&ehr, "token")?, told(&ehr, "token_id")?);
-    let practitioner = json!({"resourceType": "Practitioner", "id": "demo-clinician", "active": true,
+    let practitioner = json!({"resourceType": "Practitioner", "id": CLINICIAN.trim_start_matches("Practitioner/"), "active": true,
         "name": [{"family": "Okafor", "given": ["Ruth"], "prefix": ["Dr."]}]});
     client.put(&token, CLINICIAN, &practitioner)?;
     for (n, one) in people.iter().enumerate() {
@@ -63,7 +63,7 @@ fn login(app: &App, name: &str, fhir_user: &str) -> Result<String> {
     match control::carry_out(app, &order("account add")) {
         Ok(_) => {}
         // It is there from an earlier start.
-        Err(e) if e.kind.wire().status < 500 => control::carry_out(app, &order("account reset")).map(|_| ())?,
+        Err(e) if e.kind == Kind::Duplicate => control::carry_out(app, &order("account reset")).map(|_| ())?,
         Err(e) => return Err(e),
     }
     Ok(password)

@@ -8,7 +8,7 @@ mod ask;
 mod bodies;
 mod bundles;
 mod dates;
-mod dice;
+pub mod dice;
 mod draw;
 mod find;
 mod got;

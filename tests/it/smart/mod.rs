@@ -1,3 +1,8 @@
 //! SMART on FHIR: what the specification demands and what an attacker tries, row by row, through HTTP.
 
+mod discovery;
+mod flow;
+mod launch;
 mod matrix;
+mod requirements;
+mod services;

@@ -3,10 +3,13 @@
 pub mod actors;
 pub mod browser;
 pub mod http;
+pub mod oauth;
 pub mod payload;
 pub mod postgres;
 pub mod received;
 pub mod server;
+#[macro_use]
+pub mod within;
 
 pub use actors::{Bundle, Person};
 pub use http::{Client, Reply};

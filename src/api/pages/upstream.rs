@@ -1,0 +1,126 @@
+//! Signing in at the upstream provider: the browser is sent there with a sealed `state`, and comes back with a code. The
+//! nonce and the PKCE verifier are keyed hashes of the state, so nothing is kept between the two.
+
+use std::sync::Arc;
+
+use data_encoding::BASE64URL_NOPAD;
+
+use super::form::{self, Carried, Step};
+use super::sign_in::{Begin, begin, elsewhere};
+use super::{Visit, see_other, visited};
+use crate::access::Caller;
+use crate::api::request::{Reply, Request, decode_pairs};
+use crate::app::App;
+use crate::audit::{Action, Did};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::subjects::{self, Known};
+use crate::oidc::{Attempt, Came, Person, Provider};
+
+/// What is left of a minute between the provider's clock and ours.
+const SKEW_MS: i64 = 60_000;
+
+/// `GET /sign-in/upstream`: with `begin` it leads to the provider, with `state` it comes from there.
+pub fn upstream(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
+    visited(app, request, |visit| {
+        let provider =
+            visit.app.provider.as_ref().ok_or_else(|| Error::new(Kind::NotFound, "People do not sign in elsewhere for this server."))?;
+        let pairs = decode_pairs(&visit.request.query)?;
+        let one = |name: &str| -> Result<Option<String>> {
+            let mut values = pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
+            match (values.next(), values.next()) {
+                (value, None) => Ok(value),
+                _ => Err(Error::new(Kind::Invalid, format!("{name} is given twice."))),
+            }
+        };
+        match (one("begin")?, one("state")?) {
+            (Some(field), None) => leave(visit, provider, &field),
+            (None, Some(state)) => come_back(visit, provider, &state, (one("code")?, one("error")?, one("iss")?)),
+            _ => Err(elsewhere()),
+        }
+    })
+}
+
+fn attempt(visit: &Visit<'_>, state: String, carried: &Carried) -> Attempt {
+    let hash = |domain: &str| BASE64URL_NOPAD.encode(&visit.app.vault.index().full(domain, &[state.as_bytes()]));
+    let asked = carried.asked.as_ref();
+    Attempt {
+        redirect_uri: format!("{}/sign-in/upstream", visit.app.public_url),
+        nonce: hash("upstream-nonce"),
+        verifier: hash("upstream-verifier"),
+        again: asked.is_some_and(|asked| asked.fresh_after.is_some()),
+        login_hint: asked.and_then(|asked| asked.login_hint.clone()),
+        state,
+    }
+}
+
+fn leave(visit: &Visit<'_>, provider: &Provider, field: &str) -> Result<Reply> {
+    let before = form::open(visit.app, &visit.browser, field)?;
+    if before.step != Step::SignIn {
+        return Err(elsewhere());
+    }
+    let carried = Carried { step: Step::Upstream, ..before };
+    let state = visit.seal(&carried)?;
+    Ok(see_other(&provider.start(&attempt(visit, state, &carried), visit.app.clock.now())?))
+}
+
+fn come_back(
+    visit: &mut Visit<'_>,
+    provider: &Provider,
+    state: &str,
+    came: (Option<String>, Option<String>, Option<String>),
+) -> Result<Reply> {
+    visit.request.entry.action = Action::SignIn;
+    let carried = form::open(visit.app, &visit.browser, state)?;
+    if carried.step != Step::Upstream {
+        return Err(elsewhere());
+    }
+    let (code, error, iss) = came;
+    let code = match (code, error) {
+        (Some(code), None) => code,
+        (_, Some(error)) => {
+            let says = format!("The sign-in provider did not sign you in. It says: {}.", error.chars().take(60).collect::<String>());
+            return Err(Error::new(Kind::Unauthenticated, says));
+        }
+        (None, None) => return Err(elsewhere()),
+    };
+    let now = visit.app.clock.now();
+    let person = provider.finish(&attempt(visit, state.to_owned(), &carried), &Came { code, iss }, now)?;
+    let asked = carried.asked;
+    let fresh_after = asked.as_ref().and_then(|asked| asked.fresh_after);
+    if let (Some(after), Some(at)) = (fresh_after, person.auth_time)
+        && at + SKEW_MS < after
+    {
+        return Err(Error::new(Kind::Unauthenticated, "The app asks that you sign in anew, and the sign-in provider did not ask you."));
+    }
+    let account = match resolved(visit, provider, &person)? {
+        Known::Account(account, _) => account,
+        Known::Refused(why) => return Err(Error::new(Kind::Forbidden, format!("{why} {}", remedy(&person)))),
+    };
+    begin(visit, asked, &account, Begin::Upstream(person.auth_time))
+}
+
+/// What the operator needs to know.
+fn remedy(person: &Person) -> String {
+    let text = |text: &str| text.chars().filter(|c| c.is_ascii_graphic()).take(255).collect::<String>();
+    let (issuer, subject) = (text(&person.issuer), text(&person.subject));
+    format!(
+        "Tell the people who run this server: you are the subject {subject} at {issuer}; firth account link NAME --issuer {issuer} --subject {subject} lets you in."
+    )
+}
+
+fn resolved(visit: &mut Visit<'_>, provider: &Provider, person: &Person) -> Result<Known> {
+    let (vault, person, roles) = (Arc::clone(&visit.app.vault), person.clone(), provider.settings.roles.clone());
+    let mut entry = visit.request.entry.clone();
+    entry.action = Action::Credential;
+    let known = visit.app.db.write("account.upstream", move |tx| {
+        let known = subjects::known(tx, &vault, &person, &roles)?;
+        if let Known::Account(account, true) = &known {
+            entry.commit(tx, Did::new(200, format!("account/{}", account.id)))?;
+        }
+        Ok(known)
+    })?;
+    if matches!(known, Known::Account(_, true)) {
+        visit.next_entry(Action::SignIn)?;
+    }
+    Ok(known)
+}

@@ -1,0 +1,325 @@
+//! Apps of people: SMART App Launch 2.2, `app-launch` and `scopes-and-launch-context`.
+
+use serde_json::{Value, json};
+
+use super::flow::*;
+use crate::support::browser::{encoded, parameters};
+
+const READS: &str = "launch/patient patient/Patient.rs patient/Observation.rs";
+
+both! {
+    fn a_standalone_launch_brings_a_code(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let told = brings(&clinic.person, "", "allow", &asked(&app, READS, &[]));
+        shall(53, of(&told, "code").is_some() && of(&told, "error").is_none());
+        // `brings` was sent to the registered address, or would have panicked.
+        shall(56, of(&told, "code").is_some());
+        shall(57, of(&told, "code").is_some_and(|code| code.len() >= 22));
+        shall(59, of(&told, "state") == Some(STATE));
+        shall(353, app.exchanges(of(&told, "code").unwrap(), VERIFIER).status == 200);
+    }
+}
+
+both! {
+    fn who_does_not_agree_sends_an_error(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let told = brings(&clinic.person, "", "deny", &asked(&app, READS, &[]));
+        shall(54, of(&told, "error") == Some("access_denied") && of(&told, "code").is_none() && of(&told, "state") == Some(STATE));
+    }
+}
+
+both! {
+    fn an_authorization_is_asked_for_by_get_and_by_post(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let query = encoded(&asked(&app, READS, &[]));
+        let by_get = clinic.person.get(&format!("/oauth/authorize?{query}"));
+        shall(48, by_get.reply.status == 200 && by_get.heading().starts_with("Allow"));
+        let by_post = clinic.person.send("POST", "/oauth/authorize", &[], Some(&query));
+        let location = by_post.reply.header("location").unwrap_or_default().to_owned();
+        let followed = clinic.person.get(&location);
+        shall(49, by_post.reply.status == 303 && followed.heading().starts_with("Allow"));
+        shall(354, parameters(&location).len() == 8);
+    }
+}
+
+both! {
+    fn the_verifier_is_asked_for_and_compared(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let plain = brings(&clinic.person, "", "allow", &asked(&app, READS, &[("code_challenge", VERIFIER), ("code_challenge_method", "plain")]));
+        shall(15, of(&plain, "error") == Some("invalid_request") && of(&plain, "code").is_none());
+        for without in [&[("code_challenge", "")][..], &[("code_challenge_method", "")]] {
+            assert_eq!(of(&brings(&clinic.person, "", "allow", &asked(&app, READS, without)), "code"), None);
+        }
+        for wrong in ["", "another-verifier-that-is-long-enough-as-well-0123456789", &challenge(VERIFIER)] {
+            let told = brings(&clinic.person, "", "allow", &asked(&app, READS, &[]));
+            let refused = app.exchanges(of(&told, "code").unwrap(), wrong);
+            shall(31, [400, 401].contains(&refused.status) && refused.at("/access_token").is_null());
+        }
+        let told = brings(&clinic.person, "", "allow", &asked(&app, READS, &[]));
+        shall(14, app.exchanges(of(&told, "code").unwrap(), VERIFIER).status == 200);
+    }
+}
+
+both! {
+    fn only_registered_addresses_get_an_answer(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        for uri in ["https://app.example/callback/", "https://app.example/callback?x=1", "https://APP.example/callback", "https://evil.example/callback", "http://app.example/callback"] {
+            let page = clinic.person.get(&format!("/oauth/authorize?{}", encoded(&asked(&app, READS, &[("redirect_uri", uri)]))));
+            shall(18, page.reply.status == 400 && page.reply.header("location").is_none());
+        }
+        let unknown = asked(&app, READS, &[("client_id", "c0ffee00-0000-4000-8000-000000000000")]);
+        assert_eq!(clinic.person.get(&format!("/oauth/authorize?{}", encoded(&unknown))).reply.status, 400);
+    }
+}
+
+both! {
+    fn the_token_response_has_what_it_must(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let reply = app.launches(&clinic.person, "", READS, &[]);
+        shall(73, reply.json().is_object());
+        shall(74, reply.at("/access_token").is_string());
+        shall(75, reply.at("/token_type") == "Bearer");
+        shall(78, reply.text_at("/scope").split(' ').all(|scope| READS.split(' ').any(|asked| asked == scope)));
+        shall(84, reply.header("content-type") == Some("application/json"));
+    }
+}
+
+both! {
+    fn the_token_response_is_kept_nowhere(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let reply = app.launches(&clinic.person, "", READS, &[]);
+        shall(85, reply.text_at("/access_token").bytes().all(|byte| byte.is_ascii_graphic()));
+        shall(86, reply.header("cache-control").is_some_and(|value| value.contains("no-store")));
+        shall(87, reply.header("pragma").is_some_and(|value| value.contains("no-cache")));
+        shall(88, reply.at("/expires_in").as_u64().is_some_and(|seconds| (60..=3600).contains(&seconds)));
+        shall(89, reply.at("/refresh_token").is_null());
+    }
+}
+
+both! {
+    fn an_ehr_launch_has_the_context_of_the_ehr(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let launch = clinic.launch(&app, &json!({"encounter": clinic.encounter, "need_patient_banner": false}));
+        let reply = app.launches(&clinic.clinician, "", "launch patient/*.rs", &[("launch", &launch)]);
+        shall(352, reply.status == 200);
+        shall(361, reply.text_at("/patient") == clinic.patient);
+        shall(362, reply.text_at("/encounter") == clinic.encounter);
+        shall(359, reply.at("/need_patient_banner") == false);
+        shall(173, reply.at("/need_patient_banner").is_boolean());
+        let again = brings(&clinic.clinician, "", "allow", &asked(&app, "launch patient/*.rs", &[("launch", &launch)]));
+        assert_eq!(of(&again, "code"), None, "a launch is good once");
+    }
+}
+
+both! {
+    fn the_context_says_what_else_was_open(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let context = json!([{"reference": format!("Observation/{}", clinic.observation)}]);
+        let launch = clinic.launch(&app, &json!({"encounter": clinic.encounter, "intent": "summary", "fhirContext": context}));
+        let reply = app.launches(&clinic.clinician, "", "launch patient/*.rs", &[("launch", &launch)]);
+        shall(171, reply.text_at("/encounter") == clinic.encounter);
+        shall(172, reply.at("/fhirContext").is_array());
+        shall(174, reply.text_at("/intent") == "summary");
+        shall(177, reply.at("/fhirContext") == context);
+        shall(178, reply.at("/fhirContext").as_array().unwrap().iter().all(|one| one.get("reference").is_some()));
+        let refused = server.ehr().post("/oauth/launch", &json!({"client_id": app.id, "patient": clinic.patient, "fhirContext": [{"type": "Observation"}]}));
+        assert!((400..500).contains(&refused.status), "{}", refused.text());
+    }
+}
+
+both! {
+    fn a_patient_scope_has_a_patient(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let reply = app.launches(&clinic.clinician, &clinic.patient, "launch/patient patient/Patient.rs", &[]);
+        shall(164, reply.text_at("/patient") == clinic.patient);
+        shall(168, reply.json().get("patient").is_some());
+        shall(169, reply.at("/patient").is_string() && reply.at("/access_token").is_string());
+        let reads = server.nobody().bearer(&reply.text_at("/access_token"));
+        shall(170, reads.get(&format!("/fhir/Patient/{}", clinic.patient)).status == 200 && reads.get(&format!("/fhir/Patient/{}", clinic.other)).status == 404);
+        shall(363, reply.text_at("/patient") == clinic.patient);
+    }
+}
+
+both! {
+    fn an_identity_is_told_by_a_token_of_its_own(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let reply = app.launches(&clinic.clinician, &clinic.patient, "openid fhirUser launch/patient patient/Patient.r", &[("nonce", "n-1")]);
+        let token = reply.text_at("/id_token");
+        let (header, said) = (part(&token, 0), claims(&token));
+        shall(200, said["aud"] == json!(app.id) && said["iss"] == json!(server.url()) && said["nonce"] == "n-1");
+        shall(205, reply.status == 200);
+        shall(209, said["fhirUser"] == json!(format!("{}/fhir/{}", server.url(), clinic.practitioner)));
+        shall(210, header["alg"] == "RS256");
+        let keys = server.nobody().get("/oauth/jwks").is(200).at("/keys");
+        let key = keys.as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).cloned().unwrap_or_default();
+        shall(207, key["kty"] == "RSA" && key.get("x5c").is_none() && key.get("d").is_none() && signed(&token, &key));
+    }
+}
+
+/// RSASSA-PKCS1-v1_5 with SHA-256 by a JWK.
+fn signed(token: &str, key: &Value) -> bool {
+    let number = |name: &str| data_encoding::BASE64URL_NOPAD.decode(key[name].as_str().unwrap_or_default().as_bytes()).unwrap_or_default();
+    let (n, e) = (number("n"), number("e"));
+    let (text, signature) = token.rsplit_once('.').expect("three parts");
+    let signature = data_encoding::BASE64URL_NOPAD.decode(signature.as_bytes()).expect("base64url");
+    let key = ring::signature::RsaPublicKeyComponents { n: &n, e: &e };
+    key.verify(&ring::signature::RSA_PKCS1_2048_8192_SHA256, text.as_bytes(), &signature).is_ok()
+}
+
+both! {
+    fn the_user_can_be_read(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let reply = app.launches(&clinic.clinician, "", "openid fhirUser user/Practitioner.r", &[]);
+        let user = claims(&reply.text_at("/id_token"))["fhirUser"].as_str().unwrap_or_default().to_owned();
+        let read = server.nobody().bearer(&reply.text_at("/access_token")).get(&user);
+        shall(198, read.status == 200 && read.at("/resourceType") == "Practitioner");
+        shall(358, reply.at("/id_token").is_string());
+        server.account("nobody-in-fhir", &["--role", "clinician"]);
+        let browser = server.browser();
+        browser.signs_in("nobody-in-fhir", crate::sign_in::PASSWORD);
+        let told = brings(&browser, "", "allow", &asked(&app, "openid fhirUser user/Practitioner.r", &[]));
+        let scope = of(&told, "code").map(|code| app.exchanges(code, VERIFIER).is(200)).map(|reply| (reply.text_at("/scope"), claims(&reply.text_at("/id_token"))));
+        shall(197, scope.is_none_or(|(scope, claims)| !scope.contains("fhirUser") && claims.get("fhirUser").is_none()));
+    }
+}
+
+both! {
+    fn a_token_is_renewed(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let first = app.launches(&clinic.person, "", &format!("{READS} offline_access"), &[]);
+        let second = app.refreshes(&first.text_at("/refresh_token"), &[]).is(200);
+        shall(109, sorted(&second.text_at("/scope")) == sorted(&first.text_at("/scope")));
+        shall(110, second.text_at("/access_token") != first.text_at("/access_token"));
+        shall(111, second.text_at("/token_type").eq_ignore_ascii_case("bearer"));
+        shall(112, second.at("/expires_in").is_u64());
+        shall(113, second.at("/scope").is_string());
+    }
+}
+
+fn sorted(scopes: &str) -> Vec<&str> {
+    let mut all: Vec<&str> = scopes.split(' ').collect();
+    all.sort_unstable();
+    all
+}
+
+both! {
+    fn what_is_renewed_is_the_same_or_less_and_the_clients_own(server) {
+        let (clinic, app, other) = (Clinic::new(server), server.public_app(), server.public_app());
+        let first = app.launches(&clinic.person, "", &format!("{READS} offline_access"), &[]);
+        let second = app.refreshes(&first.text_at("/refresh_token"), &[]).is(200);
+        shall(114, sorted(&second.text_at("/scope")) == sorted(&first.text_at("/scope")));
+        let less = app.refreshes(&second.text_at("/refresh_token"), &[("scope", "patient/Patient.rs")]).is(200);
+        shall(115, less.text_at("/scope") == "patient/Patient.rs");
+        let refresh = less.text_at("/refresh_token");
+        let more = app.refreshes(&refresh, &[("scope", "patient/*.cruds")]);
+        shall(104, more.status == 400 && more.at("/error") == "invalid_scope");
+        let third = app.refreshes(&refresh, &[]);
+        let refresh = if third.status == 200 { third.text_at("/refresh_token") } else { refresh };
+        let foreign = other.refreshes(&refresh, &[]);
+        shall(103, foreign.status == 400 && foreign.at("/access_token").is_null());
+        shall(365, first.at("/refresh_token").is_string());
+    }
+}
+
+both! {
+    fn online_ends_with_the_session_and_offline_does_not(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let online = app.launches(&clinic.person, "", &format!("{READS} online_access"), &[]);
+        let offline = app.launches(&clinic.person, "", &format!("{READS} offline_access"), &[]);
+        let renewed = app.refreshes(&online.text_at("/refresh_token"), &[]).is(200);
+        shall(100, renewed.at("/access_token").is_string());
+        shall(366, online.text_at("/scope").contains("online_access"));
+        let page = clinic.person.get("/account");
+        clinic.person.submit(&page.form("/sign-out"), &[], None);
+        let ended = app.refreshes(&renewed.text_at("/refresh_token"), &[]);
+        assert!(ended.status == 400, "online access ends with the session: {}", ended.text());
+        shall(101, app.refreshes(&offline.text_at("/refresh_token"), &[]).status == 200);
+    }
+}
+
+both! {
+    fn the_resource_server_looks_at_every_token(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let reply = app.launches(&clinic.person, "", "launch/patient patient/Observation.rs", &[]);
+        let token = server.nobody().bearer(&reply.text_at("/access_token"));
+        let path = format!("/fhir/Observation/{}", clinic.observation);
+        token.get(&path).is(200);
+        shall(95, token.get(&format!("/fhir/Patient/{}", clinic.patient)).status == 403);
+        let short = server.nobody().bearer(&server.token(&["--role", "patient", "--patient", &clinic.patient, "--ttl", "1s"]).0);
+        std::thread::sleep(std::time::Duration::from_millis(1_200));
+        let late = short.get(&path);
+        shall(77, late.status == 401);
+        shall(94, late.status == 401 && late.header("www-authenticate").is_some_and(|header| header.contains("invalid_token")));
+        for aud in ["https://evil.example/fhir", &server.url(), ""] {
+            let told = brings(&clinic.person, "", "allow", &asked(&app, READS, &[("aud", aud)]));
+            shall(96, of(&told, "code").is_none() && of(&told, "error") == Some("invalid_request"));
+        }
+    }
+}
+
+both! {
+    fn scopes_limit_and_do_not_give(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let scope = "launch/patient patient/Observation.cruds patient/Observation.rs patient/Patient.rs";
+        let reply = app.launches(&clinic.person, "", scope, &[]);
+        let token = reply.text_at("/access_token");
+        shall(119, writes(server, &token, &clinic.patient) == 403);
+        shall(149, reply.at("/patient").is_string());
+        let own = server.nobody().bearer(&token);
+        shall(136, own.search("Observation?_count=0").total() == Some(1) && own.search("Patient").ids() == [clinic.patient.as_str()]);
+        let batch = own.post("/fhir", &json!({"resourceType": "Bundle", "type": "batch", "entry": [
+            {"request": {"method": "GET", "url": "Observation?_count=0"}}, {"request": {"method": "GET", "url": "Encounter?_count=0"}}]})).is(200);
+        shall(130, batch.at("/entry/0/response/status") == "200" && batch.at("/entry/1/response/status") == "403");
+        shall(367, own.get("/fhir/Observation").status == 200);
+    }
+}
+
+both! {
+    fn a_user_scope_is_what_the_user_may(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let reply = app.launches(&clinic.clinician, "", "user/Observation.cruds user/Patient.rs", &[]);
+        let token = reply.text_at("/access_token");
+        let reads = server.nobody().bearer(&token);
+        shall(140, reads.search("Patient").ids() == [clinic.patient.as_str()] && reads.get(&format!("/fhir/Patient/{}", clinic.other)).status == 404);
+        shall(368, reads.get("/fhir/Observation").status == 200);
+        // Who may see some patients creates by POST; a PUT of an id that is not there would be a create of the update scope.
+        shall(123, updates(server, &token, (&clinic.observation, &clinic.patient)) == 200 && writes(server, &token, &clinic.patient) == 201);
+        let only_reads = app.launches(&clinic.clinician, "", "user/*.rs", &[]).text_at("/access_token");
+        let all = server.nobody().bearer(&only_reads);
+        shall(144, ["Observation", "Patient", "Encounter", "CareTeam"].iter().all(|kind| all.get(&format!("/fhir/{kind}")).status == 200));
+    }
+}
+
+both! {
+    fn scopes_of_either_version_are_understood(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let one = app.launches(&clinic.person, "", "launch/patient patient/Observation.read", &[]);
+        shall(369, one.text_at("/scope").contains("patient/Observation.read") && server.nobody().bearer(&one.text_at("/access_token")).get("/fhir/Observation").status == 200);
+        let category = "http://terminology.hl7.org/CodeSystem/observation-category";
+        let scope = |code: &str| format!("launch/patient patient/Observation.rs?category={category}|{code}");
+        let found = |code: &str| {
+            let token = app.launches(&clinic.person, "", &scope(code), &[]).text_at("/access_token");
+            server.nobody().bearer(&token).search("Observation?_count=0").total()
+        };
+        shall(370, (found("vital-signs"), found("laboratory")) == (Some(1), Some(0)));
+        shall(355, app.secret.is_none() && one.status == 200);
+    }
+}
+
+both! {
+    fn a_client_with_a_secret_shows_it(server) {
+        let clinic = Clinic::new(server);
+        let app = server.registered(&["--secret", "--redirect-uri", CALLBACK]);
+        shall(356, app.launches(&clinic.person, "", READS, &[]).status == 200);
+        let wrong = App { secret: Some("cs-wrong".into()), ..app.clone() };
+        let told = brings(&clinic.person, "", "allow", &asked(&app, READS, &[]));
+        assert_eq!(wrong.exchanges(of(&told, "code").unwrap(), VERIFIER).is(401).at("/error"), json!("invalid_client"));
+        let service = server.place.firth(&["client", "add", "--name", "Service", "--secret", "--role", "ehr-system"]);
+        let granted = service.status.success().then(|| {
+            let printed = String::from_utf8_lossy(&service.stdout).into_owned();
+            let service = App { server, id: crate::support::actors::value_of(&printed, "client_id"), secret: Some(crate::support::actors::value_of(&printed, "client_secret")) };
+            service.asks(&[("grant_type", "client_credentials"), ("scope", "system/*.rs")]).status
+        });
+        shall(344, granted.is_none_or(|status| status == 400));
+    }
+}

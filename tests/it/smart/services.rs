@@ -1,0 +1,295 @@
+//! Backend services and clients with keys: SMART App Launch 2.2, `backend-services`, `client-confidential-asymmetric`,
+//! `token-introspection`.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use data_encoding::BASE64URL_NOPAD;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::{Value, json};
+
+use super::flow::*;
+use crate::support::browser::encoded;
+use crate::support::{Reply, TestServer};
+
+/// A key of ES384 that nobody has had before.
+struct Key {
+    pair: EcdsaKeyPair,
+    kid: String,
+}
+
+impl Key {
+    fn new(kid: &str) -> Key {
+        let random = SystemRandom::new();
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &random).expect("a key");
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, document.as_ref(), &random).expect("a key");
+        Key { pair, kid: kid.to_owned() }
+    }
+
+    fn jwks(&self) -> Value {
+        let point = self.pair.public_key().as_ref();
+        let (x, y) = point[1..].split_at(48);
+        json!({"keys": [{"kty": "EC", "crv": "P-384", "alg": "ES384", "use": "sig", "kid": self.kid, "x": BASE64URL_NOPAD.encode(x), "y": BASE64URL_NOPAD.encode(y)}]})
+    }
+
+    fn signs(&self, header: &Value, claims: &Value) -> String {
+        let text =
+            format!("{}.{}", BASE64URL_NOPAD.encode(header.to_string().as_bytes()), BASE64URL_NOPAD.encode(claims.to_string().as_bytes()));
+        let signature = self.pair.sign(&SystemRandom::new(), text.as_bytes()).expect("a signature");
+        format!("{text}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+    }
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() as i64
+}
+
+/// A backend service of role ehr-system.
+struct Service<'s> {
+    app: App<'s>,
+    key: Key,
+}
+
+impl<'s> Service<'s> {
+    #[track_caller]
+    fn new(server: &'s TestServer, more: &[&str]) -> Service<'s> {
+        let key = Key::new("one");
+        let file = server.place.path().join(format!("{}.jwks", uuid::Uuid::new_v4().simple()));
+        std::fs::write(&file, key.jwks().to_string()).expect("a file");
+        let app = server.registered(&[&["--role", "ehr-system", "--jwks", &file.to_string_lossy()], more].concat());
+        Service { app, key }
+    }
+
+    fn header(&self) -> Value {
+        json!({"alg": "ES384", "kid": self.key.kid, "typ": "JWT"})
+    }
+
+    fn claims(&self) -> Value {
+        let token_url = format!("{}/oauth/token", self.app.server.url());
+        json!({"iss": self.app.id, "sub": self.app.id, "aud": token_url, "exp": now() + 240, "jti": uuid::Uuid::new_v4().to_string()})
+    }
+
+    fn assertion(&self, header: &[(&str, Value)], claims: &[(&str, Value)]) -> String {
+        let (mut of_header, mut of_claims) = (self.header(), self.claims());
+        header.iter().for_each(|(name, value)| of_header[*name] = value.clone());
+        claims.iter().for_each(|(name, value)| of_claims[*name] = value.clone());
+        self.key.signs(&of_header, &of_claims)
+    }
+
+    fn shows(&self, assertion: &str, scope: &str) -> Reply {
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let form =
+            [("grant_type", "client_credentials"), ("scope", scope), ("client_assertion_type", kind), ("client_assertion", assertion)];
+        let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.app.server.nobody().with("content-type", "application/x-www-form-urlencoded").send(
+            "POST",
+            "/oauth/token",
+            Some(encoded(&form).as_bytes()),
+        )
+    }
+
+    fn asks(&self, scope: &str) -> Reply {
+        let reply = self.shows(&self.assertion(&[], &[]), scope);
+        if reply.status == 200 {
+            self.app.server.plant(&reply.text_at("/access_token"));
+        }
+        reply
+    }
+}
+
+both! {
+    fn a_service_gets_what_it_was_registered_for(server) {
+        let service = Service::new(server, &["--scope", "system/Patient.rs system/Observation.rs"]);
+        let reply = service.asks("system/Patient.rs").is(200);
+        shall(240, reply.at("/access_token").is_string());
+        let token = server.nobody().bearer(&reply.text_at("/access_token"));
+        shall(241, token.get("/fhir/Patient").status == 200 && token.get("/fhir/Observation").status == 403);
+        shall(142, token.get("/fhir/Patient").status == 200);
+        shall(250, service.asks("system/Device.rs").status == 400);
+        shall(251, service.asks("system/Device.rs").at("/error") == "invalid_scope");
+    }
+}
+
+both! {
+    fn a_service_is_answered_as_it_must(server) {
+        let service = Service::new(server, &[]);
+        let reply = service.asks("system/*.rs").is(200);
+        shall(253, reply.status == 200);
+        shall(254, reply.at("/access_token").is_string());
+        shall(255, reply.text_at("/token_type").eq_ignore_ascii_case("bearer"));
+        shall(256, reply.at("/expires_in").is_u64());
+        shall(258, reply.at("/scope").is_string());
+    }
+}
+
+both! {
+    fn a_services_token_is_short_lived_and_limited(server) {
+        let service = Service::new(server, &["--scope", "system/Patient.rs"]);
+        let reply = service.asks("system/Patient.cruds").is(200);
+        shall(259, reply.text_at("/scope") == "system/Patient.rs");
+        shall(261, reply.at("/expires_in").as_u64().is_some_and(|seconds| seconds <= 300));
+        let token = server.nobody().bearer(&reply.text_at("/access_token"));
+        shall(266, token.get("/fhir/Patient").status == 200 && token.post("/fhir/Patient", &crate::documents::patient()).status == 403);
+        let (short, _) = server.token(&["--role", "ehr-system", "--ttl", "1s"]);
+        std::thread::sleep(std::time::Duration::from_millis(1_200));
+        shall(265, server.nobody().bearer(&short).get("/fhir/Patient").status == 401);
+        shall(249, service.shows(&service.assertion(&[], &[("aud", json!(format!("{}/fhir", server.url())))]), "system/Patient.rs").status == 400);
+    }
+}
+
+both! {
+    fn an_assertion_is_good_once_and_from_whom_it_says(server) {
+        let service = Service::new(server, &[]);
+        let once = service.assertion(&[], &[]);
+        service.shows(&once, "system/*.rs").is(200);
+        let again = service.shows(&once, "system/*.rs");
+        shall(336, [400, 401].contains(&again.status) && again.at("/error") == "invalid_client");
+        let stranger = Key::new("one").signs(&service.header(), &service.claims());
+        let refused = |assertion: &str| {
+            let reply = service.shows(assertion, "system/*.rs");
+            assert!([400, 401].contains(&reply.status) && reply.at("/access_token").is_null(), "{}", reply.text());
+            reply.text_at("/error")
+        };
+        shall(335, refused(&stranger) == "invalid_client");
+        let other = json!("c0ffee00-0000-4000-8000-000000000000");
+        shall(337, refused(&service.assertion(&[], &[("iss", other.clone()), ("sub", other.clone())])) == "invalid_client" && refused(&service.assertion(&[], &[("sub", other)])) == "invalid_client");
+        let none = format!("{}.{}.", BASE64URL_NOPAD.encode(br#"{"alg":"none","kid":"one"}"#), BASE64URL_NOPAD.encode(service.claims().to_string().as_bytes()));
+        let wrong = [
+            none, service.assertion(&[("alg", json!("HS256"))], &[]), service.assertion(&[("kid", json!("two"))], &[]),
+            service.assertion(&[], &[("exp", json!(now() - 10))]), service.assertion(&[], &[("exp", json!(now() + 3_600))]),
+            service.assertion(&[], &[("aud", json!(server.url() + "/fhir"))]),
+        ];
+        shall(340, wrong.iter().all(|assertion| refused(assertion) == "invalid_client"));
+        shall(310, service.asks("system/*.rs").status == 200);
+    }
+}
+
+/// A web server with one document, and how often it was asked for. It ends with the process.
+fn publishes(body: String, cache_control: &str) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (url, asked) = (format!("http://{}/jwks", listener.local_addr().expect("an address")), Arc::new(AtomicUsize::new(0)));
+    let (count, head) = (
+        Arc::clone(&asked),
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: {cache_control}\r\nconnection: close\r\n"),
+    );
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (mut got, mut piece) = (Vec::new(), [0; 1024]);
+            while let Ok(n @ 1..) = stream.read(&mut piece) {
+                got.extend_from_slice(&piece[..n]);
+                if got.windows(4).any(|end| end == b"\r\n\r\n") {
+                    break;
+                }
+            }
+            if got.starts_with(b"GET /jwks ") {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            let _ = stream.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes());
+        }
+    });
+    (url, asked)
+}
+
+both! {
+    fn keys_are_registered_or_fetched_from_where_they_were_registered(server) {
+        let inline = Service::new(server, &[]);
+        shall(297, inline.asks("system/*.rs").status == 200);
+        let fetched = |cache: &str| {
+            let key = Key::new("remote");
+            let (url, asked) = publishes(key.jwks().to_string(), cache);
+            let app = server.registered(&["--role", "ehr-system", "--jwks-uri", &url, "--private-jwks-uri"]);
+            (Service { app, key }, url, asked)
+        };
+        let (service, url, asked) = fetched("max-age=3600");
+        shall(296, service.asks("system/*.rs").status == 200);
+        shall(339, asked.load(Ordering::SeqCst) == 1);
+        service.asks("system/*.rs").is(200);
+        shall(342, asked.load(Ordering::SeqCst) == 1);
+        let named = service.shows(&service.assertion(&[("jku", json!(url))], &[]), "system/*.rs").status;
+        let elsewhere = service.shows(&service.assertion(&[("jku", json!("https://evil.example/jwks"))], &[]), "system/*.rs");
+        shall(338, named == 200 && elsewhere.at("/error") == "invalid_client");
+        let (service, _, asked) = fetched("no-store");
+        (0..3).for_each(|_| { service.asks("system/*.rs").is(200); });
+        assert!(asked.load(Ordering::SeqCst) == 3, "what may not be kept was kept: asked {} times", asked.load(Ordering::SeqCst));
+    }
+}
+
+both! {
+    fn keys_are_not_kept_longer_than_they_may(server) {
+        let key = Key::new("remote");
+        let (url, asked) = publishes(key.jwks().to_string(), "max-age=1");
+        let service = Service { app: server.registered(&["--role", "ehr-system", "--jwks-uri", &url, "--private-jwks-uri"]), key };
+        service.asks("system/*.rs").is(200);
+        std::thread::sleep(std::time::Duration::from_millis(1_500));
+        service.asks("system/*.rs").is(200);
+        shall(341, asked.load(Ordering::SeqCst) == 2);
+    }
+}
+
+both! {
+    fn who_registers_gets_an_id_and_nothing_changes_the_keys(server) {
+        let key = Key::new("mine");
+        let body = json!({"client_name": "Registered", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "private_key_jwt", "jwks": key.jwks()});
+        let made = server.nobody().post("/oauth/register", &body).is(201);
+        shall(316, made.at("/client_id").is_string());
+        shall(24, made.at("/redirect_uris") == json!([CALLBACK]) && made.at("/client_id").is_string());
+        shall(305, made.at("/jwks") == key.jwks() && [404, 405].contains(&server.nobody().post(&format!("/oauth/register/{}", made.text_at("/client_id")), &body).status));
+        let service = Service::new(server, &[]);
+        shall(357, service.asks("system/*.rs").status == 200);
+    }
+}
+
+both! {
+    fn a_token_tells_who_asks_what_it_is_good_for(server) {
+        let clinic = Clinic::new(server);
+        let app = server.registered(&["--secret", "--redirect-uri", CALLBACK]);
+        let reply = app.launches(&clinic.person, "", "launch/patient openid patient/Patient.rs", &[]);
+        let told = introspects(server, &server.ehr().headers[0].1, &reply.text_at("/access_token")).is(200);
+        shall(271, told.header("content-type") == Some("application/json"));
+        shall(272, told.at("/active") == true);
+        shall(273, told.at("/scope") == reply.at("/scope"));
+        shall(274, told.at("/client_id") == json!(app.id));
+        shall(275, told.at("/exp").as_i64().is_some_and(|at| at > now()));
+    }
+}
+
+fn introspects(server: &TestServer, authorization: &str, token: &str) -> Reply {
+    let form = encoded(&[("token".to_owned(), token.to_owned())]);
+    let asking = server.nobody().with("content-type", "application/x-www-form-urlencoded").with("authorization", authorization);
+    asking.send("POST", "/oauth/introspect", Some(form.as_bytes()))
+}
+
+both! {
+    fn what_is_told_of_a_token_is_what_was_told_with_it(server) {
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let launch = clinic.launch(&app, &json!({"intent": "summary"}));
+        let reply = app.launches(&clinic.clinician, "", "launch openid fhirUser patient/Patient.rs", &[("launch", &launch)]);
+        let told = introspects(server, &server.ehr().headers[0].1, &reply.text_at("/access_token")).is(200);
+        let issued = claims(&reply.text_at("/access_token"))["iat"].as_i64().unwrap_or_default();
+        shall(276, told.at("/exp").as_i64() == Some(issued + reply.at("/expires_in").as_i64().unwrap_or_default()));
+        shall(277, told.at("/patient") == reply.at("/patient") && told.at("/intent") == "summary");
+        let id = claims(&reply.text_at("/id_token"));
+        shall(278, told.at("/iss") == id["iss"]);
+        shall(279, told.at("/sub") == id["sub"]);
+        let never = introspects(server, &server.ehr().headers[0].1, "never-a-token").is(200);
+        assert_eq!(never.json(), json!({"active": false}));
+    }
+}
+
+both! {
+    fn who_may_ask_asks_of_every_clients_tokens(server) {
+        let clinic = Clinic::new(server);
+        let (service, app) = (Service::new(server, &[]), server.public_app());
+        let bearer = format!("Bearer {}", service.asks("system/*.rs").is(200).text_at("/access_token"));
+        let token = app.launches(&clinic.person, "", "launch/patient patient/Patient.rs", &[]).text_at("/access_token");
+        shall(282, introspects(server, &bearer, &token).status == 200);
+        shall(283, introspects(server, &bearer, &token).at("/client_id") == json!(app.id));
+        let stranger = server.registered(&["--secret", "--redirect-uri", CALLBACK]);
+        let basic = data_encoding::BASE64.encode(format!("{}:{}", stranger.id, stranger.secret.as_deref().unwrap()).as_bytes());
+        assert_eq!(introspects(server, &format!("Basic {basic}"), &token).is(200).json(), json!({"active": false}));
+    }
+}

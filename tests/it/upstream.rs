@@ -1,0 +1,332 @@
+//! Signing in at an upstream OpenID Provider: a small one in this process, which lies as a test tells it to.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use data_encoding::BASE64URL_NOPAD;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::{Value, json};
+
+use crate::sign_in::PASSWORD;
+use crate::support::browser::{Browser, Page, escaped, parameters};
+use crate::support::server::Place;
+use crate::support::{Backend, TestServer, postgres};
+
+/// An OpenID Provider. What its token endpoint says of a code is put there by the test.
+struct Upstream {
+    issuer: String,
+    codes: Arc<Mutex<HashMap<String, Answer>>>,
+    pair: Arc<EcdsaKeyPair>,
+}
+
+/// What a code is worth.
+#[derive(Clone)]
+struct Answer {
+    id_token: String,
+    challenge: String,
+}
+
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    BASE64URL_NOPAD.encode(bytes.as_ref())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the provider has its own clock")]
+fn now() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+fn pair() -> EcdsaKeyPair {
+    let random = SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap()
+}
+
+fn signed(pair: &EcdsaKeyPair, header: &Value, claims: &Value) -> String {
+    let text = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+    let made = pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+    format!("{text}.{}", encode(made))
+}
+
+impl Upstream {
+    /// Listens until the process ends.
+    fn start(says_iss: bool) -> Upstream {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let (pair, codes) = (Arc::new(pair()), Arc::new(Mutex::new(HashMap::<String, Answer>::new())));
+        let upstream = Upstream { issuer: issuer.clone(), codes: Arc::clone(&codes), pair: Arc::clone(&pair) };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                serve(stream, &issuer, &pair, (&codes, says_iss));
+            }
+        });
+        upstream
+    }
+
+    /// The person signs in there; `lie` may change what the id_token says. The answer to the browser.
+    fn signs_in(&self, url: &str, subject: &str, lie: impl FnOnce(&mut Value, &mut Value)) -> String {
+        assert!(url.starts_with(&format!("{}/authorize?", self.issuer)), "{url}");
+        let asked: HashMap<String, String> = parameters(url).into_iter().collect();
+        assert_eq!(
+            (asked["response_type"].as_str(), asked["client_id"].as_str(), asked["code_challenge_method"].as_str()),
+            ("code", "firth", "S256")
+        );
+        let mut header = json!({"alg": "ES256", "kid": "k1", "typ": "JWT"});
+        let mut claims = json!({"iss": self.issuer, "sub": subject, "aud": "firth", "exp": now() + 300, "iat": now(), "nonce": asked["nonce"],
+            "auth_time": now(), "updated_at": 1_700_000_000, "preferred_username": "dr.ruiz", "email_verified": true});
+        lie(&mut header, &mut claims);
+        let mut id_token = signed(&self.pair, &header, &claims);
+        if header["alg"] == "none" {
+            id_token = format!("{}.{}.", encode(header.to_string()), encode(claims.to_string()));
+        }
+        let code = uuid::Uuid::new_v4().to_string();
+        let answer = Answer { id_token, challenge: asked["code_challenge"].clone() };
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner).insert(code.clone(), answer);
+        format!("{}?code={code}&state={}&iss={}", asked["redirect_uri"], escaped(&asked["state"]), escaped(&self.issuer))
+    }
+
+    /// The table of the settings file.
+    fn table(&self, more: &str) -> String {
+        format!(
+            "[sign_in]\nissuer = \"{}\"\nclient_id = \"firth\"\nclient_secret = \"a secret\"\nlabel = \"Sign in at the clinic\"\n{more}\n",
+            self.issuer
+        )
+    }
+}
+
+fn serve(mut stream: TcpStream, issuer: &str, pair: &EcdsaKeyPair, with: (&Mutex<HashMap<String, Answer>>, bool)) {
+    let (codes, says_iss) = with;
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (mut first, mut length) = (String::new(), 0);
+    reader.read_line(&mut first).unwrap();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = said.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    let point = &pair.public_key().as_ref()[1..];
+    let (status, answer) = match path {
+        "/.well-known/openid-configuration" => (
+            200,
+            json!({"issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize"),
+            "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/jwks"), "response_types_supported": ["code"],
+            "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"],
+            "authorization_response_iss_parameter_supported": says_iss}),
+        ),
+        "/jwks" => (
+            200,
+            json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "k1", "use": "sig", "alg": "ES256", "x": encode(&point[..32]), "y": encode(&point[32..])}]}),
+        ),
+        "/token" => {
+            let sent: HashMap<String, String> = parameters(&format!("?{}", String::from_utf8(body).unwrap())).into_iter().collect();
+            let known = codes.lock().unwrap_or_else(PoisonError::into_inner).remove(&sent["code"]);
+            let challenge = encode(ring::digest::digest(&ring::digest::SHA256, sent["code_verifier"].as_bytes()));
+            match known.filter(|known| known.challenge == challenge) {
+                Some(known) => (200, json!({"access_token": "upstream", "token_type": "Bearer", "id_token": known.id_token})),
+                None => (400, json!({"error": "invalid_grant"})),
+            }
+        }
+        _ => (404, json!({})),
+    };
+    let text = answer.to_string();
+    let head =
+        format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", text.len());
+    stream.write_all(format!("{head}{text}").as_bytes()).unwrap();
+}
+
+/// A server with this settings file; None without PostgreSQL.
+fn server(backend: Backend, toml: &str) -> Option<TestServer> {
+    let mut place = Place::new();
+    if backend == Backend::Postgres {
+        place.set("FIRTH_DATABASE_URL", &postgres::cluster()?.database());
+    }
+    std::fs::write(place.path().join("firth.toml"), toml).unwrap();
+    Some(TestServer::at(backend, place))
+}
+
+/// Runs a test on both databases with a provider whose table has these lines.
+fn both(more: &str, test: impl Fn(&TestServer, &Upstream)) {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let upstream = Upstream::start(true);
+        if let Some(server) = server(backend, &upstream.table(more)) {
+            test(&server, &upstream);
+        }
+    }
+}
+
+/// To the provider: the address to which the browser is sent.
+#[track_caller]
+fn leaves(browser: &Browser<'_>) -> String {
+    let page = browser.get("/sign-in").is(200);
+    assert!(page.text().contains("Sign in at the clinic"));
+    let text = page.text();
+    let link = text.split("/sign-in/upstream?begin=").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let sent = browser.get(&format!("/sign-in/upstream?begin={link}"));
+    assert_eq!(sent.reply.status, 303, "{}", sent.text());
+    sent.reply.header("location").unwrap().to_owned()
+}
+
+#[track_caller]
+fn signs_in(browser: &Browser<'_>, upstream: &Upstream, subject: &str, lie: impl FnOnce(&mut Value, &mut Value)) -> Page {
+    let back = upstream.signs_in(&leaves(browser), subject, lie);
+    browser.get(&back)
+}
+
+fn honest(_: &mut Value, _: &mut Value) {}
+
+fn link(server: &TestServer, upstream: &Upstream, name: &str, subject: &str) {
+    server.place.tells(&["account", "link", name, "--issuer", &upstream.issuer, "--subject", subject]);
+}
+
+#[test]
+fn a_linked_subject_signs_in_and_nobody_else() {
+    both("", |server, upstream| {
+        server.account("ruiz", &["--role", "clinician"]);
+        let browser = server.browser();
+        let unknown = signs_in(&browser, upstream, "4711", honest).is(403);
+        assert!(
+            unknown.text().contains("firth account link NAME --issuer") && unknown.text().contains("--subject 4711"),
+            "{}",
+            unknown.text()
+        );
+        link(server, upstream, "ruiz", "4711");
+        let page = signs_in(&browser, upstream, "4711", honest);
+        assert_eq!(page.reply.header("location"), Some("/account"), "{}", page.text());
+        assert!(browser.get("/account").text().contains("ruiz"));
+        signs_in(&server.browser(), upstream, "4712", honest).is(403);
+        server.place.tells(&["account", "disable", "ruiz"]);
+        assert!(signs_in(&server.browser(), upstream, "4711", honest).is(403).text().contains("disabled"));
+        let local = server.browser();
+        server.account("sol", &["--role", "clinician"]);
+        local.signs_in("sol", PASSWORD);
+    });
+}
+
+/// The same sub at another issuer is somebody else (row A72).
+#[test]
+fn a_subject_is_one_of_its_issuer() {
+    both("", |server, upstream| {
+        server.account("ruiz", &["--role", "clinician"]);
+        server.place.tells(&["account", "link", "ruiz", "--issuer", "https://other.example", "--subject", "4711"]);
+        signs_in(&server.browser(), upstream, "4711", honest).is(403);
+        link(server, upstream, "ruiz", "4711");
+        signs_in(&server.browser(), upstream, "4711", honest).is(303);
+    });
+}
+
+type Lie = fn(&mut Value, &mut Value);
+
+#[test]
+fn what_the_provider_did_not_say_is_not_believed() {
+    both("", |server, upstream| {
+        server.account("ruiz", &["--role", "clinician"]);
+        link(server, upstream, "ruiz", "4711");
+        let lies: [(&str, Lie); 9] = [
+            ("another nonce", |_, claims| claims["nonce"] = json!("another")),
+            ("no nonce", |_, claims| claims["nonce"] = Value::Null),
+            ("another issuer", |_, claims| claims["iss"] = json!("https://other.example")),
+            ("another audience", |_, claims| claims["aud"] = json!("another")),
+            ("two audiences", |_, claims| claims["aud"] = json!(["firth", "another"])),
+            ("expired", |_, claims| claims["exp"] = json!(now() - 10)),
+            ("unsigned", |header, _| header["alg"] = json!("none")),
+            ("signed by a shared key", |header, _| header["alg"] = json!("HS256")),
+            ("at_hash of another token", |_, claims| claims["at_hash"] = json!("AAAAAAAAAAAAAAAAAAAAAA")),
+        ];
+        for (what, lie) in lies {
+            let page = signs_in(&server.browser(), upstream, "4711", lie);
+            assert_eq!(page.reply.status, 401, "{what}: {}", page.text());
+            assert!(page.text().contains("cannot be trusted"), "{what}");
+        }
+        let stranger = Upstream { issuer: upstream.issuer.clone(), codes: Arc::clone(&upstream.codes), pair: Arc::new(pair()) };
+        signs_in(&server.browser(), &stranger, "4711", honest).is(401);
+        signs_in(&server.browser(), upstream, "4711", honest).is(303);
+    });
+}
+
+#[test]
+fn an_answer_comes_back_to_the_browser_that_asked_and_from_the_provider_that_was_asked() {
+    both("", |server, upstream| {
+        server.account("ruiz", &["--role", "clinician"]);
+        link(server, upstream, "ruiz", "4711");
+        let browser = server.browser();
+        let back = upstream.signs_in(&leaves(&browser), "4711", honest);
+        let other = server.browser();
+        other.get("/sign-in");
+        assert_eq!(other.get(&back).is(400).heading(), "This does not work", "another browser");
+        let state = back.split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+        let (head, tail) = state.split_at(state.len() / 2);
+        let changed = format!("{head}{}{}", if tail.starts_with('A') { 'B' } else { 'A' }, &tail[1..]);
+        browser.get(&back.replace(&state, &changed)).is(400);
+        browser.get(&back.replace(&state, "")).is(400);
+        let (before, iss) = back.split_once("&iss=").unwrap();
+        browser.get(&format!("{before}&iss=https%3A%2F%2Fevil.example")).is(401);
+        browser.get(before).is(401);
+        assert!(!browser.get(&back).text().contains(iss));
+        assert_eq!(browser.get("/account").heading(), "Your account");
+        browser.get(&back).is(400);
+        let denied = server.browser();
+        leaves(&denied);
+        let url = leaves(&denied);
+        let state = parameters(&url).into_iter().find(|(name, _)| name == "state").unwrap().1;
+        let page = denied.get(&format!("/sign-in/upstream?error=access_denied&state={state}&iss={}", escaped(&upstream.issuer)));
+        assert!(page.is(401).text().contains("access_denied"));
+    });
+}
+
+#[test]
+fn claims_make_an_account_and_give_its_role() {
+    both(
+        "role_claim = \"realm_access.roles\"\nlocal = false\n[sign_in.roles]\nstaff = \"clinician\"\nwatch = \"auditor\"",
+        |server, upstream| {
+            let practitioner = server.practitioner();
+            let claims = |user: &str, roles: Value| {
+                let user = user.to_owned();
+                move |_: &mut Value, claims: &mut Value| {
+                    claims["fhirUser"] = json!(user);
+                    claims["realm_access"] = json!({"roles": roles});
+                }
+            };
+            signs_in(&server.browser(), upstream, "4711", honest).is(403);
+            signs_in(&server.browser(), upstream, "4711", claims("Practitioner/unknown", json!(["staff"]))).is(403);
+            signs_in(&server.browser(), upstream, "4711", claims("Device/1", json!(["staff"]))).is(403);
+            signs_in(&server.browser(), upstream, "4711", claims(&practitioner, json!(["other"]))).is(403);
+            signs_in(&server.browser(), upstream, "4711", claims(&practitioner, json!(["staff", "watch"]))).is(403);
+            assert_eq!(server.place.tells(&["account", "list"]), "");
+            let browser = server.browser();
+            signs_in(&browser, upstream, "4711", claims(&practitioner, json!(["staff", "other"]))).is(303);
+            let listed = server.place.tells(&["account", "list"]);
+            assert!(listed.contains(&format!("dr.ruiz\tclinician\t{practitioner}\tupstream\tactive")), "{listed}");
+            signs_in(&server.browser(), upstream, "4711", claims(&practitioner, json!("watch"))).is(303);
+            assert!(server.place.tells(&["account", "list"]).contains("\tauditor\t"));
+            signs_in(&server.browser(), upstream, "4711", claims(&practitioner, json!([]))).is(403);
+            let page = server.browser().get("/sign-in");
+            assert!(page.forms().is_empty(), "nobody signs in with a password: {}", page.text());
+        },
+    );
+}
+
+#[test]
+fn a_provider_that_does_not_answer_is_told_as_such() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let toml = format!("[sign_in]\nissuer = \"http://{closed}\"\nclient_id = \"firth\"\nlabel = \"Sign in at the clinic\"\n");
+        let Some(server) = server(backend, &toml) else { continue };
+        let browser = server.browser();
+        let text = browser.get("/sign-in").text();
+        let link = text.split("/sign-in/upstream?begin=").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let page = browser.get(&format!("/sign-in/upstream?begin={link}")).is(503);
+        assert!(page.text().contains("does not answer") && page.reply.header("retry-after").is_some());
+        server.expects_errors();
+    }
+}
