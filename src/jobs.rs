@@ -13,6 +13,7 @@ use crate::id::UploadId;
 use crate::ledger::break_glass;
 use crate::ledger::clients::Status;
 use crate::ledger::idempotency;
+use crate::ledger::sessions;
 use crate::ledger::uploads as ledger;
 use crate::store::idempotency as answers;
 use crate::store::uploads::{self, JobRow, Stage};
@@ -138,6 +139,7 @@ fn expire_grants(app: &App) -> Result<()> {
         grants::expire(tx, day)?;
         launches::expire(tx, day)?;
         shown_once::expire(tx, now - MINUTE_MS)?;
+        sessions::expire(tx, now)?;
         clients::expire(tx, Status::Waiting as i16, now - 30 * DAY_MS)
     })?;
     app.keys.renew(now)

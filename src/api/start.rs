@@ -22,8 +22,8 @@ macro_rules! manual {
 }
 
 manual! {
-    "README.md" "apps.md" "architecture.md" "ehr.md" "errors.md" "logging.md" "mappings.md" "oauth.md" "operations.md"
-    "performance.md" "roles.md" "routes.md" "search.md" "security.md" "settings.md" "smart-requirements.md" "uploads.md" "writing.md"
+    "README.md" "apps.md" "architecture.md" "break-glass.md" "consent.md" "ehr.md" "errors.md" "logging.md" "mappings.md" "oauth.md" "operations.md"
+    "performance.md" "roles.md" "routes.md" "search.md" "security.md" "settings.md" "sign-in.md" "smart-requirements.md" "uploads.md" "writing.md"
 }
 
 /// The demo page holds tokens: it is for browsers that asked for this machine by a loopback name, not

@@ -2,8 +2,7 @@
 //!
 //! An environment variable wins over the file; the file's keys are the names in lower case without
 //! `FIRTH_`. Tables are the file's alone: `[role.NAME]` is read by `roles`, `[brand]` by `brand`, `[sign_in]` by
-//! `sign_in`. Every fault is reported at once, an unknown
-//! `FIRTH_*` name too.
+//! `sign_in`. Every fault is reported at once, an unknown `FIRTH_*` name too.
 
 mod brand;
 mod roles;

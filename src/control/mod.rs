@@ -220,7 +220,7 @@ fn token_list(app: &App) -> Result<String> {
             "{}\t{role}\t{kind}\t{state}\t{}\t{}\n",
             one.id,
             one.expires_at.map_or_else(|| "never".into(), instant),
-            one.scopes
+            credentials::scopes(&app.vault, &one)?
         ));
     }
     Ok(out)

@@ -257,13 +257,13 @@ mod tests {
             action: Action::Read,
             operation: "fhir.read",
             resource: Some("Observation/x"),
-            purpose: None,
             query: None,
             status: 200,
             outcome: None,
             asker,
             server: "firth.example",
             request_id: "req-1",
+            purpose: None,
             wrote: None,
         }
     }

@@ -131,7 +131,7 @@ pub fn caller(tx: &mut Tx<'_>, vault: &Vault, roles: &Roles, claims: &AccessToke
     let scopes = grants::of_resources(&claims.scope)?;
     let context = scopes.of_one_context().map_err(|_| refused("scopes of two contexts"))?;
     let Panel { whom, party, until } = panels::panel(tx, vault, role, fhir_user.as_deref(), now)?;
-    let patient = held.granted.patient.as_deref().map(|id| current(tx, id)).transpose()?.flatten();
+    let patient = held.granted.patient.as_deref().map(|id| patient_now(tx, id)).transpose()?.flatten();
     let patient = patient.filter(|patient| whom.has(*patient));
     let whom = match (context, patient) {
         // What is limited to one patient must never be seen without the limit.
@@ -200,7 +200,7 @@ pub fn refreshed(tx: &mut Tx<'_>, vault: &Vault, held: &Held, roles: &Roles) -> 
 }
 
 /// The id under which a Patient is known now; None when there is none.
-fn current(tx: &mut Tx<'_>, id: &str) -> Result<Option<PatientId>> {
+fn patient_now(tx: &mut Tx<'_>, id: &str) -> Result<Option<PatientId>> {
     let Ok(patient) = PatientId::parse(id) else { return Ok(None) };
     Ok(keys::person(tx, patient)?.first().map(|(_, whose)| whose.now))
 }

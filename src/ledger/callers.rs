@@ -83,7 +83,7 @@ impl Callers {
 
     fn look(&self, token: &str, digest: &[u8; 32], now: Millis) -> Result<(Caller, Option<Millis>)> {
         if !access_tokens::is_signed(token) {
-            let (caller, expires_at) = self.db.statement("authenticate", |tx| authenticate(tx, digest, now))?;
+            let (caller, expires_at) = self.db.statement("authenticate", |tx| authenticate(tx, &self.vault, digest, now))?;
             let caller = match caller.role.scopes().is_empty() {
                 // Nobody withholds anything from who sees nothing under /fhir.
                 true => caller,

@@ -16,7 +16,10 @@ use crate::vault::Vault;
 
 /// The Consents that restrict anything. Those that do not are never opened.
 #[derive(Default)]
-pub struct Consents(Mutex<HashMap<([u8; 16], u32), Arc<Consent>>>);
+pub struct Consents(Mutex<HashMap<Version, Arc<Consent>>>);
+
+/// The id and the version of a document.
+type Version = ([u8; 16], u32);
 
 /// More are forgotten and read again.
 const KEPT: usize = 100_000;

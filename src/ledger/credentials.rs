@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
+use super::sealed;
 use crate::access::{Caller, PatientRule, Role, Scopes, Whom};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
@@ -75,12 +76,13 @@ pub fn issue(tx: &mut Tx<'_>, vault: &Vault, grant: &Grant) -> Result<Issued> {
         let says = format!("role {} is of firth.toml: give it to an account (firth role grant) or to a client", grant.role.name());
         Error::new(Kind::Invalid, says).at("role")
     })?;
+    let id = GrantId::from_random(vault.chance.bytes()?);
     let new = Credential {
-        id: GrantId::from_random(vault.chance.bytes()?),
+        id,
         family: GrantId::from_random(vault.chance.bytes()?),
         kind: Secret::Access as i16,
         role: number,
-        scopes: scopes.to_string(),
+        scopes: kept(vault, id, &scopes.to_string())?,
         user: None,
         issued_at: tx.committed_at(),
         expires_at: Some(tx.committed_at() + grant.ttl),
@@ -88,6 +90,28 @@ pub fn issue(tx: &mut Tx<'_>, vault: &Vault, grant: &Grant) -> Result<Issued> {
         revoked_at: None,
     };
     keep(tx, vault, "ft-", new, &grant.patients)
+}
+
+/// A scope with a constraint names codes and ids, so it is sealed; others say nothing of anybody.
+const SEALED: &str = "sealed:";
+
+fn place(id: &GrantId) -> sealed::Row<'_> {
+    sealed::Row { kind: "credential", id: &id.0, version: 1 }
+}
+
+fn kept(vault: &Vault, id: GrantId, scopes: &str) -> Result<String> {
+    if !scopes.contains('?') {
+        return Ok(scopes.to_owned());
+    }
+    Ok(format!("{SEALED}{}", BASE64URL_NOPAD.encode(&sealed::seal(vault, place(&id), &scopes)?)))
+}
+
+/// The scopes of a credential, as they were issued.
+pub fn scopes(vault: &Vault, of: &Credential) -> Result<String> {
+    match of.scopes.strip_prefix(SEALED) {
+        None => Ok(of.scopes.clone()),
+        Some(text) => sealed::open(vault, place(&of.id), &BASE64URL_NOPAD.decode(text.as_bytes()).map_err(Error::bug)?),
+    }
 }
 
 fn keep(tx: &mut Tx<'_>, vault: &Vault, prefix: &str, new: Credential, patients: &[PatientId]) -> Result<Issued> {
@@ -198,7 +222,7 @@ pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
 
 /// Who shows this secret? `Kind::Expired` and `Kind::Unauthenticated` are told apart, for SDKs refresh on 401.
 /// One statement. `secret` is the digest of what was shown; with the caller comes the moment at which the secret expires.
-pub fn authenticate(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<(Caller, Option<Millis>)> {
+pub fn authenticate(tx: &mut Tx<'_>, vault: &Vault, secret: &[u8; 32], now: Millis) -> Result<(Caller, Option<Millis>)> {
     let unknown = || Error::new(Kind::Unauthenticated, "the token is not known");
     let shown = rows::shown(tx, secret)?.ok_or_else(unknown)?;
     let known = shown.credential;
@@ -217,7 +241,7 @@ pub fn authenticate(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<(
         _ => shown.patients,
     };
     let whom = if role.rule() == PatientRule::All { Whom::Everybody } else { Whom::Patients(patients.into()) };
-    let scopes = policy::scopes(&known.scopes)?;
+    let scopes = policy::scopes(&scopes(vault, &known)?)?;
     let caller = Caller {
         credential: known.id,
         role,

@@ -129,7 +129,9 @@ pub fn of_account(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, now: Milli
     rows::of_account(tx, account, now)?.into_iter().map(|made| read(vault, made)).collect()
 }
 
+/// Refuses scopes of two contexts: what is limited to one patient would be reached through the other.
 fn insert(tx: &mut Tx<'_>, vault: &Vault, by: &By, granted: &Granted, ttl: Millis) -> Result<Held> {
+    of_resources(&granted.scopes)?.of_one_context()?;
     let id = GrantId::from_random(vault.chance.bytes()?);
     let made = Made {
         id,
@@ -234,7 +236,7 @@ pub fn exchange(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, with: &Exchan
         return refused(why);
     }
     let refresh = next_refresh(tx, vault, shown, &held)?;
-    Ok(Outcome::Good(Box::new(held), refresh))
+    Ok(Outcome::Good(held, refresh))
 }
 
 /// A refresh token for a grant and the next refresh token. `may` refuses what is asked before the token is used up.
@@ -254,7 +256,7 @@ pub fn refresh(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, may: impl FnOn
     match taken(tx, vault, shown, Kind::Refresh)? {
         Taken::Good(held, _) => {
             let next = next_refresh(tx, vault, shown, &held)?;
-            Ok(Outcome::Good(Box::new(held), next))
+            Ok(Outcome::Good(held, next))
         }
         Taken::Refused(Some(reused)) => {
             Ok(Outcome::Refused(Refused { why: "The refresh token was used before; its grant is revoked.", reused: Some(reused) }))
@@ -274,7 +276,7 @@ fn found(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, kind: Kind) -> Resul
 }
 
 enum Taken {
-    Good(Held, Secret),
+    Good(Box<Held>, Secret),
     /// With the grant that ended because the secret was used before.
     Refused(Option<GrantId>),
 }
@@ -283,7 +285,7 @@ fn taken(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, kind: Kind) -> Resul
     let Some((held, known)) = found(tx, vault, shown, kind)? else { return Ok(Taken::Refused(None)) };
     let now = tx.committed_at();
     if rows::secret_use(tx, &secret_digest(shown.secret), now)? {
-        return Ok(Taken::Good(held, known));
+        return Ok(Taken::Good(Box::new(held), known));
     }
     rows::revoke(tx, held.id, now)?;
     Ok(Taken::Refused(Some(held.id)))

@@ -1,5 +1,6 @@
 //! The keys that sign tokens: made when one is first needed, renewed each quarter, known to every process of a store.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::sealed::{self, Row as Place};
@@ -16,14 +17,16 @@ pub const IN_USE: Millis = 90 * 86_400_000;
 pub const VERIFIES: Millis = 2 * 3_600_000;
 /// How long another process may not know of a new key.
 const STALE: Millis = 60_000;
-/// A token under a key that is not known makes us look again, at most this often.
-const LOOK_AGAIN: Millis = 1_000;
+/// A token that verifies under no key that is known makes us look again, at most this often.
+const LOOK_AGAIN: Millis = 250;
 
 /// The keys as they were last read.
 pub struct Keys {
     db: Db,
     vault: Arc<Vault>,
     known: Mutex<Option<Known>>,
+    /// When somebody looked again.
+    again_at: AtomicI64,
 }
 
 #[derive(Clone)]
@@ -45,7 +48,7 @@ fn place(kid: &str) -> Place<'_> {
 
 impl Keys {
     pub fn new(db: Db, vault: Arc<Vault>) -> Keys {
-        Keys { db, vault, known: Mutex::default() }
+        Keys { db, vault, known: Mutex::default(), again_at: AtomicI64::new(Millis::MIN) }
     }
 
     /// The keys that there are, to verify with.
@@ -60,10 +63,11 @@ impl Keys {
     /// The same, when a token names a key that is not among them and another process may have made it; None when there
     /// is nothing new to be known.
     pub fn again(&self, now: Millis) -> Result<Option<Arc<KeyRing>>> {
-        let looked = |known: &Known| (0..LOOK_AGAIN).contains(&(now - known.read_at));
-        if self.db.one_process() || self.last().as_ref().is_some_and(looked) {
+        let last = self.again_at.load(Ordering::SeqCst);
+        if self.db.one_process() || (0..LOOK_AGAIN).contains(&now.saturating_sub(last)) {
             return Ok(None);
         }
+        self.again_at.store(now, Ordering::SeqCst);
         self.read(now).map(Some)
     }
 

@@ -10,7 +10,7 @@ use crate::search::{Criterion, DateRange, Filter, How, Nanos, Prefix, System, To
 /// What is withheld of a type, in the words of its search parameters. What a parameter cannot ask counts as so.
 pub(super) fn withheld(of: Type, group: &Group, patients: &Arc<[PatientId]>) -> Vec<Withheld> {
     let alternatives = group.any.iter().flat_map(|all| filters(of, all));
-    alternatives.map(|filters| Withheld { patients: Some(Arc::clone(patients)), filters }).collect()
+    alternatives.map(|filters| Withheld::new(Some(Arc::clone(patients)), filters)).collect()
 }
 
 /// All of the literals must hold: as alternatives of filters that must.
@@ -106,4 +106,179 @@ fn tokens(codings: &[Coding]) -> Vec<Criterion> {
 fn ids(of: Type, names: &[String]) -> Vec<Criterion> {
     let id = |name: &String| name.split_once('/').filter(|(kind, _)| *kind == of.name()).map(|(_, id)| Criterion::Id(id.to_owned()));
     names.iter().filter_map(id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::consent::{Asker, Consent, Effect, Provision, Withholding};
+    use crate::access::{Interaction, Moment, Party, Period};
+    use crate::fhir::validate::object;
+    use crate::search::{Opened, index};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    const NOW: i64 = 1_000_000;
+    const SYSTEM: &str = "urn:s";
+    const LABELS: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+
+    /// What a resource says, as far as a Consent may speak of it.
+    #[derive(Clone, Debug)]
+    struct Told {
+        id: &'static str,
+        code: &'static str,
+        label: Option<&'static str>,
+        /// Of its date, in hours of one day.
+        hour: Option<u32>,
+    }
+
+    fn told() -> impl Strategy<Value = Told> {
+        let label = proptest::option::of(select(vec!["N", "R", "V"]));
+        let hour = proptest::option::of(0..24u32);
+        (select(vec!["a", "b"]), select(vec!["x", "y"]), label, hour).prop_map(|(id, code, label, hour)| Told { id, code, label, hour })
+    }
+
+    fn hour(hour: u32) -> i64 {
+        i64::from(hour) * 3_600_000
+    }
+
+    fn judged(told: &Told, groups: &[Withheld], of: Type) -> bool {
+        let security = told.label.map(|label| format!(r#""meta":{{"security":[{{"system":"{LABELS}","code":"{label}"}}]}},"#));
+        let date = told.hour.map(|hour| format!(r#""effectiveDateTime":"1970-01-01T{hour:02}:00:00Z","#));
+        let (security, date) = (security.unwrap_or_default(), date.unwrap_or_default());
+        let text = format!(
+            r#"{{"resourceType":"Observation","id":"{}",{security}{date}"code":{{"coding":[{{"system":"{SYSTEM}","code":"{}"}}]}}}}"#,
+            told.id, told.code
+        );
+        let document = object(&text).unwrap();
+        let rows = index(of, &document);
+        let opened = Opened { id: told.id, rows: &rows, last_updated: DateRange::instant(0) };
+        groups.iter().any(|withheld| withheld.filters.iter().all(|filter| opened.answers(filter)))
+    }
+
+    fn coding(system: &str, code: &str) -> Coding {
+        Coding { system: Some(system.into()), code: code.into() }
+    }
+
+    /// A provision with few conditions of each kind; some cannot be told.
+    fn leaf() -> impl Strategy<Value = Provision> {
+        let effect = select(vec![None, Some(Effect::Permit), Some(Effect::Deny)]);
+        let codes = proptest::option::of(select(vec!["x", "y", ""]));
+        let label = proptest::option::of(select(vec!["N", "R"]));
+        let data = proptest::option::of(select(vec![(true, "a"), (true, "b"), (false, "a")]));
+        let dates = proptest::option::of((0..24u32, 0..24u32));
+        let class = proptest::option::of(select(vec!["Observation", "Goal", "urn:mine"]));
+        let period = proptest::option::weighted(0.3, any::<bool>());
+        (effect, codes, label, data, dates, class, period).prop_map(|(effect, code, label, data, dates, class, period)| {
+            let system = |class: &str| if class.starts_with("urn") { "urn:classes" } else { "http://hl7.org/fhir/resource-types" };
+            Provision {
+                effect,
+                codes: code.iter().map(|code| if code.is_empty() { Vec::new() } else { vec![coding(SYSTEM, code)] }).collect(),
+                labels: label.iter().map(|label| coding(LABELS, label)).collect(),
+                data: data
+                    .iter()
+                    .map(|(instance, id)| crate::access::consent::Datum {
+                        instance: *instance,
+                        reference: Some(("Observation".into(), (*id).into())),
+                    })
+                    .collect(),
+                data_period: dates.map(|(from, to)| Period { start: Some(hour(from)), end: Some(hour(from.max(to) + 1)) }),
+                classes: class.iter().map(|class| coding(system(class), class)).collect(),
+                period: Period { start: None, end: period.map(|over| if over { NOW - 1 } else { NOW + 1 }) },
+                ..Provision::default()
+            }
+        })
+    }
+
+    fn tree() -> impl Strategy<Value = Provision> {
+        leaf().prop_recursive(3, 8, 2, |inner| {
+            (leaf(), proptest::collection::vec(inner, 0..3)).prop_map(|(leaf, nested)| Provision { nested, ..leaf })
+        })
+    }
+
+    /// May it be met, and is it surely met? Read off the specification, one resource at a time.
+    fn met(provision: &Provision, told: &Told) -> (bool, bool) {
+        let (mut may, mut sure) = (true, true);
+        let mut and = |it_may: bool, it_is: bool| {
+            may &= it_may;
+            sure &= it_is;
+        };
+        if provision.period.end.is_some_and(|end| end <= NOW) {
+            and(false, false);
+        }
+        if let Some(concept) = provision.codes.first() {
+            match concept.first() {
+                Some(coding) => and(coding.code == told.code, coding.code == told.code),
+                None => and(true, false),
+            }
+        }
+        if let Some(label) = provision.labels.first() {
+            let level = |code: &str| ["U", "L", "M", "N", "R", "V"].iter().position(|level| *level == code);
+            and(told.label.is_some(), told.label.is_some_and(|own| level(own) <= level(&label.code)));
+        }
+        if let Some(datum) = provision.data.first() {
+            let same = datum.reference.as_ref().is_some_and(|(_, id)| id == told.id);
+            if datum.instance { and(same, same) } else { and(true, false) }
+        }
+        if let Some(Period { start, end }) = provision.data_period {
+            match told.hour.map(hour) {
+                // A moment to the second.
+                Some(at) => {
+                    let (start, end) = (start.unwrap(), end.unwrap());
+                    and(at + 1_000 > start && at < end, at >= start && at + 1_000 <= end);
+                }
+                None => and(true, false),
+            }
+        }
+        if let Some(class) = provision.classes.first() {
+            match class.code.as_str() {
+                "Observation" => and(true, true),
+                "Goal" => and(false, false),
+                _ => and(true, false),
+            }
+        }
+        (may, sure)
+    }
+
+    fn denied(provision: &Provision, told: &Told) -> bool {
+        let permitted_within = provision.nested.iter().any(|nested| permitted(nested, told));
+        let own = provision.effect == Some(Effect::Deny) && !permitted_within;
+        met(provision, told).0 && (own || provision.nested.iter().any(|nested| denied(nested, told)))
+    }
+
+    fn permitted(provision: &Provision, told: &Told) -> bool {
+        let within = provision.nested.iter().any(|nested| permitted(nested, told));
+        let denied = provision.nested.iter().any(|nested| denied(nested, told));
+        met(provision, told).1 && !denied && (provision.effect == Some(Effect::Permit) || within)
+    }
+
+    /// The whole, with the policy around the first provision.
+    fn naive(consent: &Consent, told: &Told) -> bool {
+        let root = consent.root.as_ref().unwrap();
+        if root.period.end.is_some_and(|end| end <= NOW) {
+            return false;
+        }
+        denied(root, told) || (consent.base == Some(Effect::Deny) && !permitted(root, told))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn filters_withhold_what_the_specification_does(
+            root in tree(),
+            base in select(vec![None, Some(Effect::Permit), Some(Effect::Deny)]),
+            all in proptest::collection::vec(told(), 1..8),
+        ) {
+            let consent = Consent { base, root: Some(root), foreign: false };
+            let patient = PatientId::from_random([1; 16]);
+            let party = Party::default();
+            let asker = Asker { party: &party, is_system: true, purpose: Some("TREAT") };
+            let withholding = Withholding::new([(patient, &consent)].into_iter(), asker, &mut Moment::new(NOW));
+            let groups = withholding.on("Observation", Interaction::Read);
+            let withheld: Vec<Withheld> = groups.iter().flat_map(|group| withheld(Type::Observation, group, &group.patients)).collect();
+            for told in &all {
+                prop_assert_eq!(judged(told, &withheld, Type::Observation), naive(&consent, told), "{:?} {:?}", told, consent);
+            }
+        }
+    }
 }

@@ -30,8 +30,8 @@ pub struct Limit {
 /// filters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withheld {
-    pub patients: Option<Arc<[PatientId]>>,
-    pub filters: Vec<Filter>,
+    patients: Option<Arc<[PatientId]>>,
+    pub(super) filters: Vec<Filter>,
 }
 
 /// That a resource was judged and may be shown. Only a `Visible` makes one, and what is answered cannot be made without.
@@ -180,6 +180,19 @@ impl Visible {
 }
 
 impl Withheld {
+    pub fn new(patients: Option<Arc<[PatientId]>>, filters: Vec<Filter>) -> Withheld {
+        // Who is looked for in a list without order is not found, and what should be withheld would be shown.
+        let in_order = |patients: Arc<[PatientId]>| {
+            if patients.is_sorted() {
+                return patients;
+            }
+            let mut patients = patients.to_vec();
+            patients.sort_unstable();
+            patients.into()
+        };
+        Withheld { patients: patients.map(in_order), filters }
+    }
+
     fn of(&self, whose: Option<PatientId>) -> bool {
         self.patients.as_ref().is_none_or(|patients| whose.is_some_and(|whose| patients.binary_search(&whose).is_ok()))
     }
@@ -227,7 +240,7 @@ mod tests {
         let lists = || prop::collection::vec(filter(), 0..3);
         let limit = prop::collection::vec(lists(), 1..3).prop_map(|lists| Arc::new(Limit { any: lists, said: String::new() }));
         let patients = prop::option::of(prop::collection::vec(0..3u8, 0..3).prop_map(|all| all.into_iter().map(patient).collect()));
-        let withheld = (patients, lists()).prop_map(|(patients, filters)| Arc::new(Withheld { patients, filters }));
+        let withheld = (patients, lists()).prop_map(|(patients, filters)| Arc::new(Withheld::new(patients, filters)));
         (prop::collection::vec(limit, 0..3), prop::collection::vec(withheld, 0..3))
             .prop_map(|(limits, withheld)| Visible::compiled(Type::Observation, Whom::Everybody, limits, withheld))
     }

@@ -230,16 +230,21 @@ pub fn tombstone(tx: &mut Tx<'_>, key: &Key, at: (u32, i64), body: &[u8]) -> Res
     unindex(tx, key)
 }
 
-/// Does a resource of the type say who may see what? Whoever is remembered as a caller is then asked anew.
-pub(super) const fn grants(of: Type) -> bool {
-    matches!(of, Type::CareTeam | Type::Group | Type::PractitionerRole | Type::Organization | Type::RelatedPerson | Type::Consent)
+/// Does this version of a resource of the type say who may see what? Whoever is remembered as a caller is then asked anew.
+/// What a new Organization is part of concerns nobody yet.
+pub(super) const fn grants(of: Type, version: u32) -> bool {
+    match of {
+        Type::CareTeam | Type::Group | Type::PractitionerRole | Type::RelatedPerson | Type::Consent => true,
+        Type::Organization => version > 1,
+        _ => false,
+    }
 }
 
 fn version_insert(tx: &mut Tx<'_>, key: &Key, place: (u32, i64), is: (bool, bool), body: &[u8]) -> Result<()> {
     let ((version, seq), (deleted, upsert)) = (place, is);
     let at = tx.committed_at();
     tx.note_written(body);
-    tx.changed_access |= grants(key.resource);
+    tx.changed_access |= grants(key.resource, version);
     let row = (
         (document::shelf.eq(key.shelf.0), document::type_.eq(key.resource.number()), document::id.eq(key.id.as_slice())),
         (

@@ -133,7 +133,7 @@ both! {
         soon(server, || ruiz.get(&format!("/fhir/Observation/{weighed}")).status == 200);
         // As if it had begun an hour before; a resource that says who may see what makes the server look again.
         server.sql(false, "UPDATE break_glass SET granted_at = granted_at - 3600001, expires_at = expires_at - 3600001").unwrap();
-        created(&server.ehr(), &json!({"resourceType": "Organization", "name": "Ward"}));
+        created(&server.ehr(), &json!({"resourceType": "Group", "type": "person", "actual": true}));
         soon(server, || ruiz.get(&format!("/fhir/Observation/{weighed}")).status == 404);
         let ended = || {
             let events = server.auditor().search(&format!("AuditEvent?patient={alice}&_count=100")).matches();

@@ -76,7 +76,7 @@ fn refused(server: &TestServer, ehr: &Client<'_>) {
     raw("application/fhir+json", "{").is(400);
     raw("application/fhir+xml", "<Patient/>").is(415);
     ehr.post("/fhir/Medication", &json!({"resourceType": "Medication"})).is(404);
-    ehr.post("/fhir/AuditEvent", &json!({"resourceType": "AuditEvent"})).is(403);
+    ehr.post("/fhir/AuditEvent", &json!({"resourceType": "AuditEvent"})).is(405);
     server.clinician(&[]).post("/fhir/Patient", &patient()).is(403);
 }
 

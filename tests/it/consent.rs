@@ -187,7 +187,8 @@ both! {
         ehr.get(&format!("/fhir/Observation/{own}")).is(404);
         assert_eq!(count(&ehr, &format!("Observation?_id={own}")), 0);
         ehr.delete(&format!("/fhir/Observation?_id={own}")).is(204);
-        put(&ehr, &format!("/fhir/Observation/{own}"), &body).is(404);
+        // Its subject is as hidden as it is itself.
+        put(&ehr, &format!("/fhir/Observation/{own}"), &body).is(422);
         let history = ehr.get("/fhir/Observation/_history").is(200).json();
         let of_alice = |entry: &Value| entry["resource"]["subject"]["reference"] == json!(format!("Patient/{}", alice.patient));
         assert!(!history["entry"].as_array().unwrap().iter().any(of_alice), "{history}");

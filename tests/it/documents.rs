@@ -207,7 +207,7 @@ both! {
         let clinician = server.clinician(&[&alice]);
         let id = created(&clinician, &weight(&alice.patient, "70"));
         clinician.delete(&format!("/fhir/Observation/{id}")).is(204);
-        assert_eq!(clinician.post("/fhir/Observation", &weight(&bob.patient, "70")).is(422).code(), "reference.not-found");
+        assert_eq!(clinician.post("/fhir/Observation", &weight(&bob.patient, "70")).is(403).code(), "auth.forbidden");
         clinician.post("/fhir/Patient", &patient()).is(403);
         clinician.post("/fhir/Organization", &json!({"resourceType": "Organization", "name": "x"})).is(403);
         let organization = created(&ehr, &json!({"resourceType": "Organization", "name": "Ward"}));

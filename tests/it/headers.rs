@@ -211,7 +211,7 @@ both! {
         let alice = server.person("alice");
         let ehr = server.ehr();
         let of_one = format!("/fhir/Patient/{}", alice.patient);
-        for (path, there) in [("/fhir", "none"), ("/fhir/Patient", "$validate, $merge"), ("/fhir/Observation", "$validate"), (of_one.as_str(), "$validate, $unmerge")] {
+        for (path, there) in [("/fhir", "none"), ("/fhir/Patient", "$validate, $merge"), ("/fhir/Observation", "$validate"), (of_one.as_str(), "$validate, $break-glass, $unmerge")] {
             for verb in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
                 let refused = ehr.with("content-type", "application/fhir+json").send(verb, &format!("{path}/$foo?x=1"), Some(b"{}")).is(404);
                 assert_eq!(refused.at("/resourceType"), json!("OperationOutcome"));

@@ -498,6 +498,7 @@ const OWN_EYES: &[(&str, &str, &str)] = &[
     ("src/ledger/resources.rs", "taken", "whether an id is free, where only a consent hides"),
     ("src/ledger/merge.rs", "was", "what stood before a merge comes back as what is written, and is judged as that"),
     ("src/ledger/users.rs", "free", "whether an external id is taken"),
+    ("src/ledger/panels.rs", "found", "what says whose data a user may see at all; nothing of it is shown"),
     ("src/ledger/devices.rs", "find_or_make", "the Device of an upload, for the upload alone"),
     ("src/ledger/idempotency.rs", "again", "which version was answered before; its text goes through `readable`"),
 ];
@@ -522,7 +523,8 @@ fn own_eyes(sources: &[Source]) -> Vec<String> {
 }
 
 /// What makes the text of a stored resource: opening a document, filling a template.
-const OPENERS: [&str; 5] = ["body_place(", ".render_to(", "rendering.write(", "documents::current(", " current(tx"];
+const OPENERS: [&str; 6] =
+    ["body_place(", ".render_to(", "rendering.write(", "documents::current(", " current(tx, vault,", " current(tx, self."];
 
 /// What judges it: each asks a `Visible`, and answers with a `Seen` or nothing.
 const JUDGES: [&str; 4] = [" judged(", ".chosen(", ".at_once(", " of_text("];
@@ -535,7 +537,9 @@ const OPENED: &[(&str, &str, &str)] = &[
     ("src/store/observations/rows.rs", "write", "the rendering itself, for `render` and `row_told`"),
     ("src/ledger/documents.rs", "sealed", "closes a body"),
     ("src/ledger/documents.rs", "current", "for those below"),
+    ("src/ledger/consents.rs", "read", "what a Consent says, to withhold by it; nothing of it is shown"),
     ("src/ledger/reindex.rs", "again", "makes search rows anew before anybody is served"),
+    ("src/ledger/consents.rs", "read", "a Consent, to withhold by it; nothing of it is shown"),
     ("src/ledger/users.rs", "amend", "the Patient of a user, for the upload API, which knows users and no scopes"),
     ("src/ledger/users.rs", "read", "the same"),
     ("src/ledger/samples/overridden.rs", "document", "what stands before a sample, compared with an upload"),

@@ -125,7 +125,8 @@ fn asks(alice: &Person<'_>, seen: &[Value]) -> Vec<Ask> {
     all.push(get("system history", "_history"));
     all.push(get("next link", "_history?_count=2"));
     for one in seen {
-        let path = format!("{}/{}", one["resourceType"].as_str().unwrap(), id(one));
+        let kind = one["resourceType"].as_str().unwrap();
+        let path = format!("{kind}/{}", id(one));
         all.push(get("read", path.clone()));
         all.push(get("vread", format!("{path}/_history/1")));
         all.push(get("history", format!("{path}/_history")));
@@ -138,18 +139,9 @@ fn asks(alice: &Person<'_>, seen: &[Value]) -> Vec<Ask> {
             all.push(post(if kind == "batch" { "batch" } else { "transaction" }, "", "application/fhir+json", body.to_string()));
         }
         all.push(post("$validate", &format!("/{path}/$validate?mode=delete"), "application/fhir+json", String::new()));
-        all.push(post(
-            "$validate",
-            &format!("/{}/$validate?mode=update", one["resourceType"].as_str().unwrap()),
-            "application/fhir+json",
-            one.to_string(),
-        ));
-        all.push(post(
-            "$validate",
-            &format!("/{}/$validate?mode=create", one["resourceType"].as_str().unwrap()),
-            "application/fhir+json",
-            one.to_string(),
-        ));
+        for mode in ["update", "create"] {
+            all.push(post("$validate", &format!("/{kind}/$validate?mode={mode}"), "application/fhir+json", one.to_string()));
+        }
     }
     all
 }

@@ -126,6 +126,11 @@ both! {
         assert_eq!(tarnfen.finds("&identifier=tarnfen-record-1").ids().len(), 1);
         assert_eq!(server.ehr().search("Patient?name=tarnfen-first").ids().len(), 1);
         server.ehr().get("/fhir/Observation?patient=tarnfen-last&code=8480-6&tarnfen-external=1").is(400);
+        // A token says what it is for only to who shows it.
+        let scope = "user/Observation.rs?code=http://loinc.org|8867-4";
+        let issued = server.place.tells(&["token", "issue", "--role", "clinician", "--patient", &tarnfen.patient, "--scope", scope]);
+        assert!(server.place.tells(&["token", "list"]).contains(scope), "{issued}");
+        server.place.tells(&["client", "add", "--name", "tarnring", "--public", "--redirect-uri", "https://app.example/cb", "--scope", scope]);
         let app = server.app();
         let own = tarnfen.own().headers[0].1.trim_start_matches("Bearer ").to_owned();
         let secrets = [app.secret.as_str(), app.api_key.as_str(), tarnfen.access.as_str(), tarnfen.refresh.as_str(), own.as_str()];

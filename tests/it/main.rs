@@ -42,6 +42,7 @@ mod newest;
 mod oauth_code;
 mod oauth_discovery;
 mod oauth_service;
+mod pages;
 mod races;
 mod refusals;
 mod roles;

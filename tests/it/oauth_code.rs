@@ -5,7 +5,7 @@ use firth::clock::Clock;
 use firth::id::PatientId;
 use firth::ledger::accounts::{self, Account};
 use firth::ledger::clients::{Client, Proof, Status};
-use firth::ledger::grants::{By, Granted};
+use firth::ledger::grants::{self, By, Granted};
 use serde_json::{Value, json};
 
 use crate::support::oauth::{Pair, basic, claims, now, once, refused, sha256};
@@ -288,9 +288,10 @@ within! {
         let granted = Granted { patient: Some(other.to_string()), ..scene.granted("patient/Patient.rs") };
         let token = scene.exchange(&server.code(scene.by(), &granted), &[]).is(200).text_at("/access_token");
         server.get("/fhir/Patient", &token).is(401);
-        // Two contexts in one token.
-        let token = scene.tokens("patient/Patient.rs user/Patient.rs").text_at("/access_token");
-        server.get("/fhir/Patient", &token).is(401);
+        // Two contexts are not granted together.
+        let (vault, by, both) = (std::sync::Arc::clone(&server.app.vault), scene.by(), scene.granted("patient/Patient.rs user/Patient.rs"));
+        let refused = server.app.db.write("test", move |tx| grants::code(tx, &vault, &by, &both)).expect_err("two contexts");
+        assert_eq!((refused.kind, refused.issues[0].at.as_deref()), (firth::error::Kind::Invalid, Some("scope")));
     }
 }
 

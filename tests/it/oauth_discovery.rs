@@ -33,9 +33,7 @@ both! {
         }
         assert_eq!((&smart["issuer"], &smart["jwks_uri"]), (&json!(url), &json!(format!("{url}/oauth/jwks"))));
         assert_eq!(smart["code_challenge_methods_supported"], json!(["S256"]));
-        for grant_type in ["client_credentials"] {
-            assert!(smart["grant_types_supported"].as_array().unwrap().contains(&json!(grant_type)));
-        }
+        assert!(smart["grant_types_supported"].as_array().unwrap().contains(&json!("client_credentials")));
         let methods = smart["token_endpoint_auth_methods_supported"].as_array().unwrap();
         assert!(methods.contains(&json!("private_key_jwt")) && methods.contains(&json!("client_secret_basic")));
         assert_eq!(smart["token_endpoint_auth_signing_alg_values_supported"], json!(["RS384", "ES384"]));

@@ -186,6 +186,18 @@ both! {
 }
 
 both! {
+    fn guessing_a_secret_is_slowed_down(server) {
+        let (id, secret) = server.client(&["--name", "Secret", "--secret", "--redirect-uri", "https://app.example/cb"]);
+        let ask = |secret: &str| server.nobody().form("/oauth/token", &[("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", secret)]);
+        let mut tries = (0..150).map(|_| ask("wrong"));
+        let throttled = tries.find(|reply| reply.status != 401).expect("an end");
+        assert_eq!((throttled.status, throttled.header("retry-after"), throttled.at("/error")), (429, Some("60"), json!("temporarily_unavailable")));
+        // Who knows the secret is let in all the same.
+        refused(&ask(&secret.unwrap()), 400, "unauthorized_client");
+    }
+}
+
+both! {
     fn requests_that_are_none(server) {
         let service = server.service("ES384", SCOPES);
         let nobody = server.nobody();

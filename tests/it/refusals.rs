@@ -28,10 +28,11 @@ both! {
         for client in [server.nobody(), server.nobody().bearer("nonsense"), server.nobody().with("authorization", "Basic eDp5")] {
             for route in ROUTES.iter().filter(|route| route.need != Need::Nothing) {
                 let reply = ask(&client, route);
-                assert_eq!((reply.status, reply.code().as_str()), (401, "auth.required"), "{} {}", route.verb, route.path);
+                assert_eq!((reply.status, reply.header("x-firth-error")), (401, Some("auth.required")), "{} {}", route.verb, route.path);
                 assert!(reply.header("www-authenticate").is_some_and(|header| header.starts_with("Bearer")), "{} {}", route.verb, route.path);
-                let fhir = route.path.starts_with("/fhir");
-                assert_eq!((reply.at("/resourceType") == json!("OperationOutcome"), reply.at("/detail").is_string()), (fhir, !fhir), "{}", route.path);
+                let form = [reply.at("/resourceType") == json!("OperationOutcome"), reply.at("/error").is_string(), reply.at("/detail").is_string()];
+                let (fhir, oauth) = (route.path.starts_with("/fhir"), route.path.starts_with("/oauth"));
+                assert_eq!(form, [fhir, oauth, !fhir && !oauth], "{}", route.path);
                 assert!(reply.header("x-request-id").is_some());
             }
         }
@@ -52,7 +53,7 @@ both! {
             assert!(!wrong.is_empty(), "a need without a wrong token: {}", route.path);
             for client in wrong {
                 let reply = ask(client, route);
-                assert_eq!((reply.status, reply.code().as_str()), (403, "auth.forbidden"), "{} {}", route.verb, route.path);
+                assert_eq!((reply.status, reply.header("x-firth-error")), (403, Some("auth.forbidden")), "{} {}", route.verb, route.path);
             }
         }
     }
@@ -62,7 +63,7 @@ both! {
     fn open_routes_are_these_and_no_others(server) {
         let mut open: Vec<&str> = ROUTES.iter().filter(|route| route.need == Need::Nothing).map(|route| route.name).collect();
         open.dedup();
-        assert_eq!(open, ["start", "docs", "healthz", "readyz", "metrics", "oauth-metadata", "resource-metadata", "token", "introspect", "revoke", "register", "jwks", "brands", "smart-configuration", "authorize", "patient-picker", "consent", "sign-in-page", "sign-in", "new-password", "sign-out", "account", "grant-revoke", "style", "app", "capabilities", "openapi", "token-issue", "redeem", "token-refresh", "token-revoke"]);
+        assert_eq!(open, ["start", "docs", "healthz", "readyz", "metrics", "oauth-metadata", "resource-metadata", "token", "introspect", "revoke", "register", "jwks", "brands", "smart-configuration", "authorize", "patient-picker", "consent", "sign-in-page", "sign-in", "new-password", "sign-in-upstream", "sign-out", "account", "grant-revoke", "style", "app", "capabilities", "openapi", "token-issue", "redeem", "token-refresh", "token-revoke"]);
         for path in ["/healthz", "/readyz", "/metrics", "/fhir/metadata", "/fhir/openapi.json"] {
             server.nobody().get(path).is(200);
         }

@@ -140,7 +140,8 @@ both! {
         assert_eq!((expired.code().as_str(), expired.at("/issue/0/code")), ("auth.expired", json!("expired")));
         assert!(expired.header("www-authenticate").is_some_and(|header| header.contains("invalid_token")));
         let missing = server.nobody().get("/fhir/Observation").is(401);
-        assert_eq!((missing.header("www-authenticate"), missing.at("/resourceType")), (Some("Bearer realm=\"firth\""), json!("OperationOutcome")));
+        let challenge = format!("Bearer realm=\"firth\", resource_metadata=\"{}/.well-known/oauth-protected-resource/fhir\"", server.url());
+        assert_eq!((missing.header("www-authenticate"), missing.at("/resourceType")), (Some(&*challenge), json!("OperationOutcome")));
         server.nobody().bearer("ft-nonsense").get("/fhir/Observation").is(401);
     }
 }

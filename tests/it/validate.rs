@@ -136,7 +136,7 @@ both! {
         let (ehr, alice, bob) = (server.ehr(), server.person("alice"), server.person("bob"));
         let clinician = server.clinician(&[&alice]);
         fine(judge(&clinician, "Observation/$validate?mode=create", &weight(&alice.patient, "70")));
-        wrong(judge(&clinician, "Observation/$validate?mode=create", &weight(&bob.patient, "70")), "not-found");
+        wrong(judge(&clinician, "Observation/$validate?mode=create", &weight(&bob.patient, "70")), "forbidden");
         judge(&clinician, "Patient/$validate", &patient()).is(403);
         judge(&alice.own(), "Observation/$validate", &weight(&alice.patient, "70")).is(403);
         judge(&server.auditor(), "AuditEvent/$validate", &json!({"resourceType": "AuditEvent"})).is(403);

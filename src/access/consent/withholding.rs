@@ -61,8 +61,11 @@ pub struct Asker<'a> {
 pub struct Withholding {
     rules: Vec<(PatientId, Rule)>,
     /// By type and whether it is to be changed; made when it is asked for.
-    known: Mutex<HashMap<(&'static str, bool), Arc<[Group]>>>,
+    known: Mutex<HashMap<Asked, Arc<[Group]>>>,
 }
+
+/// A type, and whether it is to be changed.
+type Asked = (&'static str, bool);
 
 /// A provision, as far as the request alone decides about it.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ struct Told(&'static str, &'static str, &'static str, &'static str, &'static str
 const TOLD: &[Told] = &[
     Told("capabilities", "CapabilityStatement", "200", "metadata-mode _format", "", "Resource"),
     Told("openapi", "This description", "200", "_format", "", "Object"),
+    Told("smart-configuration", "Where the authorization server is", "200", "", "", "Object"),
     Told("search", "Search", "200", "Prefer", "Form", "Resource"),
     Told("create", "Create, also by a condition", "200 201", "If-None-Exist Idempotency-Key Prefer _format", "Resource", "Resource"),
     Told("transaction", "Batch or transaction", "200", "Idempotency-Key Prefer _format", "Resource", "Resource"),
@@ -134,6 +135,7 @@ fn description(url: &str) -> Value {
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
+                "smart": {"type": "openIdConnect", "openIdConnectUrl": format!("{url}/.well-known/openid-configuration")},
                 "key": {"type": "apiKey", "in": "header", "name": "X-Open-Wearables-API-Key"},
             },
             "parameters": parameters(),
@@ -176,7 +178,7 @@ fn operation(route: &Route, of: Option<Type>) -> Value {
         "responses": responses(fhir, statuses, answer),
         "security": match route.need {
             Need::Nothing => json!([]),
-            Need::Token => json!([{"bearer": []}]),
+            Need::Token => json!([{"bearer": []}, {"smart": []}]),
             Need::App | Need::Sdk => json!([{"key": []}, {"bearer": []}]),
         },
     });

@@ -31,6 +31,8 @@ struct PatientsPage<'a> {
 const LEAST: usize = 2;
 const LONGEST: usize = 200;
 
+const NO_DATE: &str = "Write the birth date as year-month-day, for example 1987-03-24.";
+
 /// The page, with what was found if something was searched for.
 pub fn patients_page(visit: &Visit<'_>, of: (Asked, &str), searched: Searched, found: Option<&Found>) -> Result<Reply> {
     shown(visit, of, searched, (found, Vec::new()))
@@ -99,8 +101,12 @@ fn search(visit: &mut Visit<'_>, asked: Asked, searched: Searched) -> Result<Rep
         Ok(found) => found,
         Err(e) if e.kind == Kind::Parameter => {
             let at = e.issues.first().and_then(|issue| issue.at.as_deref());
-            let at = ["name", "birthdate", "identifier"].into_iter().find(|field| Some(*field) == at).unwrap_or_default();
-            let faults = vec![Fault::new(at, e.says())];
+            let fault = match at {
+                Some("birthdate") => Fault::new("birthdate", NO_DATE),
+                Some("identifier") => Fault::new("identifier", "This cannot be a record number."),
+                _ => Fault::new("name", "This cannot be a part of a name."),
+            };
+            let faults = vec![fault];
             return Ok(shown(visit, (asked, &client), searched, (None, faults))?.with("x-firth-error", Kind::Parameter.wire().code));
         }
         Err(e) => return Err(e),
@@ -124,7 +130,7 @@ fn faults(searched: &Searched) -> Vec<Fault> {
     let digits = |at: std::ops::Range<usize>| birthdate.get(at).is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
     let date = birthdate.len() == 10 && digits(0..4) && digits(5..7) && digits(8..10) && birthdate.matches('-').count() == 2;
     if !birthdate.is_empty() && !date {
-        faults.push(Fault::new("birthdate", "Write the birth date as year-month-day, for example 1987-03-24."));
+        faults.push(Fault::new("birthdate", NO_DATE));
     }
     if !identifier.is_empty() && short(identifier) {
         faults.push(Fault::new("identifier", "Write the whole record number."));

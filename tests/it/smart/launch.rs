@@ -276,15 +276,19 @@ both! {
 
 both! {
     fn a_user_scope_is_what_the_user_may(server) {
-        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let (clinic, reader) = (Clinic::new(server), server.public_app());
+        // Without a word apps may read; what else they may ask for the operator says.
+        let app = server.registered(&["--public", "--redirect-uri", CALLBACK, "--scope", "user/Observation.cruds user/Patient.rs"]);
         let reply = app.launches(&clinic.clinician, "", "user/Observation.cruds user/Patient.rs", &[]);
         let token = reply.text_at("/access_token");
         let reads = server.nobody().bearer(&token);
         shall(140, reads.search("Patient").ids() == [clinic.patient.as_str()] && reads.get(&format!("/fhir/Patient/{}", clinic.other)).status == 404);
         shall(368, reads.get("/fhir/Observation").status == 200);
         // Who may see some patients creates by POST; a PUT of an id that is not there would be a create of the update scope.
-        shall(123, updates(server, &token, (&clinic.observation, &clinic.patient)) == 200 && writes(server, &token, &clinic.patient) == 201);
-        let only_reads = app.launches(&clinic.clinician, "", "user/*.rs", &[]).text_at("/access_token");
+        let (updated, made) = (updates(server, &token, (&clinic.observation, &clinic.patient)), writes(server, &token, &clinic.patient));
+        assert_eq!((updated, made), (200, 201));
+        shall(123, updated == 200);
+        let only_reads = reader.launches(&clinic.clinician, "", "user/*.rs", &[]).text_at("/access_token");
         let all = server.nobody().bearer(&only_reads);
         shall(144, ["Observation", "Patient", "Encounter", "CareTeam"].iter().all(|kind| all.get(&format!("/fhir/{kind}")).status == 200));
     }

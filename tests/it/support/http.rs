@@ -48,10 +48,13 @@ impl Reply {
         self
     }
 
-    /// The stable code of a refusal, in whichever of the two forms it came.
+    /// The stable code of a refusal, in whichever of the three forms it came.
     #[track_caller]
     pub fn code(&self) -> String {
         let json = self.json();
+        if json["error"].is_string() {
+            return self.header("x-firth-error").unwrap_or_else(|| panic!("no code: {json}")).to_owned();
+        }
         let code = json.pointer("/issue/0/details/coding/0/code").or_else(|| json.pointer("/issue/0/code"));
         code.and_then(Value::as_str).unwrap_or_else(|| panic!("no code: {json}")).to_owned()
     }

@@ -68,8 +68,9 @@ both! {
     fn a56_an_emergency_opens_one_patient_to_read_and_needs_a_reason(server) {
         let clinic = Clinic::new(server);
         let third = crate::documents::created(&server.ehr(), &crate::documents::patient());
-        let app = server.public_app();
-        let client = server.nobody().bearer(&app.launches(&clinic.clinician, "", "user/*.cruds", &[]).text_at("/access_token"));
+        let writer = server.registered(&["--public", "--redirect-uri", CALLBACK, "--scope", "user/Observation.cruds user/Patient.rs"]);
+        let client = server.nobody().bearer(&writer.launches(&clinic.clinician, "", "user/Observation.cruds user/Patient.rs", &[]).text_at("/access_token"));
+        client.post("/fhir/Observation", &observation(&clinic.patient, "x")).is(201);
         for reason in ["short", "nine char"] {
             emergency(&client, &clinic.other, reason).is(422);
         }
@@ -80,7 +81,7 @@ both! {
         absent(&client, &format!("Patient/{third}"));
         assert_eq!(client.post("/fhir/Observation", &observation(&clinic.other, "x")).status, 403);
         assert_eq!(client.get("/fhir/$export").status, 404);
-        let own = server.nobody().bearer(&app.launches(&clinic.person, "", "launch/patient patient/*.rs", &[]).text_at("/access_token"));
+        let own = server.nobody().bearer(&server.public_app().launches(&clinic.person, "", "launch/patient patient/*.rs", &[]).text_at("/access_token"));
         assert_eq!(emergency(&own, &clinic.other, REASON).status, 403);
         assert_eq!(emergency(&server.ehr(), &clinic.other, REASON).status, 403);
     }

@@ -251,3 +251,44 @@ both! {
         }
     }
 }
+
+both! {
+    fn a51_a_binary_is_its_patients(server) {
+        let w = World::new(server);
+        let of = |patient: &str| crate::documents::created(&server.ehr(), &json!({"resourceType": "Binary", "contentType": "text/plain",
+            "securityContext": {"reference": format!("Patient/{patient}")}, "data": "aGVsbG8="}));
+        let (own, bobs) = (of(&w.a.patient), of(&w.b.patient));
+        for client in [w.alice(), w.clinician()] {
+            let reads = client.with("accept", "application/fhir+json");
+            reads.get(&format!("/fhir/Binary/{own}")).is(200);
+            absent(&reads, &format!("Binary/{bobs}"));
+        }
+    }
+}
+
+both! {
+    fn a78_a_narrower_scope_never_adds_a_row(server) {
+        let w = World::new(server);
+        let rows = |scope: &str| -> std::collections::BTreeSet<String> {
+            let client = w.scoped(scope);
+            let queries = ["Observation", "Patient", "Device", "DiagnosticReport", "Observation?_include=Observation:subject&_include=Observation:device"];
+            let found = queries.iter().flat_map(|query| {
+                let reply = client.get(&format!("/fhir/{query}"));
+                reply.json()["entry"].as_array().cloned().unwrap_or_default()
+            });
+            found.map(|entry| entry["fullUrl"].as_str().unwrap_or_default().to_owned()).collect()
+        };
+        let chains = [
+            &["user/*.cruds", "user/*.rs", "user/Observation.rs", "user/Observation.s"][..],
+            &["user/Observation.rs user/Patient.rs", "user/Patient.rs", "user/Patient.s"],
+            &["user/*.rs", "user/Observation.rs user/Device.rs", "user/Device.rs"],
+        ];
+        for chain in chains {
+            let sets: Vec<_> = chain.iter().map(|scope| rows(scope)).collect();
+            assert!(!sets[0].is_empty());
+            for (wide, narrow) in sets.iter().zip(&sets[1..]) {
+                assert!(narrow.is_subset(wide), "{chain:?}: {:?}", narrow.difference(wide));
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Tokens, headers and open documents.
 
 use super::world::*;
+use crate::smart::flow::{Clinic, asked, brings, of};
 
 both! {
     fn a4_a_token_is_sent_in_one_header(server) {
@@ -40,6 +41,12 @@ both! {
             let output = server.place.firth(&[&["token", "issue"], arguments].concat());
             assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?}");
         };
+        // Whoever is asked by an app grants none of them.
+        let (clinic, app) = (Clinic::new(server), server.public_app());
+        let refuses = |scope: &str| {
+            let told = brings(&clinic.clinician, "", "allow", &asked(&app, scope, &[]));
+            assert!(of(&told, "code").is_none() && of(&told, "error").is_some(), "{scope}: {told:?}");
+        };
         refused(&["--role", "patient"]);
         refused(&["--role", "clinician", "--patient", &w.a.patient, "--scope", "user/Observation.rs system/Observation.rs"]);
         refused(&["--role", "patient", "--patient", &w.a.patient, "--scope", "patient/Observation.rs user/Observation.rs"]);
@@ -48,7 +55,10 @@ both! {
             "user/Observation.rs?subject.name=x", "user/*.RS", "user//*.rs", "user%2fObservation.rs", "user/Observation.", "user/Nothing.rs", "USER/Observation.rs",
         ] {
             refused(&["--role", "clinician", "--patient", &w.a.patient, "--scope", scope]);
+            refuses(scope);
         }
+        refuses("patient/Observation.rs user/Observation.rs");
+        refuses("user/Observation.rs system/Observation.rs");
     }
 }
 
