@@ -80,9 +80,11 @@ pub async fn share(app: &Arc<App>, http: &HttpRequest, mut response: HttpRespons
         Shared::No => return response,
         Shared::Public if [Method::GET, Method::HEAD].contains(http.method()) => Some("*".to_owned()),
         Shared::Public => None,
-        Shared::Registered(_) => {
+        Shared::Registered(methods) => {
             response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
-            registered(app, http.headers()).await
+            // A refusal of another method, or of what no page may ask for, is nothing to read.
+            let taken = methods.split(", ").any(|one| one == http.method().as_str());
+            if taken { registered(app, http.headers()).await } else { None }
         }
     };
     if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(&origin).ok()) {

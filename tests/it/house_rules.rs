@@ -744,6 +744,43 @@ fn every_rule_sees_a_violation() {
     red(api_reads_what_was_judged(&one("src/api/fhir/a.rs", "fn f() {\n    documents::version(tx, &key, None);\n}\n")));
 }
 
+/// Files that no `mod` line of their folder names: they are never compiled, so nothing in them holds.
+fn undeclared(all: &[(String, String)]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for (path, _) in all {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let (parent, module) = match name.trim_end_matches(".rs") {
+            "mod" => folder.rsplit_once('/').unwrap_or(("", folder)),
+            "main" | "lib" => continue,
+            module => (folder, module),
+        };
+        let heads = [format!("{parent}/mod.rs"), format!("{parent}/main.rs"), format!("{parent}/lib.rs")];
+        let said =
+            |text: &str| text.lines().any(|line| line.trim_start().trim_start_matches("pub ").starts_with(&format!("mod {module};")));
+        if !all.iter().any(|(path, text)| heads.contains(path) && said(text)) {
+            bad.push(format!("{path} is no module; name it in the mod.rs or main.rs above it"));
+        }
+    }
+    bad
+}
+
+#[test]
+fn every_file_is_a_module() {
+    let texts = |folder: &str| -> Vec<(String, String)> {
+        let files = files(&root().join(folder), "rs").into_iter();
+        files
+            .map(|path| {
+                (path.strip_prefix(root()).expect("below").to_string_lossy().into_owned(), fs::read_to_string(&path).expect("text"))
+            })
+            .collect()
+    };
+    for folder in ["tests/it", "src"] {
+        assert_eq!(undeclared(&texts(folder)), Vec::<String>::new());
+    }
+    let lost = [("tests/it/main.rs".to_owned(), "mod a;\n".to_owned()), ("tests/it/b.rs".to_owned(), String::new())];
+    assert_eq!(undeclared(&lost).len(), 1);
+}
+
 #[test]
 fn tests_are_no_production() {
     let source = Source::new(

@@ -60,13 +60,11 @@ pub fn endpoints(url: &str) -> impl Iterator<Item = (&'static str, String)> {
     })
 }
 
-/// The same by the names of the extension `oauth-uris` of the CapabilityStatement.
+/// Those that the extension `oauth-uris` of the CapabilityStatement has a name for.
 pub fn oauth_uris(url: &str) -> Vec<(&'static str, String)> {
-    const NAMES: [(&str, &str); 6] = [
+    const NAMES: [(&str, &str); 4] = [
         ("authorization_endpoint", "authorize"),
         ("token_endpoint", "token"),
-        ("introspection_endpoint", "introspect"),
-        ("revocation_endpoint", "revoke"),
         ("registration_endpoint", "register"),
         ("management_endpoint", "manage"),
     ];

@@ -1,6 +1,6 @@
 //! Tokens that are guessed, and what is not there for anybody.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::*;
 use crate::smart::flow::{CALLBACK, Clinic, VERIFIER};
@@ -20,8 +20,11 @@ both! {
 }
 
 /// An answer without what differs from one to the next.
+/// What a refusal tells, without the request's id.
 fn shape(reply: &Reply) -> (u16, String) {
-    (reply.status, reply.text())
+    let mut told = reply.json();
+    told["request_id"] = Value::Null;
+    (reply.status, told.to_string())
 }
 
 both! {
