@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::id::{AccountId, DocumentId};
 use crate::search::Type;
 use crate::store::accounts::{self as rows, Keys, Row};
-use crate::store::{Tx, documents, sessions};
+use crate::store::{Tx, documents, grants, sessions};
 use crate::vault::Vault;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +116,9 @@ pub fn add(tx: &mut Tx<'_>, vault: &Vault, facts: Facts) -> Result<Account> {
     Ok(account)
 }
 
-/// Puts new facts or another status in the place of those of `account`, which was read in the same transaction. What was
-/// granted to it holds no longer once it is disabled; its sessions end then.
+/// Puts new facts or another status in the place of those of `account`, which was read in the same transaction. Its
+/// sessions end when it is disabled. What it granted ends then, with its role and with its password: whoever knew the old
+/// one may have granted something that would outlive it.
 pub fn change(tx: &mut Tx<'_>, vault: &Vault, account: &Account, to: (Status, Facts)) -> Result<Account> {
     let (status, facts) = to;
     let facts = checked(tx, facts)?;
@@ -125,6 +126,11 @@ pub fn change(tx: &mut Tx<'_>, vault: &Vault, account: &Account, to: (Status, Fa
     rows::update(tx, &row(vault, &changed)?, keys(vault, &changed.facts))?;
     if status == Status::Disabled {
         sessions::end_all(tx, account.id)?;
+    }
+    let (old, new) = (&account.facts, &changed.facts);
+    if status == Status::Disabled || old.role != new.role || old.password != new.password {
+        let now = tx.committed_at();
+        grants::revoke_account(tx, account.id, now)?;
     }
     Ok(changed)
 }

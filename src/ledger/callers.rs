@@ -11,7 +11,7 @@ use super::credentials::authenticate;
 use super::panels::{self, Panel};
 use super::sessions::SignedIn;
 use super::signing_keys::Keys;
-use crate::access::{Caller, Moment, Party, Role, Roles};
+use crate::access::{Caller, Moment, Party, PatientRule, Role, Roles};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::store::{Db, Tx};
@@ -132,6 +132,7 @@ impl Callers {
         caller.until.into_iter().for_each(|at| moment.ends(at));
         if let (Some(account), Some(client)) = (caller.account, caller.client)
             && caller.context.is_none()
+            && caller.role.rule() == PatientRule::CareTeam
         {
             caller.emergencies = break_glass::of(tx, (account, client), &mut moment)?.into();
         }

@@ -151,6 +151,11 @@ pub fn get(tx: &mut Tx<'_>, vault: &Vault, id: ClientId) -> Result<Option<Client
     rows::get(tx, id)?.map(|row| read(vault, row)).transpose()
 }
 
+/// Those that an operator approved: so many as operators made, however many ask.
+pub fn approved(tx: &mut Tx<'_>, vault: &Vault) -> Result<Vec<Client>> {
+    rows::in_status(tx, Status::Approved as i16)?.into_iter().map(|row| read(vault, row)).collect()
+}
+
 pub fn list(tx: &mut Tx<'_>, vault: &Vault) -> Result<Vec<Client>> {
     rows::list(tx)?.into_iter().map(|row| read(vault, row)).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::clients::{self, Facts, Status};
+use super::clients::{self, Facts};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::store::Db;
@@ -35,9 +35,8 @@ impl Origins {
     /// The set as it is now. Blocks on the database.
     pub fn read(&self, db: &Db, vault: &Vault, now: Millis) -> Result<Set> {
         let generation = db.access_generation();
-        let clients = db.read("origins", |tx| clients::list(tx, vault))?;
-        let approved = clients.iter().filter(|client| client.status == Status::Approved);
-        let set: Set = Arc::new(approved.flat_map(|client| of(&client.facts)).collect());
+        let approved = db.read("origins", |tx| clients::approved(tx, vault))?;
+        let set: Set = Arc::new(approved.iter().flat_map(|client| of(&client.facts)).collect());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known { generation, read_at: now, set: Arc::clone(&set) });
         Ok(set)
     }

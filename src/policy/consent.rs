@@ -13,7 +13,11 @@ pub(super) fn withheld(of: Type, group: &Group, patients: &Arc<[PatientId]>) -> 
     alternatives.map(|filters| Withheld::new(Some(Arc::clone(patients)), filters)).collect()
 }
 
-/// All of the literals must hold: as alternatives of filters that must.
+/// As many alternatives at most: each literal multiplies them by the coded parameters of the type.
+const ALTERNATIVES: usize = 2_048;
+
+/// All of the literals must hold: as alternatives of filters that must. A literal that would make too many of them is left
+/// out, so that more is withheld.
 fn filters(of: Type, all: &[Literal]) -> Vec<Vec<Filter>> {
     let mut alternatives = vec![Vec::new()];
     for literal in all {
@@ -21,6 +25,9 @@ fn filters(of: Type, all: &[Literal]) -> Vec<Vec<Filter>> {
             Literal::May(fact) => may(of, fact),
             Literal::Not(fact) => vec![not(of, fact)],
         };
+        if alternatives.len() * either.len() > ALTERNATIVES {
+            continue;
+        }
         let both = |one: &Vec<Filter>| either.iter().map(|more| [one.as_slice(), more.as_slice()].concat()).collect::<Vec<_>>();
         alternatives = alternatives.iter().flat_map(both).collect();
     }
@@ -121,6 +128,16 @@ mod tests {
     const NOW: i64 = 1_000_000;
     const SYSTEM: &str = "urn:s";
     const LABELS: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+
+    #[test]
+    fn a_consent_of_many_codes_makes_no_more_filters_than_can_be_held() {
+        let coded = || Literal::May(Fact::Coded(vec![Coding { system: Some(SYSTEM.into()), code: "x".into() }]));
+        let all: Vec<Literal> = (0..40).map(|_| coded()).collect();
+        let made = filters(Type::Observation, &all);
+        assert!(!made.is_empty() && made.len() <= ALTERNATIVES, "{}", made.len());
+        // What is left out is a condition, so that more is withheld, never less.
+        assert!(made.iter().all(|filters| !filters.is_empty() && filters.len() < all.len()));
+    }
 
     /// What a resource says, as far as a Consent may speak of it.
     #[derive(Clone, Debug)]

@@ -76,6 +76,12 @@ pub fn list(tx: &mut Tx<'_>) -> Result<Vec<Row>> {
     rows.into_iter().map(read).collect()
 }
 
+/// Those in this status.
+pub fn in_status(tx: &mut Tx<'_>, status: i16) -> Result<Vec<Row>> {
+    let rows: Vec<Columns> = on!(tx, c => client::table.filter(client::status.eq(status)).select(columns!()).load(*c))?;
+    rows.into_iter().map(read).collect()
+}
+
 /// How many are in this status.
 pub fn count(tx: &mut Tx<'_>, status: i16) -> Result<i64> {
     on!(tx, c => client::table.filter(client::status.eq(status)).count().get_result(*c))

@@ -33,6 +33,9 @@ enum Bind {
     Bytes(Vec<u8>),
 }
 
+/// As many patients who withhold everything are left out by the database itself.
+const MANY: usize = 1_000;
+
 impl Sql {
     fn text(&mut self, text: &str) {
         self.text.push_str(text);
@@ -84,7 +87,13 @@ impl Sql {
             None => self.text("1 = 1"),
             Some(patients) => self.of_patients(alias, patients),
         }
+        // The opened document is judged all the same; a statement may not grow with those who withhold.
+        let mut named = 0;
         for withheld in visible.withheld_whole() {
+            named += withheld.map_or(0, <[PatientId]>::len);
+            if named > MANY {
+                break;
+            }
             self.text(" AND NOT (");
             match withheld {
                 None => self.text("1 = 1"),

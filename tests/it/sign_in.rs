@@ -284,3 +284,22 @@ both! {
         }
     }
 }
+
+both! {
+    fn what_an_account_granted_ends_when_it_is_disabled_and_with_its_password(server) {
+        let clinic = crate::smart::flow::Clinic::new(server);
+        let app = server.public_app();
+        let granted = |browser: &Browser<'_>| app.launches(browser, "", "user/*.rs offline_access", &[]);
+        let first = granted(&clinic.clinician);
+        server.place.tells(&["account", "disable", "ruiz"]);
+        server.nobody().bearer(&first.text_at("/access_token")).get("/fhir/Observation").is(401);
+        server.tells_with(&["account", "reset", "ruiz", "--password-stdin"], PASSWORD);
+        app.refreshes(&first.text_at("/refresh_token"), &[]).is(400);
+        let browser = server.browser();
+        browser.signs_in("ruiz", PASSWORD);
+        let second = granted(&browser);
+        server.tells_with(&["account", "reset", "ruiz", "--password-stdin"], "another tractor hums violet");
+        server.nobody().bearer(&second.text_at("/access_token")).get("/fhir/Observation").is(401);
+        app.refreshes(&second.text_at("/refresh_token"), &[]).is(400);
+    }
+}

@@ -110,6 +110,10 @@ fn of_request(app: &App, request: &Request, form: &Form) -> Result<Proved> {
         (Proof::Public, Said::Nothing) => None,
         (Proof::Secret, Said::Basic(_, secret)) if client.knows(&secret) => None,
         (Proof::Secret, Said::Post(secret)) if client.knows(secret) => None,
+        // Nothing is fetched for who only asked to be a client.
+        (Proof::Keys, Said::Assertion(_)) if client.facts.jwks_uri.is_some() && client.status != Status::Approved => {
+            return Err(unknown().because("its keys are elsewhere, and it is not approved"));
+        }
         (Proof::Keys, Said::Assertion(assertion)) => Some(by_key(app, &client, assertion)?),
         _ => return Err(unknown().because("not proved as it was registered")),
     };
