@@ -1,5 +1,7 @@
 //! One entry: who did what to which resource of which patient, when, from where, and how it ended.
 
+use std::collections::BTreeSet;
+
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +161,8 @@ impl Entry {
         EntryId::parse(&self.id).map_err(Error::bug)
     }
 
-    pub fn patient_ids(&self) -> Result<Vec<PatientId>> {
+    /// Each patient once, however often it was noted.
+    pub fn patient_ids(&self) -> Result<BTreeSet<PatientId>> {
         self.patients.iter().map(|id| PatientId::parse(id).map_err(Error::bug)).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! `firth access review`: emergency access that nobody has looked at yet, and what was done with it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -54,8 +55,8 @@ fn list(app: &App, entry: &Entry) -> Result<String> {
             out.push_str(&format!("\t{}\t{}\t{}\t{}\n", instant(access.recorded), access.route, access.status, plain(what)));
         }
     }
-    let patients: Vec<String> = open.iter().map(|(row, ..)| row.patient.to_string()).collect();
-    noted(app, &Entry { patients, ..entry.clone() })?;
+    let patients: BTreeSet<String> = open.iter().map(|(row, ..)| row.patient.to_string()).collect();
+    noted(app, &Entry { patients: patients.into_iter().collect(), ..entry.clone() })?;
     Ok(out)
 }
 

@@ -6,6 +6,7 @@ mod clients;
 mod emergencies;
 mod roles;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -104,6 +105,7 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let of_credentials = ["token ", "app ", "client ", "account "].iter().any(|what| verb.starts_with(what));
     let action = match verb {
         "role grant" | "role revoke" => Action::RoleChange,
+        _ if verb.ends_with(" list") => Action::Activity,
         _ if of_credentials => Action::Credential,
         _ => Action::Activity,
     };
@@ -185,7 +187,8 @@ fn user_add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
 fn token_issue(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let role = roles::named(app, order)?;
     let patients = order["patients"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let patients = patients.map(|id| PatientId::parse(id.trim_start_matches("Patient/"))).collect::<Result<Vec<_>>>()?;
+    let patients = patients.map(|id| PatientId::parse(id.trim_start_matches("Patient/"))).collect::<Result<BTreeSet<_>>>()?;
+    let patients = patients.into_iter().collect();
     // An empty text is a variable that was not set: it must not stand for everything.
     let scopes = order["scopes"].as_str();
     if scopes.is_some_and(|scopes| scopes.trim().is_empty()) {

@@ -133,8 +133,13 @@ both! {
         let printed = server.place.tells(&["user", "add", "--first-name", "Ines"]);
         let patient = value_of(&printed, "patient_id");
         assert!(events(&auditor, &format!("patient={patient}")).iter().any(|event| word(event).contains("user add")));
-        server.place.tells(&["token", "list"]);
-        assert!(events(&auditor, "").iter().any(|event| word(event).contains("token list")));
+        for of in ["token", "client", "account", "role"] {
+            let verb = format!("{of} list");
+            server.place.tells(&[of, "list"]);
+            let of_it: Vec<Value> = events(&auditor, "").into_iter().filter(|event| word(event).contains(&verb)).collect();
+            // Who looks changes nothing (DCM 110113 is an alert of changed security).
+            assert!(of_it.len() == 1 && of_it[0]["type"]["code"] == "110100", "{of_it:#?}");
+        }
     }
 }
 

@@ -126,6 +126,22 @@ both! {
 }
 
 both! {
+    fn a_review_of_several_of_one_patient_stays_readable(server) {
+        let (alice, _) = person(server);
+        let (ruiz, _) = clinician(server, "ruiz");
+        breaks(&ruiz, &alice, reason(REASON)).is(200);
+        breaks(&ruiz, &alice, reason("still unconscious, still unknown")).is(200);
+        for _ in 0..2 {
+            let told = server.place.tells(&["access", "review"]);
+            assert_eq!(told.lines().filter(|line| line.contains(&format!("Patient/{alice}")) && !line.starts_with('\t')).count(), 2, "{told}");
+        }
+        let events = server.auditor().search(&format!("AuditEvent?patient={alice}&_count=100")).matches();
+        let reviews = events.iter().filter(|event| event.to_string().contains("firth access review")).count();
+        assert_eq!(reviews, 2, "{events:#?}");
+    }
+}
+
+both! {
     fn after_an_hour_it_is_over(server) {
         let (alice, weighed) = person(server);
         let (ruiz, _) = clinician(server, "ruiz");
