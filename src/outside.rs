@@ -53,12 +53,14 @@ struct State<T> {
     kept: Option<(Millis, Arc<T>)>,
     failed_at: Option<Millis>,
     asking: bool,
+    /// How often somebody has asked to the end.
+    rounds: u64,
     waiting: usize,
 }
 
 impl<T> Default for Published<T> {
     fn default() -> Published<T> {
-        Published { state: Mutex::new(State { kept: None, failed_at: None, asking: false, waiting: 0 }), bell: Condvar::new() }
+        Published { state: Mutex::new(State { kept: None, failed_at: None, asking: false, rounds: 0, waiting: 0 }), bell: Condvar::new() }
     }
 }
 
@@ -67,7 +69,9 @@ struct Asking<'a, T>(&'a Published<T>);
 
 impl<T> Drop for Asking<'_, T> {
     fn drop(&mut self) {
-        self.0.state().asking = false;
+        let mut state = self.0.state();
+        (state.asking, state.rounds) = (false, state.rounds + 1);
+        drop(state);
         self.0.bell.notify_all();
     }
 }
@@ -95,8 +99,9 @@ impl<T> Published<T> {
             if state.waiting == WAITING {
                 return Err(full());
             }
+            let round = state.rounds;
             state.waiting += 1;
-            state = self.bell.wait_while(state, |state| state.asking).unwrap_or_else(PoisonError::into_inner);
+            state = self.bell.wait_while(state, |state| state.rounds == round).unwrap_or_else(PoisonError::into_inner);
             state.waiting -= 1;
             // It came a moment ago, whether or not it may be kept.
             return Ok(state.kept.as_ref().filter(|_| state.failed_at.is_none()).map(|(_, kept)| Arc::clone(kept)));
@@ -117,5 +122,28 @@ impl<T> Published<T> {
         drop(state);
         drop(asking);
         came.map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gave_nothing_is_left_alone_for_a_while() {
+        let (clock, turns, published) = (Clock::fixed(0), Turns::new(1), Published::<u8>::default());
+        let ask =
+            |answer: Result<u8>| published.get((&clock, &turns), |at, _| clock.now() < at + 5, || answer).map(|got| got.map(|got| *got));
+        let gone = || Err(Error::new(Kind::Unauthenticated, "gone"));
+        assert_eq!(ask(gone()).map_err(|e| e.kind), Err(Kind::Unauthenticated));
+        assert_eq!(ask(Ok(7)).unwrap(), None);
+        clock.advance(LEFT_ALONE);
+        assert_eq!(ask(Ok(7)).unwrap(), Some(7));
+        assert_eq!(ask(Ok(8)).unwrap(), Some(7), "it is kept as long as it is good");
+        clock.advance(5);
+        let held = turns.take().unwrap();
+        assert_eq!(ask(Ok(8)).map_err(|e| e.kind), Err(Kind::Busy));
+        drop(held);
+        assert_eq!(ask(Ok(8)).unwrap(), Some(8), "who had no turn has not failed");
     }
 }

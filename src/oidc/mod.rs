@@ -256,7 +256,7 @@ impl Provider {
             name: text("preferred_username").or_else(|| text("email")).or_else(|| text("name")),
             fhir_user: within(&claims, &self.settings.fhir_user_claim).as_str().map(str::to_owned),
             roles,
-            auth_time: claims["auth_time"].as_i64().map(|seconds| seconds * 1_000),
+            auth_time: claims["auth_time"].as_i64().map(|seconds| seconds.saturating_mul(1_000)),
         })
     }
 }
