@@ -6,6 +6,7 @@ pub mod error;
 pub mod id;
 
 pub mod config;
+pub mod outside;
 pub mod telemetry;
 pub mod vault;
 

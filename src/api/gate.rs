@@ -42,13 +42,15 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
     };
     let (id, form, shown) = (request.id.clone(), Form::of(&request.uri), presented::token(&request).is_some());
     let hands_over = hands_over(&app, route, &request);
+    // It may wait for a provider elsewhere: that takes none of the few threads that answer reads.
+    let asks_elsewhere = route.path == "/sign-in/upstream";
     let work = {
         let app = Arc::clone(&app);
         move || handle(&app, route, request)
     };
     let handled = match (pump, http.app_data::<web::Data<Readers>>()) {
         (None, _) if hands_over && length != Length::Long => Ok(std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)),
-        (None, Some(readers)) if length == Length::None => readers.run(work).await,
+        (None, Some(readers)) if length == Length::None && !asks_elsewhere => readers.run(work).await,
         (None, _) => tokio::task::spawn_blocking(work).await,
         (Some(pump), _) => tokio::join!(tokio::task::spawn_blocking(work), pump).0,
     };
@@ -279,6 +281,10 @@ fn respond(reply: Reply, http: &HttpRequest, id: &str) -> HttpResponse {
     if Form::of(http.path()) == Form::OAuth {
         // RFC 6749, section 5.1.
         response.insert_header(("pragma", "no-cache"));
+    }
+    if http.app_data::<web::Data<App>>().is_some_and(|app| app.config.tls_cert.is_some()) {
+        // Over TLS alone (RFC 6797, section 7.2); a proxy before us says it itself.
+        response.insert_header(("strict-transport-security", "max-age=31536000"));
     }
     for (name, value) in &reply.headers {
         response.insert_header((*name, value.as_str()));

@@ -10,6 +10,7 @@ mod cors;
 mod error;
 mod fhir;
 mod gate;
+mod limits;
 mod negotiate;
 mod oauth;
 mod operations;

@@ -74,6 +74,8 @@ pub(super) fn add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
         password_until: password.as_ref().and_then(|password| password.until),
         totp: second.as_ref().map(|(second, _)| second.clone()),
         by_claims: false,
+        // Until an operator says what it is.
+        role_by_claims: role.is_none(),
     };
     let (vault, entry) = (Arc::clone(&app.vault), entry.clone());
     let made = app.db.write("account.add", move |tx| {

@@ -51,7 +51,8 @@ fn change(app: &App, order: &Value, entry: &Entry, role: Option<Role>) -> Result
     let changed = app.db.write("role.change", move |tx| {
         let unknown = || Error::new(Kind::NotFound, "there is no account of this name; firth account list shows them");
         let account = accounts::by_name(tx, &vault, &name)?.ok_or_else(unknown)?;
-        let facts = Facts { role: role.map(|role| role.name().to_owned()), ..account.facts.clone() };
+        // From now on the claims of the provider say nothing of it.
+        let facts = Facts { role: role.map(|role| role.name().to_owned()), role_by_claims: false, ..account.facts.clone() };
         let changed = accounts::change(tx, &vault, &account, (account.status, facts))?;
         let role = role.map_or("none", Role::name);
         entry.commit(tx, Did::new(200, format!("account/{} role {role}", changed.id)))?;

@@ -62,6 +62,9 @@ pub struct Facts {
     /// Made by the claims of the upstream provider, not by an operator.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_claims: bool,
+    /// The role is the one that those claims give at each sign-in, for no operator gave or took it (decision 0026).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub role_by_claims: bool,
 }
 
 /// The second factor of an account.

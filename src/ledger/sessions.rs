@@ -1,8 +1,8 @@
 //! Signing in: who has shown a password and a code gets a session, a cookie of 256 random bits that is kept as its SHA-256.
 //! It ends after 15 minutes without use, and 12 hours after the sign-in whatever happens.
 //!
-//! Every try counts as failed before it is judged, so that many at once count as many; one that succeeds takes its count
-//! back. From then on each further try waits longer, by name and address together, by name, and by address; none waits
+//! Every try counts as failed before it is judged, so that many at once count as many; one that is right takes its count
+//! back, and a sign-in those of its name. From then on each further try waits longer, by name and address together, by name, and by address; none waits
 //! for ever, so nobody can lock somebody else out. Names that nobody has count like those of accounts.
 
 use data_encoding::BASE64URL_NOPAD;
@@ -52,9 +52,16 @@ pub fn lives(tx: &mut Tx<'_>, id: GrantId, now: Millis) -> Result<bool> {
     kept::lives(tx, id, (now - IDLE_MS, now))
 }
 
-/// A new session, and the secret for its cookie. A session that the browser had before ends. `proved` is when the person
-/// proved to be who it is, if that was not now.
-pub fn begin(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, of: (Option<&str>, Option<Millis>)) -> Result<(String, Session)> {
+/// When a person proved to be who it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Proved {
+    Now,
+    /// Elsewhere, or with another password; none if nobody says when.
+    Before(Option<Millis>),
+}
+
+/// A new session, and the secret for its cookie. A session that the browser had before ends.
+pub fn begin(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, of: (Option<&str>, Proved)) -> Result<(String, Session)> {
     let (before, proved) = of;
     if let Some(before) = before {
         kept::end(tx, &secret_digest(before))?;
@@ -62,7 +69,10 @@ pub fn begin(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, of: (Option<&st
     let secret = BASE64URL_NOPAD.encode(&vault.chance.bytes::<32>()?);
     let now = tx.committed_at();
     let id = GrantId::from_random(vault.chance.bytes()?);
-    let auth_time = proved.map_or(now, |at| at.min(now));
+    let auth_time = match proved {
+        Proved::Now => Some(now),
+        Proved::Before(at) => at.map(|at| at.min(now)),
+    };
     let session = Session { id, account, auth_time, used_at: now, expires_at: now + LONGEST_MS };
     kept::insert(tx, &secret_digest(&secret), &session)?;
     Ok((secret, session))
@@ -78,7 +88,7 @@ pub fn expire(tx: &mut Tx<'_>, now: Millis) -> Result<()> {
     kept::expire(tx, (now - IDLE_MS, now))
 }
 
-/// Who tries to sign in: the name as it was typed, and the address.
+/// Who tries to sign in: the name as it was typed, and the address or its network.
 #[derive(Clone, Debug)]
 pub struct Trier {
     pub name: String,
@@ -138,16 +148,29 @@ pub fn try_now(tx: &mut Tx<'_>, vault: &Vault, who: &Trier) -> Result<Option<Mil
     Ok(None)
 }
 
-/// The try that was counted did not fail. What failed before it from the same address with other names stays.
-pub fn succeeded(tx: &mut Tx<'_>, vault: &Vault, who: &Trier) -> Result<()> {
+/// What was tried is right: the try that was counted is taken back. What failed before it stays, and so does its wait: a
+/// password that fits is no sign-in yet where a code is asked for.
+pub fn right(tx: &mut Tx<'_>, vault: &Vault, who: &Trier) -> Result<()> {
     let now = tx.committed_at();
-    let [(both, _), (name, _), (address, _)] = who.counts(vault);
-    rows::forgiven(tx, both)?;
-    rows::forgiven(tx, name)?;
-    match rows::failures(tx, address, now)?.0 - 1 {
-        ..=0 => rows::forgiven(tx, address),
-        failures => rows::failed(tx, &Failure { hash: address, failures, blocked_until: now, expires_at: now + FORGOTTEN_MS }),
+    for (hash, limit) in who.counts(vault) {
+        rows::failures_hold(tx, hash)?;
+        let (failures, blocked_until) = rows::failures(tx, hash, now)?;
+        match failures - 1 {
+            ..=0 => rows::forgiven(tx, hash)?,
+            failures => {
+                let blocked_until = blocked_until.min(now + limit.wait(failures));
+                rows::failed(tx, &Failure { hash, failures, blocked_until, expires_at: now + FORGOTTEN_MS })?;
+            }
+        }
     }
+    Ok(())
+}
+
+/// Somebody signed in. What failed before from the same address with other names stays.
+pub fn succeeded(tx: &mut Tx<'_>, vault: &Vault, who: &Trier) -> Result<()> {
+    let [(both, _), (name, _), _] = who.counts(vault);
+    rows::forgiven(tx, both)?;
+    rows::forgiven(tx, name)
 }
 
 /// Is it a code of the account's second factor that was not used before? It is used then.

@@ -9,7 +9,8 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_p
 
 use crate::error::{Error, Kind, Result};
 
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(2);
 const MOST: u64 = 1 << 20;
 
 pub struct Http(ureq::Agent);
@@ -38,6 +39,7 @@ impl Http {
         let config = ureq::Agent::config_builder()
             .tls_config(tls)
             .timeout_global(Some(TIME))
+            .timeout_connect(Some(CONNECT))
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)

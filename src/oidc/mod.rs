@@ -4,25 +4,27 @@
 
 mod http;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use openidconnect::core::{
-    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod, CoreGrantType,
-    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode,
-    CoreResponseType, CoreSubjectIdentifierType,
+    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
+    CoreErrorResponseType, CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
+    CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
 };
 use openidconnect::{
     AdditionalProviderMetadata, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet,
-    IssuerUrl, LoginHint, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl, Scope,
-    TokenResponse,
+    IssuerUrl, LoginHint, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl,
+    RequestTokenError, Scope, StandardErrorResponse, TokenResponse,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::clock::Millis;
+use crate::clock::{Clock, Millis};
 use crate::config::SignIn;
 use crate::error::{Error, Kind, Result};
+use crate::outside::{Published, Turns};
 
 /// What the provider says of itself beyond OpenID Connect Discovery.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,6 +56,8 @@ type Client = CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNo
 /// How long what the provider says of itself is believed, and how soon it may be asked again when a key is not known.
 const KEPT_MS: Millis = 3_600_000;
 const AGAIN_MS: Millis = 10_000;
+/// So many may wait for the provider at once.
+const AT_ONCE: usize = 8;
 
 /// Signatures that only the provider can make. HMAC is none: the key is shared.
 const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
@@ -73,7 +77,8 @@ pub struct Provider {
     pub settings: SignIn,
     secret: Option<String>,
     http: http::Http,
-    known: Mutex<Option<(Millis, Arc<Metadata>)>>,
+    known: Published<Metadata>,
+    turns: Turns,
 }
 
 /// One sign-in: what is sent and must come back, and what only this server knows of it.
@@ -84,8 +89,9 @@ pub struct Attempt {
     pub state: String,
     pub nonce: String,
     pub verifier: String,
-    /// The person must sign in there now, whoever is signed in.
-    pub again: bool,
+    /// The person must sign in there now, whoever is signed in, and the provider say when: in no more than so many seconds
+    /// before now.
+    pub max_age: Option<u64>,
     pub login_hint: Option<String>,
 }
 
@@ -110,6 +116,8 @@ pub struct Person {
     pub auth_time: Option<Millis>,
 }
 
+const SILENT: &str = "The sign-in provider does not answer.";
+
 /// The person gets no more than that; why stands in the log.
 #[track_caller]
 fn refused(cause: impl std::fmt::Display) -> Error {
@@ -119,7 +127,18 @@ fn refused(cause: impl std::fmt::Display) -> Error {
 
 #[track_caller]
 fn unreachable(cause: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Busy, "The sign-in provider does not answer.").because(cause)
+    Error::new(Kind::Busy, SILENT).because(cause)
+}
+
+/// Why the token endpoint gave no token. What it sent is not repeated: it may hold one.
+fn unanswered(e: RequestTokenError<http::Failed, StandardErrorResponse<CoreErrorResponseType>>) -> Error {
+    use RequestTokenError::{Other, Parse, Request, ServerResponse};
+    match e {
+        Request(e) => unreachable(e),
+        ServerResponse(said) => refused(format!("the token endpoint says {}", said.error().as_ref())),
+        Parse(at, _) => refused(format!("the answer of the token endpoint cannot be read: {}", at.path())),
+        Other(why) => refused(why),
+    }
 }
 
 impl Provider {
@@ -135,12 +154,18 @@ impl Provider {
             (None, None) => None,
         };
         let trusted = settings.ca_file.as_deref().map(|path| read(path, "ca_file")).transpose()?;
-        Ok(Provider { http: http::Http::new(trusted.as_deref())?, settings, secret, known: Mutex::default() })
+        Ok(Provider {
+            http: http::Http::new(trusted.as_deref())?,
+            settings,
+            secret,
+            known: Published::default(),
+            turns: Turns::new(AT_ONCE),
+        })
     }
 
-    /// Where the browser goes to sign in.
-    pub fn start(&self, attempt: &Attempt, now: Millis) -> Result<String> {
-        let metadata = self.metadata(now, KEPT_MS)?;
+    /// Where the browser goes to sign in. `Kind::Busy` when the provider does not answer, or too many wait for it.
+    pub fn start(&self, attempt: &Attempt, clock: &Clock) -> Result<String> {
+        let metadata = self.metadata(clock, KEPT_MS)?;
         let client = self.client(&metadata, attempt)?;
         let verifier = PkceCodeVerifier::new(attempt.verifier.clone());
         let (state, nonce) = (attempt.state.clone(), attempt.nonce.clone());
@@ -149,8 +174,9 @@ impl Provider {
             .authorize_url(flow, || CsrfToken::new(state), || Nonce::new(nonce))
             .add_scopes(self.settings.scopes.iter().cloned().map(Scope::new))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
-        if attempt.again {
-            request = request.add_prompt(CoreAuthPrompt::Login);
+        if let Some(seconds) = attempt.max_age {
+            // With max_age the id_token must have auth_time (OpenID Connect Core 1.0, section 3.1.2.1).
+            request = request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::from_secs(seconds));
         }
         if let Some(hint) = &attempt.login_hint {
             request = request.set_login_hint(LoginHint::new(hint.clone()));
@@ -159,16 +185,17 @@ impl Provider {
     }
 
     /// Who signed in. What does not fit is `Kind::Unauthenticated`.
-    pub fn finish(&self, attempt: &Attempt, came: &Came, now: Millis) -> Result<Person> {
-        let metadata = self.metadata(now, KEPT_MS)?;
+    pub fn finish(&self, attempt: &Attempt, came: &Came, clock: &Clock) -> Result<Person> {
+        let metadata = self.metadata(clock, KEPT_MS)?;
+        let now = clock.now();
         self.answered_by(&metadata, came)?;
         let client = self.client(&metadata, attempt)?;
         let request = client.exchange_code(AuthorizationCode::new(came.code.clone())).map_err(refused)?;
         let request = request.set_pkce_verifier(PkceCodeVerifier::new(attempt.verifier.clone()));
-        let answer = request.request(&|request| self.http.call(request)).map_err(|e| match e {
-            openidconnect::RequestTokenError::Request(e) => unreachable(e),
-            other => refused(format!("{other:?}")),
-        })?;
+        let answer = {
+            let _turn = self.turns.take()?;
+            request.request(&|request| self.http.call(request)).map_err(unanswered)?
+        };
         let token = answer.id_token().ok_or_else(|| refused("there is no id_token"))?;
         let nonce = Nonce::new(attempt.nonce.clone());
         let verified = |metadata: &Metadata| -> Result<String> {
@@ -185,7 +212,7 @@ impl Provider {
             Ok(token.to_string())
         };
         // Its keys may be new since they were last asked for.
-        let whole = verified(&metadata).or_else(|e| match self.metadata(now, AGAIN_MS) {
+        let whole = verified(&metadata).or_else(|e| match self.metadata(clock, AGAIN_MS) {
             Ok(newer) if !Arc::ptr_eq(&newer, &metadata) => verified(&newer),
             _ => Err(e),
         })?;
@@ -203,18 +230,12 @@ impl Provider {
     }
 
     /// What the provider says of itself, and its keys, no older than so long.
-    fn metadata(&self, now: Millis, oldest: Millis) -> Result<Arc<Metadata>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, metadata)) = known.as_ref()
-            && (at + oldest > now)
-        {
-            return Ok(Arc::clone(metadata));
-        }
+    fn metadata(&self, clock: &Clock, oldest: Millis) -> Result<Arc<Metadata>> {
+        let now = clock.now();
         let issuer = IssuerUrl::new(self.settings.issuer.clone()).map_err(Error::bug)?;
-        let metadata = Metadata::discover(&issuer, &|request| self.http.call(request)).map_err(|e| unreachable(format!("{e:?}")))?;
-        let metadata = Arc::new(metadata);
-        *known = Some((now, Arc::clone(&metadata)));
-        Ok(metadata)
+        let ask = || Metadata::discover(&issuer, &|request| self.http.call(request)).map_err(|e| unreachable(format!("{e:?}")));
+        let known = self.known.get((clock, &self.turns), |at, _| now < at + oldest, ask)?;
+        known.ok_or_else(|| Error::new(Kind::Busy, SILENT))
     }
 
     fn client(&self, metadata: &Metadata, attempt: &Attempt) -> Result<Client> {
@@ -235,7 +256,7 @@ impl Provider {
             name: text("preferred_username").or_else(|| text("email")).or_else(|| text("name")),
             fhir_user: within(&claims, &self.settings.fhir_user_claim).as_str().map(str::to_owned),
             roles,
-            auth_time: claims["auth_time"].as_i64().map(|seconds| seconds * 1_000),
+            auth_time: claims["auth_time"].as_i64().map(|seconds| seconds.saturating_mul(1_000)),
         })
     }
 }

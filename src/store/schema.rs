@@ -363,7 +363,7 @@ diesel::table! {
         #[sql_name = "session"]
         session_ -> Binary,
         account -> Binary,
-        auth_time -> BigInt,
+        auth_time -> Nullable<BigInt>,
         used_at -> BigInt,
         expires_at -> BigInt,
     }

@@ -13,14 +13,14 @@ use crate::id::{AccountId, GrantId};
 pub struct Session {
     pub id: GrantId,
     pub account: AccountId,
-    /// When the person last proved to be who it is.
-    pub auth_time: Millis,
+    /// When the person last proved to be who it is, if that is known.
+    pub auth_time: Option<Millis>,
     pub used_at: Millis,
     /// Whatever happens, it ends then.
     pub expires_at: Millis,
 }
 
-type Row = (Vec<u8>, Vec<u8>, i64, i64, i64);
+type Row = (Vec<u8>, Vec<u8>, Option<i64>, i64, i64);
 
 fn read((id, account, auth_time, used_at, expires_at): Row) -> Result<Session> {
     Ok(Session { id: GrantId::from_slice(&id)?, account: AccountId::from_slice(&account)?, auth_time, used_at, expires_at })

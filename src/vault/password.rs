@@ -1,5 +1,5 @@
 //! Passwords: argon2id (RFC 9106) with the parameters that OWASP's Password Storage Cheat Sheet asks for at least. Each takes
-//! 19 MiB and some milliseconds of a core, so only a few are worked on at once.
+//! 19 MiB and some milliseconds of a core, so only a few are worked on at once, and not many wait for that.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -16,6 +16,7 @@ const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const AT_ONCE: usize = 2;
+const WAITING: usize = 32;
 
 /// Letters of a password that somebody chooses.
 const LEAST: usize = 12;
@@ -23,17 +24,22 @@ const MOST: usize = 128;
 
 /// Hashes and verifies, a few at once.
 pub struct Passwords {
-    free: Mutex<usize>,
+    queue: Mutex<Queue>,
     bell: Condvar,
     /// Verified when there is no password, so that both take as long.
     decoy: String,
+}
+
+struct Queue {
+    free: usize,
+    waiting: usize,
 }
 
 struct Turn<'a>(&'a Passwords);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner).free += 1;
         self.0.bell.notify_one();
     }
 }
@@ -42,28 +48,36 @@ impl Default for Passwords {
     fn default() -> Passwords {
         // Salt and hash of the right lengths: no password has them.
         let decoy = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${}${}", "A".repeat(22), "A".repeat(43));
-        Passwords { free: Mutex::new(AT_ONCE), bell: Condvar::new(), decoy }
+        Passwords { queue: Mutex::new(Queue { free: AT_ONCE, waiting: 0 }), bell: Condvar::new(), decoy }
     }
 }
 
 impl Passwords {
-    fn turn(&self) -> Turn<'_> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.bell.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner) -= 1;
-        Turn(self)
+    fn turn(&self) -> Result<Turn<'_>> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.free == 0 && queue.waiting == WAITING {
+            return Err(Error::new(Kind::Busy, "Too many sign in at this moment."));
+        }
+        queue.waiting += 1;
+        queue = self.bell.wait_while(queue, |queue| queue.free == 0).unwrap_or_else(PoisonError::into_inner);
+        queue.waiting -= 1;
+        queue.free -= 1;
+        Ok(Turn(self))
     }
 
-    /// The password in PHC form, `$argon2id$v=19$m=19456,t=2,p=1$SALT$HASH`. Blocks the calling thread.
+    /// The password in PHC form, `$argon2id$v=19$m=19456,t=2,p=1$SALT$HASH`. `Kind::Busy` when too many wait. Blocks the
+    /// calling thread.
     pub fn hash(&self, chance: Chance, password: &str) -> Result<String> {
-        let _turn = self.turn();
+        let _turn = self.turn()?;
         let salt: [u8; 16] = chance.bytes()?;
         let hashed = cost()?.hash_password_with_salt(normal(password).as_bytes(), &salt).map_err(Error::bug)?;
         Ok(hashed.to_string())
     }
 
-    /// Is it the password? Without a kept one the answer is no, after the same work. Blocks the calling thread.
+    /// Is it the password? Without a kept one the answer is no, after the same work. `Kind::Busy` when too many wait. Blocks
+    /// the calling thread.
     pub fn fits(&self, password: &str, kept: Option<&str>) -> Result<bool> {
-        let _turn = self.turn();
+        let _turn = self.turn()?;
         let parsed = PasswordHash::new(kept.unwrap_or(&self.decoy)).map_err(Error::bug)?;
         let fits = cost()?.verify_password(normal(password).as_bytes(), &parsed).is_ok();
         Ok(fits && kept.is_some())
@@ -131,7 +145,17 @@ mod tests {
         for _ in 0..3 * AT_ONCE {
             assert!(passwords.fits("x", Some("no PHC string")).is_err());
         }
-        assert_eq!(*passwords.free.lock().unwrap(), AT_ONCE);
+        assert_eq!(passwords.queue.lock().unwrap().free, AT_ONCE);
+    }
+
+    #[test]
+    fn not_too_many_wait() {
+        let passwords = Passwords::default();
+        let turns: Vec<Turn<'_>> = (0..AT_ONCE).map(|_| passwords.turn().unwrap()).collect();
+        passwords.queue.lock().unwrap().waiting = WAITING;
+        assert_eq!(passwords.fits("x", None).map_err(|e| e.kind), Err(Kind::Busy));
+        drop(turns);
+        assert!(!passwords.fits("x", None).unwrap());
     }
 
     #[test]

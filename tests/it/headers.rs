@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::documents::{created, patient, put};
-use crate::support::{Client, Reply};
+use crate::support::server::Place;
+use crate::support::{Backend, Client, Reply, TestServer};
 
 const PAST: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
@@ -234,4 +235,31 @@ both! {
         let refused = server.ehr().post("/fhir/Observation", &patient()).is(400).text();
         assert!(refused.contains("The resource is of type \\\"Patient\\\", not Observation."), "{refused}");
     }
+}
+
+/// Browsers that were here over TLS come by nothing else; plain HTTP says nothing of it (RFC 6797, section 7.2).
+#[test]
+fn answers_over_tls_say_that_browsers_stay_with_it() {
+    let mut place = Place::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    for (name, file, text) in
+        [("FIRTH_TLS_CERT", "cert.pem", made.cert.pem()), ("FIRTH_TLS_KEY", "key.pem", made.signing_key.serialize_pem())]
+    {
+        std::fs::write(place.path().join(file), text).unwrap();
+        place.set(name, file);
+    }
+    let server = TestServer::at(Backend::Sqlite, place);
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ureq::tls::TlsConfig::builder().disable_verification(true).unversioned_rustls_crypto_provider(provider).build();
+    let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(tls).http_status_as_error(false).build().into();
+    for path in ["/healthz", "/fhir/Patient", "/sign-in", "/none"] {
+        let answer = agent.get(format!("{}{path}", server.url())).call().unwrap();
+        assert_eq!(
+            answer.headers().get("strict-transport-security").map(|value| value.as_bytes()),
+            Some(&b"max-age=31536000"[..]),
+            "{path}"
+        );
+    }
+    let plain = TestServer::start(Backend::Sqlite, &[]).unwrap();
+    assert_eq!(plain.nobody().get("/healthz").header("strict-transport-security"), None);
 }

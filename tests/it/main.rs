@@ -53,6 +53,7 @@ mod sdk_clients;
 mod sdk_refusals;
 mod sdk_upload;
 mod sign_in;
+mod slow;
 mod smart;
 mod start;
 mod upstream;

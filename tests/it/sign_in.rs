@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::TestServer;
 use crate::support::actors::value_of;
-use crate::support::browser::{Browser, Page};
+use crate::support::browser::{Browser, Page, encoded};
 
 pub const PASSWORD: &str = "violet tractor hums backwards";
 
@@ -151,6 +151,87 @@ both! {
 }
 
 both! {
+    fn who_knows_the_password_has_no_further_tries_at_the_code(server) {
+        let printed = server.tells_with(&["account", "add", "ruiz", "--role", "clinician", "--totp", "--password-stdin"], PASSWORD);
+        let otpauth = value_of(&printed, "otpauth");
+        let browser = server.browser();
+        let asked = || browser.sign_in(&browser.get("/sign-in"), "ruiz", PASSWORD).is(200).form("/sign-in/code");
+        let right = code(&otpauth, 0);
+        let wrong = if right == "000000" { "000001" } else { "000000" };
+        // A password that fits is no failure: three codes may be wrong, and the next one is judged at once.
+        for _ in 0..3 {
+            let form = asked();
+            browser.submit(&form, &[("code", wrong)], None).is(403);
+        }
+        browser.submit(&asked(), &[("code", &right)], None).is(303);
+        let browser = server.browser();
+        let asked = || browser.sign_in(&browser.get("/sign-in"), "ruiz", PASSWORD).is(200).form("/sign-in/code");
+        let form = asked();
+        for _ in 0..3 {
+            browser.submit(&form, &[("code", wrong)], None).is(403);
+            asked();
+        }
+        browser.submit(&form, &[("code", wrong)], None).is(403);
+        server.sql(false, "UPDATE sign_in_failure SET blocked_until = blocked_until + 600000 WHERE failures = 4 AND blocked_until > \
+                           (SELECT MIN(blocked_until) FROM sign_in_failure WHERE failures = 4)").unwrap();
+        browser.submit(&form, &[("code", &code(&otpauth, 1))], None).is(429);
+    }
+}
+
+both! {
+    fn half_a_sign_in_is_worth_nothing_once_the_account_is_changed(server) {
+        let printed = server.tells_with(&["account", "add", "ruiz", "--role", "clinician", "--totp", "--password-stdin"], PASSWORD);
+        let otpauth = value_of(&printed, "otpauth");
+        let browser = server.browser();
+        let form = browser.sign_in(&browser.get("/sign-in"), "ruiz", PASSWORD).is(200).form("/sign-in/code");
+        server.tells_with(&["account", "reset", "ruiz", "--password-stdin"], "another tractor hums violet");
+        browser.submit(&form, &[("code", &code(&otpauth, 0))], None).is(400);
+        assert_eq!(browser.get("/account").heading(), "Sign in");
+
+        let first = value_of(&server.place.tells(&["account", "add", "sol", "--role", "clinician"]), "password");
+        let form = browser.sign_in(&browser.get("/sign-in"), "sol", &first).is(200).form("/sign-in/password");
+        let second = value_of(&server.place.tells(&["account", "reset", "sol"]), "password");
+        browser.submit(&form, &[("password", PASSWORD), ("again", PASSWORD)], None).is(400);
+        assert_eq!(browser.sign_in(&browser.get("/sign-in"), "sol", &second).is(200).heading(), "Choose a new password");
+    }
+}
+
+both! {
+    fn a_new_password_is_no_sign_in_anew(server) {
+        server.account("ruiz", &["--role", "clinician"]);
+        let app = server.public_app();
+        let browser = server.browser();
+        browser.signs_in("ruiz", PASSWORD);
+        server.sql(false, "UPDATE session SET auth_time = auth_time - 3600000").unwrap();
+        let form = browser.get("/account/password").form("/sign-in/password");
+        let new = "orchid ladder sings sideways";
+        browser.submit(&form, &[("current", PASSWORD), ("password", new), ("again", new)], None).is(303);
+        let asked = encoded(&crate::smart::flow::asked(&app, "user/*.rs", &[("max_age", "1800")]));
+        assert_eq!(browser.get(&format!("/oauth/authorize?{asked}")).heading(), "Sign in");
+        let asked = encoded(&crate::smart::flow::asked(&app, "user/*.rs", &[("max_age", "7200")]));
+        assert_ne!(browser.get(&format!("/oauth/authorize?{asked}")).heading(), "Sign in");
+    }
+}
+
+both! {
+    fn each_step_of_a_sign_in_says_whose_it_is_in_the_audit_log(server) {
+        let printed = server.tells_with(&["account", "add", "ruiz", "--role", "clinician", "--totp", "--password-stdin"], PASSWORD);
+        let (id, otpauth) = (value_of(&printed, "account_id"), value_of(&printed, "otpauth"));
+        let browser = server.browser();
+        let form = browser.sign_in(&browser.get("/sign-in"), "ruiz", PASSWORD).is(200).form("/sign-in/code");
+        let right = code(&otpauth, 0);
+        browser.submit(&form, &[("code", if right == "000000" { "000001" } else { "000000" })], None).is(403);
+        browser.submit(&form, &[("code", &right)], None).is(303);
+        let told = |kind: &str| -> Vec<String> {
+            let events = server.auditor().search(&format!("AuditEvent?type=http://dicom.nema.org/resources/ontology/DCM|{kind}&_sort=date&_count=100")).matches();
+            events.iter().filter(|event| event.to_string().contains(&id)).map(|event| event["outcome"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(told("110114"), ["4", "0"], "the wrong code, and the right one");
+        assert_eq!(told("110100").first().map(String::as_str), Some("0"), "the password");
+    }
+}
+
+both! {
     fn a_session_has_another_cookie_than_the_page_before_it(server) {
         server.account("ruiz", &["--role", "clinician"]);
         let (browser, thief) = (server.browser(), server.browser());
@@ -267,8 +348,7 @@ both! {
 both! {
     fn what_an_account_cannot_be_is_refused(server) {
         server.account("ruiz", &["--role", "clinician"]);
-        let practitioner = server.practitioner();
-        let unknown = format!("{}0", &practitioner[..practitioner.len() - 1]);
+        let unknown = format!("Practitioner/{}", uuid::Uuid::new_v4());
         for (arguments, says) in [
             (vec!["account", "add", "Ruiz", "--role", "clinician"], "exists already"),
             (vec!["account", "add", "sol", "--role", "king"], "there is no role 'king'"),

@@ -12,7 +12,8 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
 
 use crate::sign_in::PASSWORD;
-use crate::support::browser::{Browser, Page, escaped, parameters};
+use crate::smart::flow::{asked, claims};
+use crate::support::browser::{Browser, Page, encoded, escaped, parameters};
 use crate::support::server::Place;
 use crate::support::{Backend, TestServer, postgres};
 
@@ -146,7 +147,7 @@ fn serve(mut stream: TcpStream, issuer: &str, pair: &EcdsaKeyPair, with: (&Mutex
 }
 
 /// A server with this settings file; None without PostgreSQL.
-fn server(backend: Backend, toml: &str) -> Option<TestServer> {
+pub fn server(backend: Backend, toml: &str) -> Option<TestServer> {
     let mut place = Place::new();
     if backend == Backend::Postgres {
         place.set("FIRTH_DATABASE_URL", &postgres::cluster()?.database());
@@ -168,7 +169,12 @@ fn both(more: &str, test: impl Fn(&TestServer, &Upstream)) {
 /// To the provider: the address to which the browser is sent.
 #[track_caller]
 fn leaves(browser: &Browser<'_>) -> String {
-    let page = browser.get("/sign-in").is(200);
+    follows(browser, &browser.get("/sign-in").is(200))
+}
+
+/// The same from a page of sign-in.
+#[track_caller]
+fn follows(browser: &Browser<'_>, page: &Page) -> String {
     assert!(page.text().contains("Sign in at the clinic"));
     let text = page.text();
     let link = text.split("/sign-in/upstream?begin=").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
@@ -310,6 +316,7 @@ fn claims_make_an_account_and_give_its_role() {
             signs_in(&server.browser(), upstream, "4711", claims(&practitioner, json!("watch"))).is(303);
             assert!(server.place.tells(&["account", "list"]).contains("\tauditor\t"));
             signs_in(&server.browser(), upstream, "4711", claims(&practitioner, json!([]))).is(403);
+            assert!(server.place.tells(&["account", "list"]).contains("dr.ruiz\t-\t"), "what the claims no longer give is taken away");
             let page = server.browser().get("/sign-in");
             assert!(page.forms().is_empty(), "nobody signs in with a password: {}", page.text());
         },
@@ -329,4 +336,109 @@ fn a_provider_that_does_not_answer_is_told_as_such() {
         assert!(page.text().contains("does not answer") && page.reply.header("retry-after").is_some());
         server.expects_errors();
     }
+}
+
+/// Sets the role's claim, and whose record it is.
+fn gives(practitioner: &str, roles: Value) -> impl FnOnce(&mut Value, &mut Value) {
+    let user = practitioner.to_owned();
+    move |_, claims| {
+        claims["fhirUser"] = json!(user);
+        claims["groups"] = roles;
+    }
+}
+
+const GROUPS: &str = "role_claim = \"groups\"\n[sign_in.roles]\nstaff = \"clinician\"\nwatch = \"auditor\"";
+
+#[test]
+fn a_role_of_claims_ends_with_them_and_so_does_what_was_granted_in_it() {
+    both(GROUPS, |server, upstream| {
+        let (practitioner, app) = (server.practitioner(), server.public_app());
+        let browser = server.browser();
+        signs_in(&browser, upstream, "4711", gives(&practitioner, json!(["staff"]))).is(303);
+        let token = app.launches(&browser, "", "user/*.rs offline_access", &[]);
+        let client = server.nobody().bearer(&token.text_at("/access_token"));
+        client.get("/fhir/Observation").is(200);
+        // Two are as good as none.
+        signs_in(&server.browser(), upstream, "4711", gives(&practitioner, json!(["staff", "watch"]))).is(403);
+        client.get("/fhir/Observation").is(401);
+        app.refreshes(&token.text_at("/refresh_token"), &[]).is(400);
+        signs_in(&server.browser(), upstream, "4711", gives(&practitioner, json!(["watch"]))).is(303);
+        let changes = server.auditor().search("AuditEvent?type=http://dicom.nema.org/resources/ontology/DCM|110113&_count=100").matches();
+        let changes = changes.iter().filter(|event| event["subtype"][0]["code"] == "110136").count();
+        assert_eq!(changes, 2, "taken away, and given");
+    });
+}
+
+#[test]
+fn an_operators_word_about_a_role_holds_whatever_the_claims_say() {
+    both(GROUPS, |server, upstream| {
+        let practitioner = server.practitioner();
+        signs_in(&server.browser(), upstream, "4711", gives(&practitioner, json!(["staff"]))).is(303);
+        server.place.tells(&["role", "revoke", "dr.ruiz"]);
+        signs_in(&server.browser(), upstream, "4711", gives(&practitioner, json!(["staff"]))).is(303);
+        assert!(server.place.tells(&["account", "list"]).contains("dr.ruiz\t-\t"), "the claims gave back what an operator took");
+        server.place.tells(&["role", "grant", "dr.ruiz", "auditor"]);
+        for roles in [json!(["staff"]), json!([]), json!(["staff", "watch"])] {
+            signs_in(&server.browser(), upstream, "4711", gives(&practitioner, roles)).is(303);
+            assert!(server.place.tells(&["account", "list"]).contains("dr.ruiz\tauditor\t"));
+        }
+        // Who has no role by an operator gets the one of the claims.
+        server.place.tells(&["account", "add", "sol", "--no-password"]);
+        link(server, upstream, "sol", "4712");
+        signs_in(&server.browser(), upstream, "4712", gives("", json!([]))).is(403);
+        signs_in(&server.browser(), upstream, "4712", gives("", json!(["watch"]))).is(303);
+        assert!(server.place.tells(&["account", "list"]).contains("sol\tauditor\t"));
+    });
+}
+
+#[test]
+fn when_somebody_signed_in_is_not_made_up() {
+    both("", |server, upstream| {
+        server.account("ruiz", &["--role", "clinician"]);
+        link(server, upstream, "ruiz", "4711");
+        let app = server.public_app();
+        let asks = |more: &[(&str, &str)]| format!("/oauth/authorize?{}", encoded(&asked(&app, "openid user/*.rs", more)));
+        let silent = |_: &mut Value, claims: &mut Value| drop(claims.as_object_mut().unwrap().remove("auth_time"));
+        let browser = server.browser();
+        signs_in(&browser, upstream, "4711", silent).is(303);
+        let token = app.launches(&browser, "", "openid user/*.rs", &[]);
+        for name in ["/access_token", "/id_token"] {
+            assert_eq!(claims(&token.text_at(name)).get("auth_time"), None, "{name}");
+        }
+        // An unknown moment is never fresh: the provider is asked to say it, and must.
+        for (lie, status) in [(silent as Lie, 401), (honest as Lie, 303)] {
+            let page = browser.get(&asks(&[("max_age", "3600")])).is(200);
+            assert_eq!(page.heading(), "Sign in", "{}", page.text());
+            let url = follows(&browser, &page);
+            let sent: HashMap<String, String> = parameters(&url).into_iter().collect();
+            assert_eq!(sent["prompt"], "login");
+            assert!((3_600..7_200).contains(&sent["max_age"].parse::<u32>().unwrap()), "{}", sent["max_age"]);
+            let page = browser.get(&upstream.signs_in(&url, "4711", lie)).is(status);
+            assert_eq!(page.text().contains("did not say when"), status == 401, "{}", page.text());
+        }
+        let token = app.launches(&browser, "", "openid user/*.rs", &[("max_age", "3600")]);
+        assert!(claims(&token.text_at("/id_token"))["auth_time"].as_i64().is_some_and(|at| at <= now()));
+    });
+}
+
+/// Nothing of what a person or the provider keeps to itself stands in the log, but why a sign-in was refused does.
+#[test]
+fn why_a_sign_in_was_refused_stands_in_the_log() {
+    both("", |server, upstream| {
+        server.account("ruiz", &["--role", "clinician"]);
+        link(server, upstream, "ruiz", "4711");
+        let back = upstream.signs_in(&leaves(&server.browser()), "4711", honest);
+        let browser = server.browser();
+        let back_of_ours = upstream.signs_in(&leaves(&browser), "4711", |_, claims| claims["nonce"] = json!("another"));
+        for back in [&back, &back_of_ours] {
+            for (name, value) in parameters(back).into_iter().filter(|(name, _)| name == "code" || name == "state") {
+                assert!(!name.is_empty());
+                server.plant(&value);
+            }
+        }
+        browser.get(&back_of_ours).is(401);
+        let log = server.log();
+        let line = log.lines().find(|line| line.contains("nonce")).unwrap_or_else(|| panic!("{}", server.log_end()));
+        assert!(line.contains("auth.required") && line.contains("request_id"), "{line}");
+    });
 }

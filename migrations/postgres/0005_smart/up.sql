@@ -47,7 +47,7 @@ CREATE TABLE session (
     secret BYTEA PRIMARY KEY,
     session BYTEA NOT NULL,
     account BYTEA NOT NULL,
-    auth_time BIGINT NOT NULL,
+    auth_time BIGINT,
     used_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );

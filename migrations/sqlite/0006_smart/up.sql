@@ -47,7 +47,7 @@ CREATE TABLE session (
     secret BLOB PRIMARY KEY,
     session BLOB NOT NULL,
     account BLOB NOT NULL,
-    auth_time BIGINT NOT NULL,
+    auth_time BIGINT,
     used_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );

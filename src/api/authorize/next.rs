@@ -51,13 +51,18 @@ fn launched(visit: &Visit<'_>, launch: &str, client: ClientId) -> Result<Option<
 fn go_on(visit: &mut Visit<'_>, asked: Asked) -> Result<Reply> {
     let client = approved(visit, &asked)?;
     let signed_in = visit.signed_in()?;
-    match signed_in.filter(|who| asked.fresh_after.is_none_or(|after| who.session.auth_time >= after)) {
+    match signed_in.filter(|who| is_fresh(who, &asked)) {
         Some(who) => with(visit, asked, &client, &who),
         None if asked.prompt == Prompt::None => {
             tell(visit, &asked.back(), &Told::new("login_required", "Nobody is signed in, or too long ago.".into()))
         }
         None => ask_for_sign_in(visit, Some((asked, &client.facts.name)), Vec::new(), ""),
     }
+}
+
+/// Nobody knows of some sign-ins elsewhere when they were: those are not fresh.
+fn is_fresh(who: &SignedIn, asked: &Asked) -> bool {
+    asked.fresh_after.is_none_or(|after| who.session.auth_time.is_some_and(|at| at >= after))
 }
 
 /// Somebody signed in for this request.
@@ -167,7 +172,7 @@ fn code(visit: &mut Visit<'_>, asked: &Asked, of: (&Client, &SignedIn, &Offered)
         nonce: asked.nonce.clone(),
         redirect_uri: Some(asked.redirect_uri.clone()),
         challenge: Some(asked.challenge.clone()),
-        auth_time: Some(who.session.auth_time),
+        auth_time: who.session.auth_time,
         acr: None,
         jkt: asked.jkt.clone(),
     };

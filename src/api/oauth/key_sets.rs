@@ -1,5 +1,6 @@
 //! DOOR ureq: the keys of clients that registered the address of their key set. What is fetched is bounded in size and
-//! time, comes without redirects, and only from public addresses, unless the operator said otherwise of this client.
+//! time, comes without redirects, and only from public addresses, unless the operator said otherwise of this client. Nobody
+//! waits for the set of another client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -12,10 +13,11 @@ use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use crate::clock::Millis;
+use crate::clock::{Clock, Millis};
 use crate::error::{Error, Kind, Result};
 use crate::jose::ClientKeys;
 use crate::ledger::addresses::{is_public, key_set};
+use crate::outside::{Published, Turns};
 
 const TIME: Duration = Duration::from_secs(5);
 const BYTES: u64 = 64 * 1024;
@@ -24,8 +26,8 @@ const KEPT: Millis = 300_000;
 const LONGEST: Millis = 3_600_000;
 /// How often a `kid` that is not in the set makes us look again.
 const LOOK_AGAIN: Millis = 60_000;
-/// How long an address that gave no set is left alone.
-const LEFT_ALONE: Millis = 10_000;
+/// Sets that are fetched at once.
+const AT_ONCE: usize = 8;
 /// Sets that are remembered.
 const MOST: usize = 1_000;
 
@@ -36,53 +38,42 @@ pub struct Where<'a> {
     pub private: bool,
 }
 
-#[derive(Default)]
-struct Known {
-    keys: Option<Arc<ClientKeys>>,
-    until: Millis,
-    fetched_at: Millis,
-    failed_at: Option<Millis>,
+struct Set {
+    keys: Arc<ClientKeys>,
+    /// For how long.
+    kept: Millis,
 }
 
-type Sets = Mutex<HashMap<(String, bool), Arc<Mutex<Known>>>>;
+type Sets = Mutex<HashMap<(String, bool), Arc<Published<Set>>>>;
 
-/// The set at an address: fetched when its time is over, or when it has no key of this name.
-pub fn find(at: &Where<'_>, kid: &str, now: Millis) -> Result<Arc<ClientKeys>> {
+/// The set at an address: fetched when its time is over, or when it has no key of this name. `Kind::Busy` when too many are
+/// being waited for, `Kind::ClientUnknown` when there is none.
+pub fn find(at: &Where<'_>, kid: &str, clock: &Clock) -> Result<Arc<ClientKeys>> {
     static SETS: OnceLock<Sets> = OnceLock::new();
-    let known = {
+    static TURNS: Turns = Turns::new(AT_ONCE);
+    let published = {
         let mut sets = SETS.get_or_init(Sets::default).lock().unwrap_or_else(PoisonError::into_inner);
         if sets.len() >= MOST {
             sets.clear();
         }
         Arc::clone(sets.entry((at.uri.to_owned(), at.private)).or_default())
     };
-    // Others who ask for this set wait, and take what comes.
-    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    let kept = known.keys.clone().filter(|_| now < known.until);
-    match kept {
-        Some(keys) if keys.kids().any(|known| known == kid) || now < known.fetched_at + LOOK_AGAIN => return Ok(keys),
-        _ if known.failed_at.is_some_and(|at| now < at + LEFT_ALONE) => return Err(gone("it did not answer a moment ago")),
-        _ => {}
-    }
-    match fetch(at) {
-        Ok((keys, kept)) => {
-            let keys = Arc::new(keys);
-            *known = Known { keys: Some(Arc::clone(&keys)), until: now + kept, fetched_at: now, failed_at: None };
-            Ok(keys)
-        }
-        Err(e) => {
-            known.failed_at = Some(now);
-            Err(e)
-        }
+    let now = clock.now();
+    let good = |fetched_at: Millis, set: &Set| {
+        now < fetched_at + set.kept && (now < fetched_at + LOOK_AGAIN || set.keys.kids().any(|known| known == kid))
+    };
+    match published.get((clock, &TURNS), good, || fetch(at))? {
+        Some(set) => Ok(Arc::clone(&set.keys)),
+        None => Err(gone("it did not answer a moment ago")),
     }
 }
 
 #[track_caller]
 fn gone(why: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Busy, "the client's key set could not be had").because(why)
+    Error::new(Kind::ClientUnknown, "the client's key set could not be had").because(why)
 }
 
-fn fetch(at: &Where<'_>) -> Result<(ClientKeys, Millis)> {
+fn fetch(at: &Where<'_>) -> Result<Set> {
     key_set(at.uri, at.private)?;
     let mut response = agent(at.private).get(at.uri).header("accept", "application/json").call().map_err(gone)?;
     if response.status().as_u16() != 200 {
@@ -90,7 +81,7 @@ fn fetch(at: &Where<'_>) -> Result<(ClientKeys, Millis)> {
     }
     let kept = kept(response.headers().get_all("cache-control").iter().filter_map(|value| value.to_str().ok()));
     let text = response.body_mut().with_config().limit(BYTES).read_to_string().map_err(gone)?;
-    Ok((ClientKeys::parse(&text)?, kept))
+    Ok(Set { keys: Arc::new(ClientKeys::parse(&text)?), kept })
 }
 
 /// How long the set may be kept (RFC 9111 section 5.2.2).

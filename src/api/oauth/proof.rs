@@ -1,15 +1,13 @@
 //! Who a client is, proved as it was registered (RFC 6749 section 2.3, RFC 7523, SMART App Launch 2.2 "client
 //! authentication"), and the key that it proves to hold (RFC 9449 section 5).
 
-use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use data_encoding::BASE64;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::form::Form;
 use super::key_sets;
+use crate::api::limits::Limit;
 use crate::api::presented;
 use crate::api::request::{Request, decode_pairs};
 use crate::app::App;
@@ -44,22 +42,16 @@ pub struct Proved {
     pub once: Option<Once>,
 }
 
-/// Proofs that failed, for each address: secrets cannot be guessed, but trying costs us something.
-fn failures() -> &'static DefaultKeyedRateLimiter<IpAddr> {
-    static FAILURES: OnceLock<DefaultKeyedRateLimiter<IpAddr>> = OnceLock::new();
-    FAILURES.get_or_init(|| RateLimiter::keyed(Quota::per_minute(NonZeroU32::MIN.saturating_add(99))))
-}
+/// Proofs of one address that failed: secrets cannot be guessed, but trying costs us something.
+static FAILURES: LazyLock<Limit> = LazyLock::new(|| Limit::per_minute(100));
 
 /// The client of a request, if it is approved. Nothing tells an unknown client from a wrong secret.
 pub fn client(app: &App, request: &mut Request, form: &Form) -> Result<Proved> {
     let proved = of_request(app, request, form);
     match &proved {
         Ok(proved) => request.entry.client = Some(proved.client.id.to_string()),
-        Err(e) if e.kind == Kind::ClientUnknown => {
-            let address: IpAddr = request.address.parse().map_err(Error::bug)?;
-            if failures().check_key(&address).is_err() {
-                return Err(Error::new(Kind::Throttled, "too many clients from this address were not what they said"));
-            }
+        Err(e) if e.kind == Kind::ClientUnknown && !FAILURES.allows(&request.address) => {
+            return Err(Error::new(Kind::Throttled, "too many clients from this address were not what they said"));
         }
         Err(_) => {}
     }
@@ -161,13 +153,13 @@ fn credentials(value: &str) -> Result<(String, String)> {
 }
 
 fn by_key(app: &App, client: &Client, shown: &str) -> Result<Once> {
-    let now = app.clock.now();
     let facts = &client.facts;
     let keys = match (&facts.jwks, &facts.jwks_uri) {
         (Some(jwks), _) => Arc::new(ClientKeys::parse(jwks).map_err(|e| unknown().because(e))?),
         (None, Some(uri)) => {
             let kid = assertion::claimed_key(shown).unwrap_or_default();
-            key_sets::find(&key_sets::Where { uri, private: facts.jwks_private }, &kid, now).map_err(|e| unknown().because(e))?
+            let at = key_sets::Where { uri, private: facts.jwks_private };
+            key_sets::find(&at, &kid, &app.clock).map_err(|e| if e.kind == Kind::Busy { e } else { unknown().because(e) })?
         }
         (None, None) => return Err(unknown().because("no keys are registered")),
     };
@@ -177,7 +169,7 @@ fn by_key(app: &App, client: &Client, shown: &str) -> Result<Once> {
         keys: &keys,
         jwks_url: facts.jwks_uri.as_deref(),
         token_endpoint: &format!("{}/oauth/token", app.public_url),
-        now,
+        now: app.clock.now(),
     };
     let proved = assertion::verify(shown, &expected).map_err(|e| unknown().because(e.cause.unwrap_or_default()))?;
     let hash = digest(&[b"assertion\0", id.as_bytes(), b"\0", proved.jti.as_bytes()]);

@@ -1,14 +1,12 @@
 //! `POST /oauth/register` (RFC 7591): anybody may ask for a client to be registered. Nothing is granted to it until an
 //! operator has approved it.
 
-use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use serde_json::{Map, Value, json};
 
 use crate::access::Caller;
+use crate::api::limits::Limit;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::audit::Did;
@@ -21,15 +19,11 @@ const BYTES: usize = 64 * 1024;
 /// So many may wait for an operator.
 const WAITING: i64 = 1_000;
 
-/// Five registrations a minute for each address.
-fn tries() -> &'static DefaultKeyedRateLimiter<IpAddr> {
-    static TRIES: OnceLock<DefaultKeyedRateLimiter<IpAddr>> = OnceLock::new();
-    TRIES.get_or_init(|| RateLimiter::keyed(Quota::per_minute(NonZeroU32::MIN.saturating_add(4))))
-}
+/// Registrations of one address.
+static TRIES: LazyLock<Limit> = LazyLock::new(|| Limit::per_minute(5));
 
 pub fn handler(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
-    let address: IpAddr = request.address.parse().map_err(Error::bug)?;
-    if tries().check_key(&address).is_err() {
+    if !TRIES.allows(&request.address) {
         return Err(Error::new(Kind::Throttled, "five clients a minute may be registered"));
     }
     let body = request.json()?;

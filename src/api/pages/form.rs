@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::Shelf;
+use crate::ledger::accounts::Account;
 use crate::vault::{Place, secret_digest};
 
 const GOOD_MS: Millis = 600_000;
@@ -30,21 +31,37 @@ pub struct Carried {
 pub enum Step {
     SignIn,
     /// The password fitted; the second factor is asked for.
-    Code {
-        account: String,
-        name: String,
-    },
+    Code(Half),
     /// All fitted, and the password is good once.
-    FirstPassword {
-        account: String,
-        name: String,
-    },
+    FirstPassword(Half),
     /// The upstream provider is asked who it is.
     Upstream,
     Patient(Searched),
     /// The patient for whom the person is asked to agree.
     Consent(Option<String>),
     Account,
+}
+
+/// Half a sign-in: whose password fitted, and what the account was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Half {
+    pub account: String,
+    pub version: u32,
+    /// As it was typed.
+    pub name: String,
+    /// However often its form is shown again.
+    pub until: Millis,
+}
+
+impl Half {
+    pub fn of(account: &Account, name: &str, now: Millis) -> Half {
+        Half { account: account.id.to_string(), version: account.version, name: name.to_owned(), until: now + GOOD_MS }
+    }
+
+    /// Is there time left, and is the account what it was? Whoever disabled or reset it meant this sign-in, too.
+    pub fn holds(&self, account: &Account, now: Millis) -> bool {
+        account.is_active() && account.version == self.version && now < self.until
+    }
 }
 
 /// What was searched for, and the place after which the next page begins.
@@ -162,4 +179,28 @@ fn own_origin(app: &App, request: &Request) -> Result<()> {
 fn own(app: &App) -> String {
     let (scheme, rest) = app.public_url.split_once("://").unwrap_or(("http", &app.public_url));
     format!("{scheme}://{}", rest.split('/').next().unwrap_or(rest)).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::AccountId;
+    use crate::ledger::accounts::{Facts, Status};
+
+    #[test]
+    fn half_a_sign_in_ends_with_its_time_and_with_the_account_as_it_was() {
+        let account = |status, version| Account {
+            id: AccountId::from_random([7; 16]),
+            status,
+            version,
+            facts: Facts::default(),
+            created_at: 0,
+            changed_at: 0,
+        };
+        let half = Half::of(&account(Status::Active, 3), "ruiz", 1_000);
+        assert!(half.holds(&account(Status::Active, 3), 1_000 + GOOD_MS - 1));
+        assert!(!half.holds(&account(Status::Active, 3), 1_000 + GOOD_MS));
+        assert!(!half.holds(&account(Status::Active, 4), 1_000));
+        assert!(!half.holds(&account(Status::Disabled, 3), 1_000));
+    }
 }

@@ -91,8 +91,12 @@ struct Failed<'a> {
 /// The page of a refusal, or of a failure of ours.
 pub fn failed(visit: &Visit<'_>, e: &Error) -> Result<Reply> {
     let wire = e.kind.wire();
-    if e.cause.is_some() && wire.status >= 500 {
-        tracing::error!(request_id = visit.request.id, code = wire.code, raised = %e.raised, cause = e.cause.as_deref(), "request failed");
+    match &e.cause {
+        Some(cause) if wire.status >= 500 => {
+            tracing::error!(request_id = visit.request.id, code = wire.code, raised = %e.raised, cause, "request failed");
+        }
+        Some(cause) => tracing::warn!(request_id = visit.request.id, code = wire.code, raised = %e.raised, cause, "request refused"),
+        None => {}
     }
     let status = if (400..600).contains(&wire.status) { wire.status } else { 500 };
     let title = match status {
@@ -109,6 +113,7 @@ pub fn failed(visit: &Visit<'_>, e: &Error) -> Result<Reply> {
     let reply = page(status, &Failed { shell, title, says, remedy, request: &visit.request.id }, None)?;
     let reply = match e.kind {
         Kind::Busy | Kind::TooSlow => reply.with("retry-after", "5"),
+        Kind::Throttled => reply.with("retry-after", "60"),
         _ => reply,
     };
     // The gate takes this for the audit entry's reason.

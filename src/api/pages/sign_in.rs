@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use askama::Template;
 
-use super::form::{Carried, Form, Step};
+use super::form::{Carried, Form, Half, Step};
 use super::shell::{Fault, Shell, page};
 use super::{Visit, root, see_other, visited};
 use crate::access::Caller;
 use crate::api::authorize::{self, Asked};
+use crate::api::limits::network;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::audit::{Action, Did};
 use crate::error::{Error, Kind, Result};
 use crate::id::AccountId;
 use crate::ledger::accounts::{self, Account, Facts, Status};
-use crate::ledger::sessions::{self, SignedIn, Trier};
+use crate::ledger::sessions::{self, Proved, SignedIn, Trier};
 use crate::vault::may_choose;
 
 #[derive(Template)]
@@ -99,7 +100,7 @@ fn again(visit: &Visit<'_>, refused: &Refused, shown: impl FnOnce(&Visit<'_>, Ve
 }
 
 fn trier(visit: &Visit<'_>, name: &str) -> Trier {
-    Trier { name: name.to_owned(), address: visit.request.address.clone() }
+    Trier { name: name.to_owned(), address: network(&visit.request.address).to_string() }
 }
 
 /// Counts the try, and hands over the account of the name, if there is one, unless it comes too early.
@@ -136,31 +137,39 @@ fn proved(visit: &Visit<'_>, name: &str, password: &str) -> Result<std::result::
         Ok(account) => account,
     };
     let kept = account.as_ref().and_then(|account| account.facts.password.as_deref());
-    let fits = visit.app.passwords.fits(password, kept)?;
+    let fits = visit.app.passwords.fits(password, kept);
     let now = visit.app.clock.now();
     let good = |account: &Account| account.is_active() && account.facts.password_until.is_none_or(|until| until > now);
-    let wrong = Refused::Wrong("name", "The name or the password is not right.");
-    Ok(account.filter(|account| fits && good(account)).ok_or(wrong))
+    let account = account.filter(|account| matches!(fits, Ok(true)) && good(account));
+    // What was not judged is no failure.
+    if account.is_some() || fits.is_err() {
+        let (vault, who) = (Arc::clone(&visit.app.vault), trier(visit, name));
+        visit.app.db.write("sign-in.right", move |tx| sessions::right(tx, &vault, &who))?;
+    }
+    fits.map(|_| account.ok_or(Refused::Wrong("name", "The name or the password is not right.")))
 }
 
 fn after_password(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, name: &str) -> Result<Reply> {
-    let (id, name) = (account.id.to_string(), name.to_owned());
+    let half = Half::of(account, name, visit.app.clock.now());
     if account.facts.totp.is_some() {
-        // Nobody is signed in yet.
-        visit.request.entry.action = Action::Activity;
-        let carried = Carried { asked, step: Step::Code { account: id, name } };
-        return code_page(visit, &carried, Vec::new());
+        halfway(visit, account);
+        return code_page(visit, &Carried { asked, step: Step::Code(half) }, Vec::new());
     }
-    after_code(visit, asked, account, &name)
+    after_code(visit, asked, account, half)
 }
 
-fn after_code(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, name: &str) -> Result<Reply> {
+fn after_code(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, half: Half) -> Result<Reply> {
     if account.facts.password_until.is_some() {
-        visit.request.entry.action = Action::Activity;
-        let step = Step::FirstPassword { account: account.id.to_string(), name: name.to_owned() };
-        return password_page(visit, &Carried { asked, step }, Vec::new());
+        halfway(visit, account);
+        return password_page(visit, &Carried { asked, step: Step::FirstPassword(half) }, Vec::new());
     }
-    begin(visit, asked, account, Begin::Name(name))
+    begin(visit, asked, account, Begin::Name(&half.name))
+}
+
+/// The audit entry says whose sign-in went one step on. Nobody is signed in yet.
+fn halfway(visit: &mut Visit<'_>, account: &Account) {
+    visit.request.entry.action = Action::Activity;
+    visit.request.entry.account = Some(account.id.to_string());
 }
 
 fn onward(carried: &Carried) -> Option<&str> {
@@ -173,7 +182,7 @@ fn code_page(visit: &Visit<'_>, carried: &Carried, faults: Vec<Fault>) -> Result
 
 pub fn password_page(visit: &Visit<'_>, carried: &Carried, faults: Vec<Fault>) -> Result<Reply> {
     let (first, name) = match &carried.step {
-        Step::FirstPassword { name, .. } => (true, name.as_str()),
+        Step::FirstPassword(half) => (true, half.name.as_str()),
         _ => (false, ""),
     };
     let shown = PasswordPage { shell: visit.shell(faults), form: visit.seal(carried)?, first, name };
@@ -185,24 +194,32 @@ pub fn code(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Repl
     visited(app, request, |visit| {
         let form = Form::of(visit.app, visit.request, &visit.browser)?;
         let carried = form.carried.clone();
-        let Step::Code { account, name } = &carried.step else { return Err(elsewhere()) };
-        let (id, code) = (AccountId::parse(account)?, form.one("code")?);
-        if let Err(refused) = try_now(visit, name)? {
-            return again(visit, &refused, |visit, faults| code_page(visit, &carried, faults));
+        let Step::Code(half) = carried.step.clone() else { return Err(elsewhere()) };
+        let (id, code) = (AccountId::parse(&half.account)?, form.one("code")?);
+        // The password was theirs: a code that is wrong is a failure of this account.
+        visit.request.entry.account = Some(half.account.clone());
+        match judged(visit, id, &half, code)? {
+            Ok(account) => after_code(visit, carried.asked.clone(), &account, half),
+            Err(refused) => again(visit, &refused, |visit, faults| code_page(visit, &carried, faults)),
         }
-        let vault = Arc::clone(&visit.app.vault);
-        let account = visit.app.db.write("sign-in.code", move |tx| {
-            let account = accounts::get(tx, &vault, id)?.filter(|account| account.is_active() && account.facts.totp.is_some());
-            let Some(account) = account else { return Ok(None) };
-            Ok(sessions::code_fits(tx, &account, &code)?.then_some(account))
-        })?;
-        match account {
-            Some(account) => after_code(visit, carried.asked.clone(), &account, name),
-            None => {
-                let wrong = Refused::Wrong("code", "The code is not right, or was used before.");
-                again(visit, &wrong, |visit, faults| code_page(visit, &carried, faults))
-            }
+    })
+}
+
+/// Counts the try and judges it at once.
+fn judged(visit: &Visit<'_>, id: AccountId, half: &Half, code: String) -> Result<std::result::Result<Account, Refused>> {
+    let (vault, half, who) = (Arc::clone(&visit.app.vault), half.clone(), trier(visit, &half.name));
+    visit.app.db.write("sign-in.code", move |tx| {
+        let now = tx.committed_at();
+        let account = accounts::get(tx, &vault, id)?.filter(|account| half.holds(account, now) && account.facts.totp.is_some());
+        let account = account.ok_or_else(elsewhere)?;
+        if let Some(wait) = sessions::try_now(tx, &vault, &who)? {
+            return Ok(Err(Refused::TooEarly(wait)));
         }
+        if !sessions::code_fits(tx, &account, &code)? {
+            return Ok(Err(Refused::Wrong("code", "The code is not right, or was used before.")));
+        }
+        sessions::right(tx, &vault, &who)?;
+        Ok(Ok(account))
     })
 }
 
@@ -212,14 +229,14 @@ pub fn first_password(app: &App, request: &mut Request, _: Option<&Caller>) -> R
         let form = Form::of(visit.app, visit.request, &visit.browser)?;
         let carried = form.carried.clone();
         match &carried.step {
-            Step::FirstPassword { account, name } => {
-                let id = AccountId::parse(account)?;
+            Step::FirstPassword(half) => {
+                let id = AccountId::parse(&half.account)?;
+                visit.request.entry.account = Some(half.account.clone());
                 let account = visit.app.db.read("account", |tx| accounts::get(tx, &visit.app.vault, id))?;
                 // Who changed it in the meantime begins again.
-                let good = |account: &Account| account.is_active() && account.facts.password_until.is_some();
-                let account = account.filter(good).ok_or_else(elsewhere)?;
+                let account = account.filter(|account| half.holds(account, visit.app.clock.now())).ok_or_else(elsewhere)?;
                 let Some(changed) = chosen(visit, &form, &account)? else { return unfit(visit, &form, &account) };
-                begin(visit, carried.asked.clone(), &changed, Begin::Name(name))
+                begin(visit, carried.asked.clone(), &changed, Begin::Name(&half.name))
             }
             Step::Account => {
                 let who = visit.must_be_signed_in()?;
@@ -232,7 +249,8 @@ pub fn first_password(app: &App, request: &mut Request, _: Option<&Caller>) -> R
                     return again(visit, &refused, |visit, faults| password_page(visit, &carried, faults));
                 }
                 let Some(changed) = chosen(visit, &form, &who.account)? else { return unfit(visit, &form, &who.account) };
-                begin(visit, None, &changed, Begin::Name(&name))
+                // A password alone is no sign-in anew of who has a second factor.
+                begin(visit, None, &changed, Begin::NewPassword(who.session.auth_time))
             }
             _ => Err(elsewhere()),
         }
@@ -286,14 +304,16 @@ pub enum Begin<'a> {
     Name(&'a str),
     /// At the upstream provider, then.
     Upstream(Option<i64>),
+    /// In the session that ended with the old password.
+    NewPassword(Option<i64>),
 }
 
 /// A new session, and what the person came for.
 pub fn begin(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, by: Begin<'_>) -> Result<Reply> {
     let (vault, id, before) = (Arc::clone(&visit.app.vault), account.id, visit.browser.shown.clone());
     let (trier, proved) = match by {
-        Begin::Name(name) => (Some(trier(visit, name)), None),
-        Begin::Upstream(at) => (None, at),
+        Begin::Name(name) => (Some(trier(visit, name)), Proved::Now),
+        Begin::Upstream(at) | Begin::NewPassword(at) => (None, Proved::Before(at)),
     };
     let mut entry = visit.request.entry.clone();
     entry.action = Action::SignIn;

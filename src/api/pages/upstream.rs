@@ -1,7 +1,7 @@
 //! Signing in at the upstream provider: the browser is sent there with a sealed `state`, and comes back with a code. The
 //! nonce and the PKCE verifier are keyed hashes of the state, so nothing is kept between the two.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -9,21 +9,28 @@ use super::form::{self, Carried, Step};
 use super::sign_in::{Begin, begin, elsewhere};
 use super::{Visit, see_other, visited};
 use crate::access::Caller;
+use crate::api::limits::Limit;
 use crate::api::request::{Reply, Request, decode_pairs};
 use crate::app::App;
-use crate::audit::{Action, Did};
+use crate::audit::{Action, Did, Entry};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::subjects::{self, Known};
+use crate::ledger::subjects::{self, Changed, Known};
 use crate::oidc::{Attempt, Came, Person, Provider};
 
 /// What is left of a minute between the provider's clock and ours.
 const SKEW_MS: i64 = 60_000;
+
+/// Ways to the provider and back of one address, which may be that of a whole clinic: each costs it and us something.
+static WAYS: LazyLock<Limit> = LazyLock::new(|| Limit::per_minute(120));
 
 /// `GET /sign-in/upstream`: with `begin` it leads to the provider, with `state` it comes from there.
 pub fn upstream(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     visited(app, request, |visit| {
         let provider =
             visit.app.provider.as_ref().ok_or_else(|| Error::new(Kind::NotFound, "People do not sign in elsewhere for this server."))?;
+        if !WAYS.allows(&visit.request.address) {
+            return Err(Error::new(Kind::Throttled, "Too many sign in from your address at this moment. Try again in a minute."));
+        }
         let pairs = decode_pairs(&visit.request.query)?;
         let one = |name: &str| -> Result<Option<String>> {
             let mut values = pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
@@ -43,11 +50,12 @@ pub fn upstream(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<
 fn attempt(visit: &Visit<'_>, state: String, carried: &Carried) -> Attempt {
     let hash = |domain: &str| BASE64URL_NOPAD.encode(&visit.app.vault.index().full(domain, &[state.as_bytes()]));
     let asked = carried.asked.as_ref();
+    let max_age = |after: i64| u64::try_from((visit.app.clock.now() - after) / 1_000).unwrap_or_default();
     Attempt {
         redirect_uri: format!("{}/sign-in/upstream", visit.app.public_url),
         nonce: hash("upstream-nonce"),
         verifier: hash("upstream-verifier"),
-        again: asked.is_some_and(|asked| asked.fresh_after.is_some()),
+        max_age: asked.and_then(|asked| asked.fresh_after).map(max_age),
         login_hint: asked.and_then(|asked| asked.login_hint.clone()),
         state,
     }
@@ -60,7 +68,7 @@ fn leave(visit: &Visit<'_>, provider: &Provider, field: &str) -> Result<Reply> {
     }
     let carried = Carried { step: Step::Upstream, ..before };
     let state = visit.seal(&carried)?;
-    Ok(see_other(&provider.start(&attempt(visit, state, &carried), visit.app.clock.now())?))
+    Ok(see_other(&provider.start(&attempt(visit, state, &carried), &visit.app.clock)?))
 }
 
 fn come_back(
@@ -83,21 +91,25 @@ fn come_back(
         }
         (None, None) => return Err(elsewhere()),
     };
-    let now = visit.app.clock.now();
-    let person = provider.finish(&attempt(visit, state.to_owned(), &carried), &Came { code, iss }, now)?;
+    let person = provider.finish(&attempt(visit, state.to_owned(), &carried), &Came { code, iss }, &visit.app.clock)?;
     let asked = carried.asked;
-    let fresh_after = asked.as_ref().and_then(|asked| asked.fresh_after);
-    if let (Some(after), Some(at)) = (fresh_after, person.auth_time)
-        && at + SKEW_MS < after
-    {
-        return Err(Error::new(Kind::Unauthenticated, "The app asks that you sign in anew, and the sign-in provider did not ask you."));
+    // A moment that is still to come is none that is known.
+    let signed_in_at = person.auth_time.filter(|at| *at <= visit.app.clock.now() + SKEW_MS);
+    match (asked.as_ref().and_then(|asked| asked.fresh_after), signed_in_at) {
+        (Some(_), None) => return Err(Error::new(Kind::Unauthenticated, UNKNOWN)),
+        (Some(after), Some(at)) if at + SKEW_MS < after => {
+            return Err(Error::new(Kind::Unauthenticated, "The app asks that you sign in anew, and the sign-in provider did not ask you."));
+        }
+        _ => {}
     }
     let account = match resolved(visit, provider, &person)? {
-        Known::Account(account, _) => account,
+        Known::Account(account) => account,
         Known::Refused(why) => return Err(Error::new(Kind::Forbidden, format!("{why} {}", remedy(&person)))),
     };
-    begin(visit, asked, &account, Begin::Upstream(person.auth_time))
+    begin(visit, asked, &account, Begin::Upstream(signed_in_at))
 }
+
+const UNKNOWN: &str = "The app asks that you sign in anew, and the sign-in provider did not say when you did.";
 
 /// What the operator needs to know.
 fn remedy(person: &Person) -> String {
@@ -110,16 +122,16 @@ fn remedy(person: &Person) -> String {
 
 fn resolved(visit: &mut Visit<'_>, provider: &Provider, person: &Person) -> Result<Known> {
     let (vault, person, roles) = (Arc::clone(&visit.app.vault), person.clone(), provider.settings.roles.clone());
-    let mut entry = visit.request.entry.clone();
-    entry.action = Action::Credential;
-    let known = visit.app.db.write("account.upstream", move |tx| {
-        let known = subjects::known(tx, &vault, &person, &roles)?;
-        if let Known::Account(account, true) = &known {
-            entry.commit(tx, Did::new(200, format!("account/{}", account.id)))?;
+    let entry = visit.request.entry.clone();
+    let (known, changed) = visit.app.db.write("account.upstream", move |tx| {
+        let (known, changed) = subjects::known(tx, &vault, &person, &roles)?;
+        if let Some(Changed { account, action, what }) = &changed {
+            let entry = Entry { action: *action, account: Some(account.to_string()), ..entry.clone() };
+            entry.commit(tx, Did::new(200, what.clone()))?;
         }
-        Ok(known)
+        Ok((known, changed))
     })?;
-    if matches!(known, Known::Account(_, true)) {
+    if changed.is_some() {
         visit.next_entry(Action::SignIn)?;
     }
     Ok(known)

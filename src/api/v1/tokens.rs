@@ -1,15 +1,13 @@
 //! SDK tokens and invitation codes.
 
-use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use serde_json::json;
 
 use super::{required, user};
 use crate::access::Caller;
 use crate::api::error::{self, Form};
+use crate::api::limits::Limit;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::audit::Did;
@@ -98,15 +96,11 @@ pub fn invite(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<
     Ok(Reply::json(201, &json!({"code": code, "user_id": user.to_string(), "expires_at": instant(expires_at)})).committed())
 }
 
-/// Five tries a minute for each address: a code of 40 bits must not be guessed.
-fn tries() -> &'static DefaultKeyedRateLimiter<IpAddr> {
-    static TRIES: OnceLock<DefaultKeyedRateLimiter<IpAddr>> = OnceLock::new();
-    TRIES.get_or_init(|| RateLimiter::keyed(Quota::per_minute(NonZeroU32::MIN.saturating_add(4))))
-}
+/// Tries of one address: a code of 40 bits must not be guessed.
+static TRIES: LazyLock<Limit> = LazyLock::new(|| Limit::per_minute(5));
 
 pub fn redeem(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
-    let address: IpAddr = request.address.parse().map_err(Error::bug)?;
-    if tries().check_key(&address).is_err() {
+    if !TRIES.allows(&request.address) {
         return Err(Error::new(Kind::Throttled, "five codes a minute may be tried"));
     }
     let code = secret_digest(&required(&request.json()?, "code")?.trim().to_uppercase());

@@ -12,9 +12,10 @@ use firth::config::Config;
 use firth::id::{AccountId, ClientId, GrantId, PatientId};
 use firth::ledger::accounts::{self, Account};
 use firth::ledger::clients::{self, CODE, Client, Facts, Proof, REFRESH, Status};
+use firth::ledger::credentials;
 use firth::ledger::grants::{self, By, Granted};
+use firth::ledger::sessions::{self, Proved};
 use firth::ledger::users::{self, Fields};
-use firth::ledger::{credentials, sessions};
 use firth::vault::Sealing;
 
 use super::http::{self, Reply};
@@ -129,7 +130,8 @@ impl Within {
     /// A session of a browser, and its secret.
     pub fn session(&self, account: AccountId) -> (GrantId, String) {
         let vault = Arc::clone(&self.app.vault);
-        let (secret, session) = self.app.db.write("test", move |tx| sessions::begin(tx, &vault, account, (None, None))).expect("a session");
+        let (secret, session) =
+            self.app.db.write("test", move |tx| sessions::begin(tx, &vault, account, (None, Proved::Now))).expect("a session");
         (session.id, secret)
     }
 
