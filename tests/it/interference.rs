@@ -110,8 +110,7 @@ fn queries(alice: &Person<'_>) -> Vec<String> {
 /// What can be done with an id that is known or guessed.
 fn by_id(alice: &Person<'_>, id: &str) -> Vec<Ask> {
     let path = format!("Observation/{id}");
-    let mut all: Vec<Ask> =
-        ["", "/_history/1", "/_history"].into_iter().map(|more| get("hidden id", format!("{path}{more}"))).collect();
+    let mut all: Vec<Ask> = ["", "/_history/1", "/_history"].into_iter().map(|more| get("hidden id", format!("{path}{more}"))).collect();
     all.push(get("hidden id", format!("Observation?_id={id}&_total=accurate")));
     let body = with(observation(&alice.patient, "vital-signs", "1111-1"), json!({"id": id}));
     let send = |verb, kind, body: Option<String>| Ask {
@@ -412,7 +411,10 @@ fn of_people<'s>(server: &'s TestServer, alice: &Person<'_>) -> Vec<Asker<'s>> {
     let recipient = json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]});
     let denied = |more: Value| {
         let actor = json!([{"role": recipient, "reference": {"reference": silva}}]);
-        with(json!({"type": "deny", "actor": actor, "class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}]}), more)
+        with(
+            json!({"type": "deny", "actor": actor, "class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}]}),
+            more,
+        )
     };
     let provisions = [
         denied(json!({"securityLabel": [{"system": CONFIDENTIALITY, "code": "R"}]})),
