@@ -28,6 +28,7 @@ mod v1;
 
 pub use apps::is_built as app_is_built;
 pub use base::{Base, listen_base};
+pub use fhir::cursor::CursorSeal;
 pub use request::{Reply, Request};
 pub use server::{Listening, Security, bind, block_on, listen, until_told};
 pub use tls::tls;

@@ -223,7 +223,8 @@ pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
 /// Who shows this secret? `Kind::Expired` and `Kind::Unauthenticated` are told apart, for SDKs refresh on 401.
 /// One statement. `secret` is the digest of what was shown; with the caller comes the moment at which the secret expires.
 pub fn authenticate(tx: &mut Tx<'_>, vault: &Vault, secret: &[u8; 32], now: Millis) -> Result<(Caller, Option<Millis>)> {
-    let unknown = || Error::new(Kind::Unauthenticated, "the token is not known");
+    // In the words of a signed token that is not ours.
+    let unknown = || Error::new(Kind::Unauthenticated, "The credential is not valid.").because("the token is not known");
     let shown = rows::shown(tx, secret)?.ok_or_else(unknown)?;
     let known = shown.credential;
     if known.kind == Secret::Refresh as i16 {

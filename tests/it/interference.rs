@@ -2,13 +2,24 @@
 //!
 //! The answers of many requests are recorded, resources that are hidden from the caller are added, and the same requests
 //! are sent again. Nothing may differ but the request's id, the time of the answer and the ciphertext of cursors, whose
-//! length stays; what a cursor leads to is compared as well.
+//! length stays. What a cursor leads to is compared as well, and at the end the cursors are opened with the keys of the
+//! store: the places in them may not differ either.
 
 use std::collections::BTreeMap;
 
+use firth::api::CursorSeal;
+use firth::app::App;
+use firth::clock::Clock;
+use firth::config::Config;
+use firth::search::Type;
+use firth::store::listing::Position;
+use firth::vault::Sealing;
 use serde_json::{Value, json};
 
+use crate::consent::consent;
 use crate::granular::{created, observation, put, scoped, with};
+use crate::sign_in::PASSWORD;
+use crate::smart::flow::CALLBACK;
 use crate::support::payload::*;
 use crate::support::{Bundle, Client, Person, Reply, TestServer};
 
@@ -24,7 +35,7 @@ struct Ask {
 }
 
 /// Kinds of paths that must occur.
-const PATHS: [&str; 15] = [
+const PATHS: [&str; 16] = [
     "read",
     "vread",
     "history",
@@ -40,7 +51,14 @@ const PATHS: [&str; 15] = [
     "transaction",
     "$validate",
     "conditional",
+    "hidden id",
 ];
+
+/// Of these none shows a resource: a number alone, or only whether something was done.
+const WITHOUT_ROWS: [&str; 4] = ["count", "$validate", "conditional", "hidden id"];
+
+/// Resources that will be added under these ids, which are asked for before they are there too.
+const HIDDEN_IDS: [&str; 2] = ["hidden-of-alice", "hidden-of-bob"];
 
 fn get(path: &'static str, url: impl Into<String>) -> Ask {
     Ask { path, verb: "GET", url: format!("/fhir/{}", url.into()), body: None }
@@ -89,6 +107,35 @@ fn queries(alice: &Person<'_>) -> Vec<String> {
     all
 }
 
+/// What can be done with an id that is known or guessed.
+fn by_id(alice: &Person<'_>, id: &str) -> Vec<Ask> {
+    let path = format!("Observation/{id}");
+    let mut all: Vec<Ask> = ["", "/_history/1", "/_history"].into_iter().map(|more| get("hidden id", format!("{path}{more}"))).collect();
+    all.push(get("hidden id", format!("Observation?_id={id}&_total=accurate")));
+    let body = with(observation(&alice.patient, "vital-signs", "1111-1"), json!({"id": id}));
+    let send = |verb, kind, body: Option<String>| Ask {
+        path: "hidden id",
+        verb,
+        url: format!("/fhir/{path}"),
+        body: body.map(|body| (kind, body)),
+    };
+    all.push(send("HEAD", "", None));
+    all.push(send("PUT", "application/fhir+json", Some(body.to_string())));
+    all.push(send("PATCH", "application/json-patch+json", Some(json!([{"op": "remove", "path": "/status"}]).to_string())));
+    all.push(send("DELETE", "", None));
+    for mode in ["update", "delete"] {
+        let sent = if mode == "update" { body.to_string() } else { String::new() };
+        all.push(post("hidden id", &format!("/{path}/$validate?mode={mode}"), "application/fhir+json", sent));
+    }
+    for kind in ["batch", "transaction"] {
+        for request in [json!({"method": "GET", "url": path}), json!({"method": "DELETE", "url": path})] {
+            let sent = json!({"resourceType": "Bundle", "type": kind, "entry": [{"request": request}]});
+            all.push(post("hidden id", "", "application/fhir+json", sent.to_string()));
+        }
+    }
+    all
+}
+
 fn asks(alice: &Person<'_>, seen: &[Value]) -> Vec<Ask> {
     let mut all = Vec::new();
     for query in queries(alice) {
@@ -118,6 +165,9 @@ fn asks(alice: &Person<'_>, seen: &[Value]) -> Vec<Ask> {
             all.push(post("conditional", "", "application/fhir+json", body.to_string()));
         }
     }
+    for id in HIDDEN_IDS {
+        all.extend(by_id(alice, id));
+    }
     for kind in KINDS {
         all.push(get("type history", format!("{kind}/_history")));
         all.push(get("next link", format!("{kind}/_history?_count=1")));
@@ -146,8 +196,11 @@ fn asks(alice: &Person<'_>, seen: &[Value]) -> Vec<Ask> {
     all
 }
 
+/// A cursor, and what stands before it in its link: `Observation?code=x&_count=1`.
+type Kept = (String, String);
+
 /// What is compared: all of the answer, without the request's id and time, cursors by their length.
-fn told(reply: &Reply, kept: &mut Vec<String>) -> String {
+fn told(reply: &Reply, kept: &mut Vec<Kept>) -> String {
     let request = reply.header("x-request-id").unwrap_or("none").to_owned();
     let mut headers: Vec<String> =
         reply.headers.iter().filter(|(name, _)| name != "date").map(|(name, value)| format!("{name}: {value}")).collect();
@@ -156,28 +209,77 @@ fn told(reply: &Reply, kept: &mut Vec<String>) -> String {
     let mut parts = text.split("_cursor=");
     let mut all = parts.next().unwrap_or_default().to_owned();
     for part in parts {
+        let link = all.rsplit("/fhir/").next().unwrap_or_default().trim_end_matches('&').to_owned();
         let end = part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(part.len());
-        kept.push(part[..end].to_owned());
+        kept.push((link, part[..end].to_owned()));
         all.push_str(&format!("_cursor={}{}", "X".repeat(end), &part[end..]));
     }
     all
 }
 
-/// Every answer, and those that its next links lead to.
-fn answers(client: &Client<'_>, asks: &[Ask]) -> Vec<(Ask, String)> {
-    let mut all = Vec::new();
+/// Every answer, and those that its next links lead to; and the cursors in them.
+#[derive(Default)]
+struct Answers {
+    all: Vec<(Ask, String)>,
+    cursors: Vec<Kept>,
+}
+
+fn answers(client: &Client<'_>, asks: &[Ask]) -> Answers {
+    let mut told_of = Answers::default();
     for ask in asks {
         let reply = send(client, ask);
         assert!(reply.status < 500, "{}: {}", ask.url, reply.text());
-        all.push((ask.clone(), told(&reply, &mut Vec::new())));
+        told_of.all.push((ask.clone(), told(&reply, &mut told_of.cursors)));
         let mut next = serde_json::from_slice(&reply.body).ok().and_then(|body| Bundle(body).next());
         while let Some(url) = next {
             let reply = client.get(&url).is(200);
-            all.push((ask.clone(), told(&reply, &mut Vec::new())));
+            told_of.all.push((ask.clone(), told(&reply, &mut told_of.cursors)));
             next = Bundle(reply.json()).next();
         }
     }
-    all
+    told_of
+}
+
+fn shows_rows(answer: &str) -> bool {
+    KINDS.iter().any(|kind| answer.contains(&format!("\"resourceType\":\"{kind}\"")))
+}
+
+/// Is the resource in one of the answers? What repeats the id that was sent does not count.
+fn shown_in(told_of: &Answers, id: &str) -> bool {
+    let said = |ask: &Ask| ask.url.contains(id) || ask.body.as_ref().is_some_and(|(_, body)| body.contains(id));
+    told_of.all.iter().any(|(ask, answer)| answer.contains(id) && !said(ask))
+}
+
+/// The places in the cursors of a caller, opened by the keys of the store. The server has stopped.
+fn opened(app: &App, client: &Client<'_>, cursors: &[Kept]) -> Vec<(String, Position)> {
+    let token = client.headers.iter().find_map(|(_, value)| value.strip_prefix("Bearer ")).expect("a token");
+    let caller = app.callers.authenticate(token, app.clock.now()).expect("a caller");
+    let open = |(link, cursor): &Kept| {
+        let (path, query) = link.split_once('?').expect("a query");
+        // What a cursor is sealed to.
+        let (kinds, asked) = match path.split('/').collect::<Vec<_>>()[..] {
+            ["_history"] => (Type::ALL.to_vec(), link.clone()),
+            [kind, "_history"] => (vec![Type::parse(kind).expect("a type")], link.clone()),
+            [kind, id, "_history"] => (vec![Type::parse(kind).expect("a type")], format!("{id}/_history?{query}")),
+            [kind] => (vec![Type::parse(kind).expect("a type")], query.to_owned()),
+            _ => panic!("a next link of another path: {link}"),
+        };
+        let place = kinds.into_iter().find_map(|kind| CursorSeal::of(app, &caller, kind, &asked).open(cursor).ok());
+        (link.clone(), place.unwrap_or_else(|| panic!("the cursor of {link} does not open")))
+    };
+    cursors.iter().map(open).collect()
+}
+
+/// The store of the server, which has stopped.
+fn store(server: &TestServer) -> App {
+    let mut settings = server.place.settings.clone();
+    for (name, path) in [("FIRTH_DATA_DIR", server.place.data()), ("FIRTH_ROOT_KEY_FILE", server.place.path().join("root.key"))] {
+        settings.retain(|(known, _)| known != name);
+        settings.push((name.to_owned(), path.to_string_lossy().into_owned()));
+    }
+    let mut config = Config::read(&settings, None).expect("settings");
+    config.public_url = Some(server.url());
+    App::build(config, Clock::system(), Sealing::Aes256Gcm).expect("the store opens")
 }
 
 /// A world of two people: what of Alice's may be seen is returned.
@@ -211,9 +313,18 @@ fn world(server: &TestServer, alice: &Person<'_>) -> Vec<Value> {
 fn hidden(server: &TestServer, alice: &Person<'_>, bob: &Person<'_>) -> BTreeMap<&'static str, Vec<String>> {
     let ehr = server.ehr();
     let mut all: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    for (id, body) in [
+        (HIDDEN_IDS[0], restricted(observation(&alice.patient, "laboratory", "1111-1"))),
+        (HIDDEN_IDS[1], observation(&bob.patient, "vital-signs", "1111-1")),
+    ] {
+        put(&ehr, &with(body, json!({"id": id}))).is(201);
+        all.entry("Observation").or_default().push(id.to_owned());
+    }
     for n in 0..6 {
-        let outside =
-            with(observation(&alice.patient, "laboratory", "1111-1"), json!({"effectiveDateTime": format!("2026-02-2{n}T08:30:00Z")}));
+        let outside = with(
+            restricted(observation(&alice.patient, "laboratory", "1111-1")),
+            json!({"effectiveDateTime": format!("2026-02-2{n}T08:30:00Z")}),
+        );
         let of_bob =
             with(observation(&bob.patient, "vital-signs", "1111-1"), json!({"effectiveDateTime": format!("2026-02-2{n}T08:29:00Z")}));
         for body in [outside, of_bob] {
@@ -230,14 +341,14 @@ fn hidden(server: &TestServer, alice: &Person<'_>, bob: &Person<'_>) -> BTreeMap
         )));
     }
     for body in [
-        observation(&alice.patient, "laboratory", "4444-4"),
-        observation(&alice.patient, "survey", "4444-4"),
+        restricted(observation(&alice.patient, "laboratory", "4444-4")),
+        restricted(observation(&alice.patient, "survey", "4444-4")),
         observation(&bob.patient, "vital-signs", "4444-4"),
         observation(&bob.patient, "vital-signs", "4444-4"),
     ] {
         all.entry("Observation").or_default().push(id(&created(&ehr, &body)));
     }
-    let gone = created(&ehr, &observation(&alice.patient, "laboratory", "2222-2"));
+    let gone = created(&ehr, &restricted(observation(&alice.patient, "laboratory", "2222-2")));
     ehr.delete(&format!("/fhir/Observation/{}", id(&gone))).is(204);
     // A device of Alice's own measures what is not asked for, and Bob's what is.
     alice.stores(&apple((0..9).map(|n| record(STEPS, &format!("s{n}"), &minute(n), "7")).collect()));
@@ -247,49 +358,131 @@ fn hidden(server: &TestServer, alice: &Person<'_>, bob: &Person<'_>) -> BTreeMap
     all
 }
 
+const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+/// The LOINC code of steps.
+const STEPS_CODE: &str = "55423-8";
+
+/// With the label that Alice's Consent withholds.
+fn restricted(body: Value) -> Value {
+    with(body, json!({"meta": {"security": [{"system": CONFIDENTIALITY, "code": "R"}]}}))
+}
+
+/// A caller: how it comes to see what it sees.
+type Asker<'s> = (&'static str, Client<'s>);
+
+/// Somebody who signs in and lets an app ask for this.
+fn signed_in<'s>(server: &'s TestServer, name: &str, practitioner: &str, scope: &str) -> Client<'s> {
+    server.account(name, &["--role", "clinician", "--fhir-user", practitioner]);
+    let browser = server.browser();
+    browser.signs_in(name, PASSWORD);
+    let app = server.registered(&["--public", "--redirect-uri", CALLBACK, "--scope", scope]);
+    server.nobody().bearer(&app.launches(&browser, "", scope, &[]).text_at("/access_token"))
+}
+
+fn cares(server: &TestServer, practitioner: &str, patient: &str) {
+    let team = json!({
+        "resourceType": "CareTeam", "status": "active", "subject": {"reference": format!("Patient/{patient}")},
+        "participant": [{"member": {"reference": practitioner}}]
+    });
+    created(&server.ehr(), &team);
+}
+
+const REST: &str = "CONTEXT/Device.rs?identifier=urn:i%7C1 CONTEXT/Patient.rs CONTEXT/Encounter.rs CONTEXT/Practitioner.rs";
+
+/// Scopes of Observations, and of what goes with them.
+fn scopes(context: &str, observations: &str) -> String {
+    format!("CONTEXT/Observation.{observations} {REST}").replace("CONTEXT", context)
+}
+
+/// Tokens of scripts whose scopes are narrow.
+fn of_tokens<'s>(server: &'s TestServer, alice: &Person<'_>) -> Vec<Asker<'s>> {
+    let own = |role, scope: String| scoped(server, role, &[&alice.patient], &scope);
+    vec![
+        ("a patient", own("patient", scopes("patient", "rs?category=vital-signs"))),
+        ("a clinician", own("clinician", scopes("user", "cruds?category=vital-signs"))),
+    ]
+}
+
+/// People: by a care team, under a Consent of Alice's that names them, and in an emergency.
+fn of_people<'s>(server: &'s TestServer, alice: &Person<'_>) -> Vec<Asker<'s>> {
+    let [ruiz, silva, moreau] = [(); 3].map(|()| server.practitioner());
+    cares(server, &ruiz, &alice.patient);
+    cares(server, &silva, &alice.patient);
+    let recipient = json!({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]});
+    let denied = |more: Value| {
+        let actor = json!([{"role": recipient, "reference": {"reference": silva}}]);
+        with(
+            json!({"type": "deny", "actor": actor, "class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}]}),
+            more,
+        )
+    };
+    let provisions = [
+        denied(json!({"securityLabel": [{"system": CONFIDENTIALITY, "code": "R"}]})),
+        denied(json!({"code": [{"coding": [{"system": "http://loinc.org", "code": STEPS_CODE}]}]})),
+    ];
+    created(&server.ehr(), &consent(&alice.patient, json!({"type": "permit", "provision": provisions})));
+    let narrow = scopes("user", "cruds?category=vital-signs");
+    let emergency = signed_in(server, "moreau", &moreau, &narrow);
+    let reason = json!({"resourceType": "Parameters", "parameter": [{"name": "reason", "valueString": "unconscious after a fall"}]});
+    emergency.post(&format!("/fhir/Patient/{}/$break-glass", alice.patient), &reason).is(200);
+    crate::care_team::soon(server, || emergency.get(&format!("/fhir/Patient/{}", alice.patient)).status == 200);
+    vec![
+        ("a care team", signed_in(server, "ruiz", &ruiz, &narrow)),
+        ("under a Consent", signed_in(server, "silva", &silva, &scopes("user", "cruds"))),
+        ("an emergency", emergency),
+    ]
+}
+
 /// Records, adds, asks again, and compares.
-fn nothing_shows(server: &TestServer, who: &[(&str, String)]) {
+fn nothing_shows<'s>(server: &'s TestServer, askers: impl FnOnce(&'s TestServer, &Person<'_>) -> Vec<Asker<'s>>) {
     let (alice, bob) = (server.person("alice"), server.person("bob"));
     let seen = world(server, &alice);
+    let askers = askers(server, &alice);
     let asks = asks(&alice, &seen);
-    for path in PATHS {
-        assert!(asks.iter().any(|ask| ask.path == path), "no {path}");
-    }
-    let clients: Vec<(&str, Client<'_>)> =
-        who.iter().map(|(role, scope)| (*role, scoped(server, role, &[&alice.patient], scope))).collect();
-    let before: Vec<Vec<(Ask, String)>> = clients.iter().map(|(_, client)| answers(client, &asks)).collect();
-    let added = hidden(server, &alice, &bob);
-    for ((role, client), before) in clients.iter().zip(&before) {
-        let rows = before
-            .iter()
-            .filter(|(_, answer)| answer.contains("\"resourceType\":\"Observation\"") || answer.contains("\"resourceType\":\"Device\""))
-            .count();
-        assert!(rows * 2 >= before.len(), "{role}: only {rows} of {} answers show anything", before.len());
-        let after = answers(client, &asks);
-        assert_eq!(before.len(), after.len(), "{role}");
-        for ((ask, before), (_, after)) in before.iter().zip(&after) {
-            assert_eq!(before, after, "{role}: {} {} {:?}", ask.verb, ask.url, ask.body);
+    let before: Vec<Answers> = askers.iter().map(|(_, client)| answers(client, &asks)).collect();
+    for ((who, _), before) in askers.iter().zip(&before) {
+        let of_path = |path: &str| before.all.iter().filter(|(ask, _)| ask.path == path).collect::<Vec<_>>();
+        for path in PATHS {
+            let shows = WITHOUT_ROWS.contains(&path) || of_path(path).iter().any(|(_, answer)| shows_rows(answer));
+            assert!(!of_path(path).is_empty() && shows, "{who}: nothing is seen by {path}");
         }
-        for (kind, ids) in &added {
-            for id in ids {
-                assert!(after.iter().all(|(_, answer)| !answer.contains(id.as_str())), "{role} was shown {kind}/{id}");
-            }
+        let rows = before.all.iter().filter(|(_, answer)| shows_rows(answer)).count();
+        assert!(rows * 2 >= before.all.len(), "{who}: only {rows} of {} answers show anything", before.all.len());
+    }
+    let added = hidden(server, &alice, &bob);
+    let after: Vec<Answers> = askers.iter().map(|(_, client)| answers(client, &asks)).collect();
+    for (((who, _), before), after) in askers.iter().zip(&before).zip(&after) {
+        assert_eq!(before.all.len(), after.all.len(), "{who}");
+        for ((ask, before), (_, after)) in before.all.iter().zip(&after.all) {
+            assert_eq!(before, after, "{who}: {} {} {:?}", ask.verb, ask.url, ask.body);
+        }
+        for (kind, id) in added.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id))) {
+            assert!(!shown_in(after, id), "{who} was shown {kind}/{id}");
         }
     }
     // Each addition would have been there to be seen.
-    let system = server.ehr();
-    let shown: Vec<String> = answers(&system, &asks).into_iter().map(|(_, answer)| answer).collect();
-    for (kind, ids) in &added {
-        for id in ids {
-            assert!(shown.iter().any(|answer| answer.contains(id.as_str())), "{kind}/{id} is nowhere in what a system is answered");
-        }
+    let shown = answers(&server.ehr(), &asks);
+    for (kind, id) in added.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id))) {
+        assert!(shown_in(&shown, id), "{kind}/{id} is nowhere in what a system is answered");
+    }
+    server.stop();
+    let app = store(server);
+    for (((who, client), before), after) in askers.iter().zip(&before).zip(&after) {
+        let (first, second) = (opened(&app, client, &before.cursors), opened(&app, client, &after.cursors));
+        assert!(first.len() > 200, "{who} was given {} cursors", first.len());
+        assert!(first.iter().any(|(_, place)| *place != first[0].1), "{who}: every cursor is of one place");
+        assert_eq!(first, second, "{who}: a cursor tells of what is hidden");
     }
 }
 
 both! {
     fn what_is_hidden_changes_no_byte(server) {
-        const REST: &str = "Device.rs?identifier=urn:i%7C1 CONTEXT/Patient.rs CONTEXT/Encounter.rs CONTEXT/Practitioner.rs";
-        let scopes = |context: &str, letters: &str| format!("CONTEXT/Observation.{letters}?category=vital-signs CONTEXT/{REST}").replace("CONTEXT", context);
-        nothing_shows(server, &[("patient", scopes("patient", "rs")), ("clinician", scopes("user", "cruds"))]);
+        nothing_shows(server, of_tokens);
+    }
+}
+
+both! {
+    fn what_is_hidden_from_people_changes_no_byte(server) {
+        nothing_shows(server, of_people);
     }
 }

@@ -10,13 +10,15 @@ use firth::app::App;
 use firth::clock::Clock;
 use firth::config::Config;
 use firth::id::{AccountId, ClientId, GrantId, PatientId};
+use firth::jose::Family;
 use firth::ledger::accounts::{self, Account};
 use firth::ledger::clients::{self, CODE, Client, Facts, Proof, REFRESH, Status};
-use firth::ledger::credentials;
 use firth::ledger::grants::{self, By, Granted};
-use firth::ledger::sessions::{self, Proved};
+use firth::ledger::sessions::Proved;
 use firth::ledger::users::{self, Fields};
+use firth::ledger::{credentials, sealed, sessions};
 use firth::vault::Sealing;
+use serde_json::Value;
 
 use super::http::{self, Reply};
 use super::oauth::{post, sha256};
@@ -32,11 +34,15 @@ pub struct Within {
     _place: Place,
 }
 
-/// Makes a test of each backend, on a server in this process.
+/// Makes a test of each backend, on a server in this process: `within! { fn name(server) { ... } }`, or with a clock
+/// `within! { fn name(server, Clock::fixed(0)) { ... } }`.
 macro_rules! within {
     (fn $name:ident($server:ident) $body:block) => {
+        within! { fn $name($server, firth::clock::Clock::system()) $body }
+    };
+    (fn $name:ident($server:ident, $clock:expr) $body:block) => {
         each_backend! {
-            fn $name($server: |backend| $crate::support::within::Within::start(backend, firth::clock::Clock::system())) $body
+            fn $name($server: |backend| $crate::support::within::Within::start(backend, $clock)) $body
         }
     };
 }
@@ -169,6 +175,29 @@ impl Within {
     #[track_caller]
     pub fn form(&self, path: &str, pairs: &[(&str, &str)], headers: &[(&str, &str)]) -> Reply {
         post(&format!("{}{path}", self.url), pairs, headers)
+    }
+
+    /// The key that signs access tokens, as the store keeps it: its `kid`, and PKCS #8.
+    pub fn signing_key(&self) -> (String, Vec<u8>) {
+        let now = self.clock.now();
+        let ring = self.app.keys.signing(&[Family::Ed25519], now).expect("a key");
+        let kid = ring.signing(Family::Ed25519, now).expect("a key").kid.clone();
+        let rows = self.app.db.read("test", firth::store::signing_keys::list).expect("keys");
+        let row = rows.into_iter().find(|row| row.kid == kid).expect("the key");
+        let place = sealed::Row { kind: "signing-key", id: kid.as_bytes(), version: 1 };
+        let der = sealed::open_bytes(&self.app.vault, place, &row.sealed).expect("the key opens").to_vec();
+        (kid, der)
+    }
+
+    /// A resource that a system creates; its id.
+    #[track_caller]
+    pub fn created(&self, body: &Value) -> String {
+        let kind = body["resourceType"].as_str().expect("a type");
+        let headers =
+            [("content-type", "application/fhir+json".to_owned()), ("authorization", format!("Bearer {}", self.token(Role::EhrSystem)))];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value));
+        let sent = http::call("POST", &format!("{}/fhir/{kind}", self.url), &headers, Some(body.to_string().as_bytes()));
+        sent.expect("an answer").is(201).text_at("/id")
     }
 
     #[track_caller]

@@ -258,6 +258,18 @@ both! {
         let of = |patient: &str| crate::documents::created(&server.ehr(), &json!({"resourceType": "Binary", "contentType": "text/plain",
             "securityContext": {"reference": format!("Patient/{patient}")}, "data": "aGVsbG8="}));
         let (own, bobs) = (of(&w.a.patient), of(&w.b.patient));
+        // The raw body of an upload is no Binary, whoever asks, and its upload is the SDK's own.
+        let upload = w.b.stores(&crate::support::payload::apple(crate::support::payload::hearts("raw", 1))).text_at("/upload_id");
+        for client in [w.alice(), w.clinician(), server.ehr(), w.b.own()] {
+            absent(&client, &format!("Binary/{upload}"));
+            assert_eq!(client.get(&format!("/api/v1/sdk/users/{}/uploads/{upload}", w.b.user)).status, 403);
+        }
+        for client in [w.alice(), w.clinician()] {
+            for accept in ["*/*", "text/plain"] {
+                client.with("accept", accept).get(&format!("/fhir/Binary/{bobs}")).is(404);
+            }
+            assert_eq!(client.with("accept", "text/plain").get(&format!("/fhir/Binary/{own}")).is(200).text(), "hello");
+        }
         for client in [w.alice(), w.clinician()] {
             let reads = client.with("accept", "application/fhir+json");
             reads.get(&format!("/fhir/Binary/{own}")).is(200);
@@ -269,19 +281,24 @@ both! {
 both! {
     fn a78_a_narrower_scope_never_adds_a_row(server) {
         let w = World::new(server);
+        // By every way to search, and by the histories.
         let rows = |scope: &str| -> std::collections::BTreeSet<String> {
             let client = w.scoped(scope);
             let queries = ["Observation", "Patient", "Device", "DiagnosticReport", "Observation?_include=Observation:subject&_include=Observation:device"];
-            let found = queries.iter().flat_map(|query| {
-                let reply = client.get(&format!("/fhir/{query}"));
-                reply.json()["entry"].as_array().cloned().unwrap_or_default()
-            });
-            found.map(|entry| entry["fullUrl"].as_str().unwrap_or_default().to_owned()).collect()
+            let mut found: std::collections::BTreeSet<String> = queries.iter().flat_map(|query| ways(&client, query))
+                .flat_map(|(way, came)| came.entries.into_iter().map(move |entry| format!("{way} {entry}"))).collect();
+            for history in ["Observation/_history", "_history"] {
+                let reply = client.get(&format!("/fhir/{history}")).json();
+                found.extend(reply["entry"].as_array().into_iter().flatten().map(|entry| format!("{history} {}", entry["fullUrl"])));
+            }
+            found
         };
         let chains = [
             &["user/*.cruds", "user/*.rs", "user/Observation.rs", "user/Observation.s"][..],
             &["user/Observation.rs user/Patient.rs", "user/Patient.rs", "user/Patient.s"],
             &["user/*.rs", "user/Observation.rs user/Device.rs", "user/Device.rs"],
+            &["user/Observation.rs", "user/Observation.rs?code=8867-4", "user/Observation.rs?code=8867-4&category=laboratory"],
+            &["user/*.rs", "user/Observation.rs?category=vital-signs user/Patient.rs", "user/Observation.rs?category=vital-signs"],
         ];
         for chain in chains {
             let sets: Vec<_> = chain.iter().map(|scope| rows(scope)).collect();

@@ -4,37 +4,6 @@ use super::world::*;
 use crate::smart::flow::{Clinic, asked, brings, of};
 
 both! {
-    fn a4_a_token_is_sent_in_one_header(server) {
-        let w = World::new(server);
-        let (token, _) = server.token(&["--role", "patient", "--patient", &w.a.patient]);
-        for query in [format!("access_token={token}"), format!("token={token}")] {
-            assert!([400, 401].contains(&server.nobody().get(&format!("/fhir/Patient?{query}")).status));
-            assert!(server.nobody().bearer(&token).get(&format!("/fhir/Patient?{query}")).status == 400, "a parameter that there is not");
-        }
-        let mut twice = server.nobody().bearer(&token);
-        twice.headers.push(("authorization".into(), format!("Bearer {token}")));
-        assert!([400, 401].contains(&twice.get("/fhir/Patient").status));
-    }
-}
-
-both! {
-    fn a7_a_revoked_token_ends_within_five_seconds(server) {
-        let w = World::new(server);
-        let (token, id) = server.token(&["--role", "patient", "--patient", &w.a.patient]);
-        let client = server.nobody().bearer(&token);
-        finds(&client, "Patient", &[format!("Patient/{}", w.a.patient)]);
-        server.place.tells(&["token", "revoke", &id]);
-        for end in 0..50 {
-            if client.get("/fhir/Patient").status == 401 {
-                return;
-            }
-            assert!(end < 49, "the token is still good after five seconds");
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-    }
-}
-
-both! {
     fn a11_a12_a13_no_token_without_patient_of_two_contexts_or_of_other_words(server) {
         let w = World::new(server);
         let refused = |arguments: &[&str]| {

@@ -219,11 +219,47 @@ both! {
         let w = World::new(server);
         let mut body = observation(&w.a.patient, "x");
         body["id"] = json!(ABSENT);
-        body["meta"] = json!({"versionId": "77", "lastUpdated": "1999-01-01T00:00:00Z", "security": [{"system": "urn:x", "code": "R"}]});
-        let made = w.clinician().post("/fhir/Observation", &body).is(201);
-        assert_ne!(made.text_at("/id"), ABSENT);
-        assert_eq!(made.at("/meta/versionId"), json!("1"));
-        assert!(!made.text_at("/meta/lastUpdated").starts_with("1999"));
+        body["meta"] = json!({"versionId": "77", "lastUpdated": "1999-01-01T00:00:00Z", "source": "urn:firth:mapping:x@1"});
+        let client = w.clinician();
+        let in_bundle = |kind: &str, request: Value, body: &Value| bundled(&client, kind, &request, Some(body)).is(200);
+        let location = |reply: &Reply| reply.text_at("/entry/0/response/location").split("/fhir/").last().unwrap().to_owned();
+        let path = |made: Value| format!("Observation/{}/_history/{}", made["id"].as_str().unwrap(), made["meta"]["versionId"].as_str().unwrap());
+        let mut written = vec![(path(client.post("/fhir/Observation", &body).is(201).json()), "1")];
+        for kind in ["batch", "transaction"] {
+            written.push((location(&in_bundle(kind, json!({"method": "POST", "url": "Observation"}), &body)), "1"));
+        }
+        body["id"] = json!(w.a1);
+        written.push((path(put(&client, &format!("/fhir/Observation/{}", w.a1), &body).is(200).json()), "2"));
+        for (n, kind) in ["batch", "transaction"].into_iter().enumerate() {
+            body["valueString"] = json!(kind);
+            let request = json!({"method": "PUT", "url": format!("Observation/{}", w.a1)});
+            written.push((location(&in_bundle(kind, request, &body)), ["3", "4"][n]));
+        }
+        let stored = |path: &str| server.ehr().get(&format!("/fhir/{path}")).is(200).json();
+        for (at, version) in written {
+            let found = stored(&at);
+            assert_ne!(found["id"], ABSENT, "{at}");
+            assert_eq!(found["meta"]["versionId"], version, "{at}");
+            assert!(found["meta"]["lastUpdated"].as_str().is_some_and(|when| !when.starts_with("1999")), "{at}: {found}");
+        }
+        // A patch that says them changes none of them.
+        let operations = json!([{"op": "replace", "path": "/meta/versionId", "value": "77"}, {"op": "replace", "path": "/meta/lastUpdated", "value": "1999-01-01T00:00:00Z"}, {"op": "replace", "path": "/valueString", "value": "patched"}]);
+        let patched = patch(&client, &format!("/fhir/Observation/{}", w.a1), &operations);
+        assert!([200, 400, 422].contains(&patched.status), "{}", patched.text());
+        let now = stored(&format!("Observation/{}", w.a1));
+        assert!(["4", "5"].contains(&now["meta"]["versionId"].as_str().unwrap()) && !now["meta"]["lastUpdated"].to_string().contains("1999"), "{now}");
+        let renamed = patch(&client, &format!("/fhir/Observation/{}", w.a1), &json!([{"op": "replace", "path": "/id", "value": ABSENT}]));
+        assert!((400..500).contains(&renamed.status), "{}", renamed.text());
+        absent(&client, &format!("Observation/{}", w.b1));
+        // Who says to be somebody's Patient is not.
+        let mut claim = crate::documents::patient();
+        claim["identifier"] = json!([{"system": "urn:firth:user", "value": w.a.user}]);
+        let other = server.ehr().post("/fhir/Patient", &claim);
+        w.a.stores(&crate::support::payload::apple(crate::support::payload::hearts("after", 1)));
+        if other.status == 201 {
+            assert_eq!(server.ehr().search(&format!("Observation?patient={}&_count=0", other.text_at("/id"))).total(), Some(0));
+        }
+        assert_eq!(server.backend_of_app().get(&format!("/api/v1/users/{}", w.a.user)).is(200).text_at("/patient_id"), w.a.patient);
     }
 }
 
