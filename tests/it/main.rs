@@ -42,6 +42,7 @@ mod negotiation;
 mod newest;
 mod oauth_code;
 mod oauth_discovery;
+mod oauth_ends;
 mod oauth_service;
 mod pages;
 mod races;

@@ -9,12 +9,25 @@ const TYPE: &str = "application/x-www-form-urlencoded";
 /// The one parameter that may be repeated (RFC 8707 section 2).
 const REPEATED: &str = "resource";
 
+/// More parameters than any request has.
+const MOST: usize = 64;
+
+/// How many bytes the value of a parameter has at most. Those that are not known are passed over, and need no room either.
+fn longest(name: &str) -> usize {
+    match name {
+        "scope" => 8_192,
+        // Signed texts.
+        "client_assertion" | "token" => 16_384,
+        _ => 2_048,
+    }
+}
+
 /// Each name once; what was sent without a value counts as left out (RFC 6749 section 3.2).
 #[derive(Clone, Debug)]
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// The body of a request. `Kind::Parameter` when it is no form or a name stands twice.
+    /// The body of a request. `Kind::Parameter` when it is no form, a name stands twice, or something is too long.
     pub fn read(request: &mut Request) -> Result<Form> {
         if !is_media_type(request, TYPE) {
             return Err(Error::new(Kind::Parameter, format!("the parameters are sent in the body as {TYPE}")));
@@ -24,7 +37,14 @@ impl Form {
     }
 
     pub fn of(pairs: Vec<(String, String)>) -> Result<Form> {
-        for (n, (name, _)) in pairs.iter().enumerate() {
+        if pairs.len() > MOST {
+            return Err(Error::new(Kind::Parameter, format!("there are more than {MOST} parameters")));
+        }
+        for (n, (name, value)) in pairs.iter().enumerate() {
+            if value.len() > longest(name) || name.len() > longest("") {
+                let name: String = name.chars().take(40).collect();
+                return Err(Error::new(Kind::Parameter, format!("it is longer than {} bytes", longest(&name))).at(name));
+            }
             if name != REPEATED && pairs[..n].iter().any(|(other, _)| other == name) {
                 return Err(Error::new(Kind::Parameter, "the parameter stands twice").at(name.clone()));
             }
@@ -59,5 +79,17 @@ mod tests {
             let refused = of(twice).unwrap_err();
             assert_eq!((refused.kind, refused.issues[0].at.as_deref()), (Kind::Parameter, Some("a")), "{twice}");
         }
+    }
+
+    #[test]
+    fn each_value_has_its_length_and_a_form_its_number() {
+        let of =
+            |name: &str, length: usize| Form::of(vec![(name.to_owned(), "x".repeat(length))]).map(drop).map_err(|e| e.issues[0].at.clone());
+        for (name, longest) in [("scope", 8_192), ("client_assertion", 16_384), ("token", 16_384), ("code", 2_048), ("unknown", 2_048)] {
+            assert_eq!((of(name, longest), of(name, longest + 1)), (Ok(()), Err(Some(name.to_owned()))));
+        }
+        assert!(of(&"n".repeat(2_049), 1).is_err());
+        let many = |count: usize| Form::of((0..count).map(|n| (n.to_string(), String::new())).collect());
+        assert!(many(64).is_ok() && many(65).is_err());
     }
 }
