@@ -104,6 +104,7 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let of_credentials = ["token ", "app ", "client ", "account "].iter().any(|what| verb.starts_with(what));
     let action = match verb {
         "role grant" | "role revoke" => Action::RoleChange,
+        "client add" | "client approve" if text(order, "role").is_some() => Action::RoleChange,
         _ if of_credentials => Action::Credential,
         _ => Action::Activity,
     };

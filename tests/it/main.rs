@@ -40,6 +40,7 @@ mod migrations;
 mod model;
 mod negotiation;
 mod newest;
+mod oauth_asks;
 mod oauth_code;
 mod oauth_discovery;
 mod oauth_ends;
