@@ -225,8 +225,8 @@ async fn audited(app: &App, entry: Option<Entry>, outcome: Result<Reply>, of: (F
         Ok(reply) => reply,
         Err(e) => {
             // What the client did wrong is no failure of ours; why a token was not taken only the log tells.
-            if e.kind.wire().status == 401 && form != Form::OAuth {
-                tracing::info!(request_id = id, code = e.kind.wire().code, cause = e.cause.as_deref(), "a credential was not taken");
+            if let (401, Some(cause)) = (e.kind.wire().status, e.cause.as_deref().filter(|_| form != Form::OAuth)) {
+                tracing::info!(request_id = id, code = e.kind.wire().code, cause, "a credential was not taken");
             }
             if e.cause.is_some() && e.kind.wire().status >= 500 {
                 tracing::error!(request_id = id, code = e.kind.wire().code, raised = %e.raised, cause = e.cause.as_deref(), "request failed");

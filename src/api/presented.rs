@@ -60,8 +60,10 @@ pub fn caller(app: &App, request: &Request, known: Option<Arc<Caller>>) -> Resul
 }
 
 fn proved(app: &App, request: &Request, presented: &Presented<'_>, now: Millis) -> Result<()> {
-    let refused =
-        |e: Error| Error { kind: Kind::ProofRefused, ..Error::new(Kind::ProofRefused, "The DPoP proof is not valid.").because(e) };
+    let refused = |e: Error| Error {
+        kind: Kind::ProofRefused,
+        ..Error::new(Kind::ProofRefused, "The DPoP proof is not valid.").because(e.cause.unwrap_or_default())
+    };
     let uri = format!("{}{}", app.public_url, request.uri);
     let asked = dpop::Request { method: &request.verb, uri: &uri, presented: Some(*presented), nonces: None, now };
     let proof = proof(request, Kind::ProofRefused)?.ok_or_else(|| Error::new(Kind::ProofRefused, "no DPoP proof was sent"))?;

@@ -156,11 +156,13 @@ both! {
         limit("launch/patient patient/Patient.rs offline_access");
         soon(server, || has(&tokens, "Observation") == 403);
         assert_eq!(has(&tokens, "Patient"), 200);
-        let told = |tokens: &Reply| {
+        let told = |tokens: &Reply, which: &str| {
             let asks = server.ehr().with("content-type", "application/x-www-form-urlencoded");
-            asks.send("POST", "/oauth/introspect", Some(format!("token={}", tokens.text_at("/access_token")).as_bytes())).is(200)
+            asks.send("POST", "/oauth/introspect", Some(format!("token={}", tokens.text_at(which)).as_bytes())).is(200)
         };
-        assert_eq!(told(&tokens).at("/scope"), json!("launch/patient offline_access patient/Patient.rs"));
+        for which in ["/access_token", "/refresh_token"] {
+            assert_eq!(told(&tokens, which).at("/scope"), json!("launch/patient offline_access patient/Patient.rs"));
+        }
         let more = app.refreshes(&tokens.text_at("/refresh_token"), &[("scope", "patient/Observation.rs")]);
         refused(&more, 400, "invalid_scope");
         let tokens = refreshed(&app, &tokens).is(200);
@@ -171,6 +173,7 @@ both! {
         soon(server, || has(&launched(&clinic, &app, " offline_access"), "Observation") == 200);
         limit("launch/patient patient/Patient.rs");
         refused(&refreshed(&app, &tokens), 400, "invalid_grant");
+        assert_eq!(told(&tokens, "/refresh_token").at("/active"), json!(false));
         assert_eq!(has(&tokens, "Patient"), 200);
         // With nothing left it opens nothing.
         limit("openid");
@@ -202,5 +205,20 @@ both! {
         let events = server.auditor().search("AuditEvent?type=http://dicom.nema.org/resources/ontology/DCM|110113&outcome=4").matches();
         let alerts: Vec<&Value> = events.iter().filter(|event| event["outcomeDesc"] == json!("auth.refresh-reused")).collect();
         assert!(alerts.len() == 1 && alerts[0].to_string().contains(&format!("user/{}", alice.user)), "{events:#?}");
+    }
+}
+
+both! {
+    fn a_new_secret_ends_the_old_one_and_nothing_that_was_granted(server) {
+        let clinic = Clinic::new(server);
+        let old = server.registered(&["--secret", "--redirect-uri", CALLBACK]);
+        let tokens = launched(&clinic, &old, " offline_access");
+        let printed = server.place.tells(&["client", "rotate", &old.id]);
+        let secret = crate::support::actors::value_of(&printed, "client_secret");
+        server.plant(&secret);
+        let new = App { secret: Some(secret), ..old.clone() };
+        assert_eq!(reads(&clinic, &tokens), 200);
+        refused(&refreshed(&old, &tokens), 401, "invalid_client");
+        assert_eq!(reads(&clinic, &refreshed(&new, &tokens).is(200)), 200);
     }
 }

@@ -1,5 +1,7 @@
 //! The parameters of a request to the authorization server: `application/x-www-form-urlencoded` (RFC 6749 appendix B).
 
+use std::collections::HashSet;
+
 use crate::api::negotiate::is_media_type;
 use crate::api::request::{Request, decode_pairs};
 use crate::error::{Error, Kind, Result};
@@ -9,16 +11,15 @@ const TYPE: &str = "application/x-www-form-urlencoded";
 /// The one parameter that may be repeated (RFC 8707 section 2).
 const REPEATED: &str = "resource";
 
-/// More parameters than any request has.
-const MOST: usize = 64;
-
-/// How many bytes the value of a parameter has at most. Those that are not known are passed over, and need no room either.
+/// How many bytes the value of a parameter has at most. What is not known is passed over, however long it is.
 fn longest(name: &str) -> usize {
     match name {
         "scope" => 8_192,
         // Signed texts.
         "client_assertion" | "token" => 16_384,
-        _ => 2_048,
+        "grant_type" | "code" | "code_verifier" | "redirect_uri" | "refresh_token" | "resource" => 2_048,
+        "client_id" | "client_secret" | "client_assertion_type" => 2_048,
+        _ => usize::MAX,
     }
 }
 
@@ -37,15 +38,12 @@ impl Form {
     }
 
     pub fn of(pairs: Vec<(String, String)>) -> Result<Form> {
-        if pairs.len() > MOST {
-            return Err(Error::new(Kind::Parameter, format!("there are more than {MOST} parameters")));
-        }
-        for (n, (name, value)) in pairs.iter().enumerate() {
-            if value.len() > longest(name) || name.len() > longest("") {
-                let name: String = name.chars().take(40).collect();
-                return Err(Error::new(Kind::Parameter, format!("it is longer than {} bytes", longest(&name))).at(name));
+        let mut known = HashSet::new();
+        for (name, value) in &pairs {
+            if value.len() > longest(name) {
+                return Err(Error::new(Kind::Parameter, format!("it is longer than {} bytes", longest(name))).at(name.clone()));
             }
-            if name != REPEATED && pairs[..n].iter().any(|(other, _)| other == name) {
+            if !known.insert(name.as_str()) && name != REPEATED {
                 return Err(Error::new(Kind::Parameter, "the parameter stands twice").at(name.clone()));
             }
         }
@@ -82,14 +80,12 @@ mod tests {
     }
 
     #[test]
-    fn each_value_has_its_length_and_a_form_its_number() {
+    fn each_value_has_its_length() {
         let of =
             |name: &str, length: usize| Form::of(vec![(name.to_owned(), "x".repeat(length))]).map(drop).map_err(|e| e.issues[0].at.clone());
-        for (name, longest) in [("scope", 8_192), ("client_assertion", 16_384), ("token", 16_384), ("code", 2_048), ("unknown", 2_048)] {
+        for (name, longest) in [("scope", 8_192), ("client_assertion", 16_384), ("token", 16_384), ("code", 2_048)] {
             assert_eq!((of(name, longest), of(name, longest + 1)), (Ok(()), Err(Some(name.to_owned()))));
         }
-        assert!(of(&"n".repeat(2_049), 1).is_err());
-        let many = |count: usize| Form::of((0..count).map(|n| (n.to_string(), String::new())).collect());
-        assert!(many(64).is_ok() && many(65).is_err());
+        assert_eq!(of("unknown", 100_000), Ok(()));
     }
 }

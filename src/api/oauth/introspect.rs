@@ -66,8 +66,12 @@ fn asks_of_all(role: Role) -> bool {
 fn told(app: &App, token: &str) -> Result<Option<(Option<ClientId>, Value)>> {
     let now = app.clock.now();
     if let Some((held, until)) = app.db.read("refresh-token", |tx| grants::of_refresh(tx, &app.vault, token, now))? {
+        let scopes = still(app, &held, &held.granted.scopes)?;
+        if !grants::is_refreshed(&scopes) {
+            return Ok(None);
+        }
         let mut body = json!({"active": true, "client_id": held.by.client.to_string(), "exp": until / 1_000, "iss": app.public_url});
-        context(&mut body, &held, &still(app, &held, &held.granted.scopes)?);
+        context(&mut body, &held, &scopes);
         return Ok(Some((Some(held.by.client), body)));
     }
     let caller = app.callers.authenticate(token, now)?;

@@ -155,7 +155,9 @@ fn exchange(tx: &mut Tx<'_>, vault: &Vault, asking: &Asking, reused: &mut Reused
         Ok(standing) => standing.fhir_user,
         Err(e) => return Err(refused("The account may not do this any more.").because(e.cause.unwrap_or_default())),
     };
-    Ok(Settled { scopes: asking.client.facts.still(&held.granted.scopes)?, held: *held, refresh, fhir_user })
+    let scopes = asking.client.facts.still(&held.granted.scopes)?;
+    let refresh = refresh.filter(|_| grants::is_refreshed(&scopes));
+    Ok(Settled { held: *held, scopes, refresh, fhir_user })
 }
 
 fn refresh(tx: &mut Tx<'_>, vault: &Vault, asking: &Asking, reused: &mut Reused) -> Result<Settled> {
