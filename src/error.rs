@@ -58,6 +58,7 @@ kinds! {
     Throttled       "request.throttled"     429 "throttled"    true  "Wait as long as Retry-After says.";
     // Who asks.
     Unauthenticated "auth.required"         401 "login"        true  "Show a credential that is valid now; most requests take Authorization: Bearer TOKEN.";
+    Reused          "auth.refresh-reused"   401 "login"        true  "Get new tokens from the app. If the SDK did not send it twice itself, somebody has a copy: find out who.";
     Expired         "auth.expired"          401 "expired"      true  "Refresh the token and send the request again.";
     SignInStale     "auth.sign-in-stale"    401 "login"        true  "Sign in again (max_age of the authorization request, RFC 9470), and send the request with the new token.";
     Forbidden       "auth.forbidden"        403 "forbidden"    true  "Use a token whose role and scopes allow this.";
@@ -66,6 +67,7 @@ kinds! {
     ClientUnknown   "oauth.invalid-client"  401 "login"        true  "Prove the client as it was registered: by its secret, by a private_key_jwt assertion, or as a public client by client_id alone.";
     ClientUnfit     "oauth.unauthorized-client" 400 "forbidden" true "Have the operator approve the client, or register it for this grant type.";
     GrantUnknown    "oauth.invalid-grant"   400 "invalid"      true  "Begin again with an authorization request: codes and refresh tokens are good once, and end.";
+    GrantReused     "oauth.grant-reused"    400 "security"     true  "Begin again with an authorization request. If the client did not send it twice itself, somebody has a copy: find out who.";
     GrantType       "oauth.unsupported-grant-type" 400 "not-supported" true "Use authorization_code, refresh_token or client_credentials.";
     ScopeRefused    "oauth.invalid-scope"   400 "forbidden"    true  "Ask for scopes that the client is registered for and its role allows.";
     TargetRefused   "oauth.invalid-target"  400 "not-supported" true "Leave resource out, or give the FHIR base as the discovery documents do.";

@@ -43,7 +43,7 @@ pub fn reply(error: &Error, form: Form, request_id: &str) -> Reply {
         Form::Plain => Reply::json(status, &detail(error, request_id)),
     };
     match error.kind {
-        Kind::Unauthenticated => reply = reply.with("www-authenticate", BEARER),
+        Kind::Unauthenticated | Kind::Reused => reply = reply.with("www-authenticate", BEARER),
         Kind::Expired => {
             reply =
                 reply.with("www-authenticate", format!("{BEARER}, error=\"invalid_token\", error_description=\"the token has expired\""))
@@ -94,14 +94,14 @@ pub fn oauth_code(kind: Kind) -> &'static str {
     match kind {
         Kind::ClientUnknown => "invalid_client",
         Kind::ClientUnfit => "unauthorized_client",
-        Kind::GrantUnknown => "invalid_grant",
+        Kind::GrantUnknown | Kind::GrantReused => "invalid_grant",
         Kind::GrantType => "unsupported_grant_type",
         Kind::ScopeRefused => "invalid_scope",
         Kind::TargetRefused => "invalid_target",
         Kind::ProofInvalid | Kind::ProofRefused => "invalid_dpop_proof",
         Kind::RedirectRefused => "invalid_redirect_uri",
         Kind::MetadataRefused => "invalid_client_metadata",
-        Kind::Unauthenticated | Kind::Expired => "invalid_token",
+        Kind::Unauthenticated | Kind::Reused | Kind::Expired => "invalid_token",
         Kind::Forbidden => "insufficient_scope",
         Kind::Busy | Kind::TooSlow | Kind::Throttled => "temporarily_unavailable",
         _ if kind.wire().status >= 500 => "server_error",

@@ -44,12 +44,13 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
     let hands_over = hands_over(&app, route, &request);
     // It may wait for a provider elsewhere: that takes none of the few threads that answer reads.
     let asks_elsewhere = route.path == "/sign-in/upstream";
+    let on_the_spot = hands_over.is_some();
     let work = {
         let app = Arc::clone(&app);
-        move || handle(&app, route, request)
+        move || handle(&app, route, request, hands_over.flatten())
     };
     let handled = match (pump, http.app_data::<web::Data<Readers>>()) {
-        (None, _) if hands_over && length != Length::Long => Ok(std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)),
+        (None, _) if on_the_spot && length != Length::Long => Ok(std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)),
         (None, Some(readers)) if length == Length::None && !asks_elsewhere => readers.run(work).await,
         (None, _) => tokio::task::spawn_blocking(work).await,
         (Some(pump), _) => tokio::join!(tokio::task::spawn_blocking(work), pump).0,
@@ -67,14 +68,18 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
     respond(reply, &http, &id)
 }
 
-/// Does the handler leave the waiting to the writer, and is who asks known? Then it is done where it came in: to hand it to
-/// another thread takes longer than it does.
-fn hands_over(app: &App, route: &Route, request: &Request) -> bool {
+/// Does the handler leave the waiting to the writer, and is who asks known, or nobody? Then it is done where it came in: to
+/// hand it to another thread takes longer than it does. Who asks goes with it, and is not looked up there.
+fn hands_over(app: &App, route: &Route, request: &Request) -> Option<Option<Arc<Caller>>> {
     let writes = matches!(route.action, Action::Create | Action::Update | Action::Patch | Action::Delete);
-    writes
-        && app.db.one_process()
-        && route.path.starts_with("/fhir/")
-        && presented::token(request).is_none_or(|token| !token.proved && app.callers.knows(token.text, app.clock.now()))
+    if !writes || !app.db.one_process() || !route.path.starts_with("/fhir/") {
+        return None;
+    }
+    match presented::token(request) {
+        None => Some(None),
+        Some(token) if token.proved => None,
+        Some(token) => app.callers.remembered(token.text, app.clock.now()).map(Some),
+    }
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> (Option<Entry>, Result<Reply>) {
@@ -168,8 +173,8 @@ async fn pump(mut payload: web::Payload, send: Sender<Result<web::Bytes>>, deadl
 }
 
 /// On a blocking thread: who asks, may they, and what is the answer?
-fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Entry>, Result<Reply>) {
-    let caller = authenticate(app, route, &request);
+fn handle(app: &App, route: &'static Route, mut request: Request, known: Option<Arc<Caller>>) -> (Option<Entry>, Result<Reply>) {
+    let caller = authenticate(app, route, &request, known);
     request.entry.query = asked(route.action, (&request.verb, &request.uri), request.header("if-none-exist"));
     let entry = &mut request.entry;
     entry.address = Some(request.address.clone());
@@ -192,8 +197,8 @@ fn handle(app: &App, route: &'static Route, mut request: Request) -> (Option<Ent
     (Some(request.entry), outcome)
 }
 
-/// Who asks, if the route is theirs.
-fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Arc<Caller>>> {
+/// Who asks, if the route is theirs; `known` when that was found out already.
+fn authenticate(app: &App, route: &Route, request: &Request, known: Option<Arc<Caller>>) -> Result<Option<Arc<Caller>>> {
     if route.need == Need::Nothing {
         return Ok(None);
     }
@@ -201,7 +206,7 @@ fn authenticate(app: &App, route: &Route, request: &Request) -> Result<Option<Ar
     if request.param("type").starts_with('.') {
         return Err(Error::new(Kind::NotFound, "nothing is served at this path"));
     }
-    let caller = presented::caller(app, request)?;
+    let caller = presented::caller(app, request, known)?;
     let fits = match route.need {
         Need::Nothing => true,
         Need::Token => !matches!(caller.role, Role::App | Role::DeviceSdk),
@@ -221,7 +226,10 @@ async fn audited(app: &App, entry: Option<Entry>, outcome: Result<Reply>, of: (F
     let mut reply = match outcome {
         Ok(reply) => reply,
         Err(e) => {
-            // What the client did wrong is no failure of ours.
+            // What the client did wrong is no failure of ours; why a token was not taken only the log tells.
+            if let (401, Some(cause)) = (e.kind.wire().status, e.cause.as_deref().filter(|_| form != Form::OAuth)) {
+                tracing::info!(request_id = id, code = e.kind.wire().code, cause, "a credential was not taken");
+            }
             if e.cause.is_some() && e.kind.wire().status >= 500 {
                 tracing::error!(request_id = id, code = e.kind.wire().code, raised = %e.raised, cause = e.cause.as_deref(), "request failed");
             }

@@ -36,9 +36,9 @@ fn of_header(value: &str) -> Token<'_> {
     }
 }
 
-/// Who shows it. Two tokens, and a token in the address, are none: which of the two a proxy before us has looked at nobody
+/// Who shows it, `known` when that was found out already. Two tokens, and a token in the address, are none: which of the two a proxy before us has looked at nobody
 /// knows, and what stands in an address stands in logs.
-pub fn caller(app: &App, request: &Request) -> Result<Arc<Caller>> {
+pub fn caller(app: &App, request: &Request, known: Option<Arc<Caller>>) -> Result<Arc<Caller>> {
     if request.headers.iter().filter(|(name, _)| name == "authorization").count() > 1 {
         return Err(Error::new(Kind::Parameter, "the Authorization header stands twice").at("Authorization"));
     }
@@ -47,7 +47,7 @@ pub fn caller(app: &App, request: &Request) -> Result<Arc<Caller>> {
     }
     let token = token(request).ok_or_else(|| Error::new(Kind::Unauthenticated, "no token was sent"))?;
     let now = app.clock.now();
-    let caller = app.callers.authenticate(token.text, now)?;
+    let caller = known.map_or_else(|| app.callers.authenticate(token.text, now), Ok)?;
     match (&caller.jkt, token.proved) {
         (None, false) => {}
         (Some(jkt), true) => proved(app, request, &Presented { token: token.text, jkt }, now)?,
@@ -60,8 +60,10 @@ pub fn caller(app: &App, request: &Request) -> Result<Arc<Caller>> {
 }
 
 fn proved(app: &App, request: &Request, presented: &Presented<'_>, now: Millis) -> Result<()> {
-    let refused =
-        |e: Error| Error { kind: Kind::ProofRefused, ..Error::new(Kind::ProofRefused, "The DPoP proof is not valid.").because(e) };
+    let refused = |e: Error| Error {
+        kind: Kind::ProofRefused,
+        ..Error::new(Kind::ProofRefused, "The DPoP proof is not valid.").because(e.cause.unwrap_or_default())
+    };
     let uri = format!("{}{}", app.public_url, request.uri);
     let asked = dpop::Request { method: &request.verb, uri: &uri, presented: Some(*presented), nonces: None, now };
     let proof = proof(request, Kind::ProofRefused)?.ok_or_else(|| Error::new(Kind::ProofRefused, "no DPoP proof was sent"))?;

@@ -57,8 +57,8 @@ fn held(app: &App) -> Result<Held> {
     let mut facts = Facts::new("firth bench", Proof::Keys);
     facts.role = Some(Role::EhrSystem.name().to_owned());
     facts.grant_types = vec![CREDENTIALS.into()];
-    let granted =
-        Granted { scopes: "system/Patient.rs system/Observation.rs".into(), role: Role::EhrSystem.name().into(), ..Granted::default() };
+    facts.scopes = "system/Patient.rs system/Observation.rs".into();
+    let granted = Granted { scopes: facts.scopes.clone(), role: Role::EhrSystem.name().into(), ..Granted::default() };
     let vault = Arc::clone(&app.vault);
     app.db.write("bench", move |tx| {
         let client = clients::add(tx, &vault, Status::Approved, &facts)?.client;

@@ -94,10 +94,15 @@ fn add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let (vault, entry) = (Arc::clone(&app.vault), entry.clone());
     let made = app.db.write("client.add", move |tx| {
         let made = clients::add(tx, &vault, Status::Approved, &facts)?;
-        entry.commit(tx, Did::new(201, format!("client/{}", made.client.id)))?;
+        entry.commit(tx, Did::new(201, named(made.client.id, role)))?;
         Ok(made)
     })?;
     Ok(printed(&made))
+}
+
+/// The client in the audit log, with the role that it gets.
+fn named(id: ClientId, role: Option<Role>) -> String {
+    role.map_or_else(|| format!("client/{id}"), |role| format!("client/{id} role {}", role.name()))
 }
 
 fn printed(made: &Made) -> String {
@@ -109,7 +114,7 @@ fn printed(made: &Made) -> String {
 fn approve(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let (id, role) = (id(order)?, role(app, order)?);
     let order = order.clone();
-    let changed = change(app, entry, id, move |status, facts| {
+    let changed = change(app, entry, (id, role), move |status, facts| {
         if let Some(role) = role {
             facts.role = Some(role.name().to_owned());
             if !facts.may(CREDENTIALS) {
@@ -130,7 +135,7 @@ fn approve(app: &App, order: &Value, entry: &Entry) -> Result<String> {
 
 fn disable(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let id = id(order)?;
-    change(app, entry, id, |status, _| {
+    change(app, entry, (id, None), |status, _| {
         *status = Status::Disabled;
         Ok(())
     })?;
@@ -140,13 +145,13 @@ fn disable(app: &App, order: &Value, entry: &Entry) -> Result<String> {
 fn change(
     app: &App,
     entry: &Entry,
-    id: ClientId,
+    of: (ClientId, Option<Role>),
     how: impl Fn(&mut Status, &mut Facts) -> Result<()> + Send + 'static,
 ) -> Result<clients::Client> {
-    let (vault, entry) = (Arc::clone(&app.vault), entry.clone());
+    let (vault, entry, (id, role)) = (Arc::clone(&app.vault), entry.clone(), of);
     app.db.write("client.change", move |tx| {
         let changed = clients::change(tx, &vault, id, &how)?;
-        entry.commit(tx, Did::new(200, format!("client/{id}")))?;
+        entry.commit(tx, Did::new(200, named(id, role)))?;
         Ok(changed)
     })
 }
@@ -156,7 +161,7 @@ fn rotate(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let id = id(order)?;
     if text(order, "jwks").is_some() || text(order, "jwks_uri").is_some() {
         let order = order.clone();
-        change(app, entry, id, move |_, facts| {
+        change(app, entry, (id, None), move |_, facts| {
             keys(&order, facts);
             registration::check(facts)
         })?;

@@ -106,6 +106,7 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let action = match verb {
         "role grant" | "role revoke" => Action::RoleChange,
         _ if verb.ends_with(" list") => Action::Activity,
+        "client add" | "client approve" if text(order, "role").is_some() => Action::RoleChange,
         _ if of_credentials => Action::Credential,
         _ => Action::Activity,
     };

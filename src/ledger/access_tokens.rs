@@ -6,7 +6,6 @@ use super::accounts::{self, Account};
 use super::clients::{self, Status};
 use super::grants::{self, Held};
 use super::panels::{self, Panel};
-use super::sessions;
 use super::signing_keys::Keys;
 use crate::access::{Caller, Context, Party, Plain, Role, Roles, Whom};
 use crate::chance::Chance;
@@ -128,8 +127,10 @@ pub fn caller(tx: &mut Tx<'_>, vault: &Vault, roles: &Roles, claims: &AccessToke
         return Err(refused("the token is not one of this client"));
     }
     let Standing { role, fhir_user } = standing(tx, vault, &held, roles)?;
-    let scopes = grants::of_resources(&claims.scope)?;
-    let context = scopes.of_one_context().map_err(|_| refused("scopes of two contexts"))?;
+    let claimed = grants::of_resources(&claims.scope)?;
+    let context = claimed.of_one_context().map_err(|_| refused("scopes of two contexts"))?;
+    // The client may have been narrowed since.
+    let scopes = claimed.narrowed(&grants::of_resources(&client.facts.scopes)?);
     let Panel { whom, party, until } = panels::panel(tx, vault, role, fhir_user.as_deref(), now)?;
     let patient = held.granted.patient.as_deref().map(|id| patient_now(tx, id)).transpose()?.flatten();
     let patient = patient.filter(|patient| whom.has(*patient));
@@ -184,19 +185,6 @@ pub fn standing(tx: &mut Tx<'_>, vault: &Vault, held: &Held, roles: &Roles) -> R
 fn person(tx: &mut Tx<'_>, vault: &Vault, account: AccountId) -> Result<(Option<String>, Option<String>)> {
     let account = accounts::get(tx, vault, account)?.filter(Account::is_active).ok_or_else(|| refused("the account is not active"))?;
     Ok((account.facts.role, account.facts.fhir_user))
-}
-
-/// The same when a grant is refreshed: what was granted for as long as somebody is signed in ends with the browser's
-/// session.
-pub fn refreshed(tx: &mut Tx<'_>, vault: &Vault, held: &Held, roles: &Roles) -> Result<Standing> {
-    let now = tx.committed_at();
-    if !held.granted.has(Plain::OfflineAccess) {
-        let lives = held.by.session.map(|session| sessions::lives(tx, session, now)).transpose()?;
-        if lives != Some(true) {
-            return Err(refused("the session has ended"));
-        }
-    }
-    standing(tx, vault, held, roles)
 }
 
 /// The id under which a Patient is known now; None when there is none.

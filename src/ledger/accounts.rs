@@ -162,6 +162,10 @@ pub fn fhir_user(tx: &mut Tx<'_>, text: &str) -> Result<(Type, DocumentId)> {
     let known = FHIR_USERS.map(Type::name).join(", ");
     let refused = || Error::new(Kind::Invalid, format!("fhirUser is one of {known}, written Type/id")).at("fhirUser");
     let (name, id) = text.split_once('/').ok_or_else(refused)?;
+    if name == "Person" {
+        let says = format!("a Person is not served here; name the one that it links to, of {known}");
+        return Err(Error::new(Kind::Invalid, says).at("fhirUser"));
+    }
     let of = Type::parse(name).filter(|of| FHIR_USERS.contains(of)).ok_or_else(refused)?;
     let id = DocumentId::parse(id).map_err(|_| refused())?;
     match documents::live_shelf(tx, of, &id.0)? {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::sealed::{self, Row as Place};
-use crate::access::{Caller, Moment, PatientRule};
+use crate::access::{Caller, Interaction, Moment, PatientRule};
 use crate::audit::{Action, BREAK_THE_GLASS, Did, Entry};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::{AccountId, ClientId, EntryId, GrantId, PatientId};
+use crate::policy::Policy;
+use crate::search::Type;
 use crate::store::break_glass::{self as rows, Row};
 use crate::store::{Db, Tx, keys};
 use crate::vault::Vault;
@@ -37,7 +39,8 @@ struct Review {
     disposition: String,
 }
 
-/// Who may ask for it: somebody who signed in, with a role of care-team, and is not held to one patient by the token.
+/// Who may ask for it: somebody who signed in, with a role of care-team and a token that reads something of patients, and is
+/// not held to one patient by it.
 pub fn asker(who: &Caller) -> Result<(AccountId, ClientId)> {
     let refused = |says: &str| Err(Error::new(Kind::Forbidden, says));
     let (Some(account), Some(client)) = (who.account, who.client) else {
@@ -45,6 +48,11 @@ pub fn asker(who: &Caller) -> Result<(AccountId, ClientId)> {
     };
     if who.role.rule() != PatientRule::CareTeam {
         return refused("break-glass is for roles that see the patients in their care");
+    }
+    let policy = Policy::of(who);
+    let reads = |of: &Type| !of.is_shared() && [Interaction::Read, Interaction::Search].iter().any(|how| policy.may(*of, *how).is_ok());
+    if !Type::ALL.iter().any(reads) {
+        return refused("the token reads nothing of a patient; ask for scopes of user/");
     }
     if who.context.is_some() {
         return refused("the token is limited to one patient by its scopes; ask for scopes of user/");

@@ -47,10 +47,11 @@ impl Callers {
         Callers { db, vault, roles, keys, url, consents: Consents::default(), known: Mutex::default() }
     }
 
-    /// Will `authenticate` answer without the database?
-    pub fn knows(&self, token: &str, now: Millis) -> bool {
+    /// Who shows it, if that is remembered: nothing is asked of the database.
+    pub fn remembered(&self, token: &str, now: Millis) -> Option<Arc<Caller>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&secret_digest(token)).is_some_and(|known| self.holds(known, now))
+        let good = |known: &&Known| self.holds(known, now) && known.expires_at.is_none_or(|at| at > now);
+        known.get(&secret_digest(token)).filter(good).map(|known| Arc::clone(&known.caller))
     }
 
     fn holds(&self, known: &Known, now: Millis) -> bool {

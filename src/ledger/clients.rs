@@ -4,7 +4,9 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
+use super::grants as granted;
 use super::sealed::{self, Row as Place};
+use crate::access::Plain;
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::ClientId;
@@ -61,7 +63,8 @@ pub struct Facts {
     /// Each is compared letter for letter.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
-    /// What may be asked at most, plain scopes too. An app of people is limited by who it is used by besides.
+    /// What may be asked at most, plain scopes too; what was granted before is held to it as well. An app of people is
+    /// limited by who it is used by besides.
     #[serde(default)]
     pub scopes: String,
     /// The role of a backend service, which an operator gives it.
@@ -94,6 +97,19 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Those of the scopes that were granted for which the client may ask still, as far as it may.
+    pub fn still(&self, granted: &str) -> Result<String> {
+        let (of_resources, registered) = (granted::of_resources(granted)?, granted::of_resources(&self.scopes)?);
+        let known = |word: &&str| Plain::parse(word).is_some_and(|plain| granted::has(&self.scopes, plain));
+        let plain: Vec<&str> = granted.split_whitespace().filter(|word| Plain::parse(word).is_some()).collect();
+        if registered.covers(&of_resources) && plain.iter().all(&known) {
+            return Ok(granted.to_owned());
+        }
+        let left = of_resources.narrowed(&registered).to_string();
+        let words: Vec<&str> = plain.into_iter().filter(known).chain(left.split_whitespace()).collect();
+        Ok(words.join(" "))
+    }
+
     /// With nothing but a name and a way to prove it.
     pub fn new(name: impl Into<String>, kind: Proof) -> Facts {
         Facts {
@@ -228,4 +244,25 @@ fn store(tx: &mut Tx<'_>, vault: &Vault, next: &Client) -> Result<()> {
         created_at: next.created_at,
     };
     if rows::replace(tx, &row)? { Ok(()) } else { Err(Error::new(Kind::Busy, "the client is being changed by somebody else")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_still_be_asked_for_of_what_was_granted() {
+        const GRANTED: &str = "openid offline_access patient/Patient.read patient/Observation.read";
+        for (registered, left) in [
+            (GRANTED, GRANTED),
+            ("offline_access openid patient/*.cruds user/*.rs", GRANTED),
+            ("openid patient/Patient.rs", "openid patient/Patient.read"),
+            ("openid patient/Observation.r patient/Patient.s", "openid patient/Patient.s patient/Observation.r"),
+            ("offline_access user/*.rs", "offline_access"),
+            ("", ""),
+        ] {
+            let facts = Facts { scopes: registered.into(), ..Facts::new("An app", Proof::Public) };
+            assert_eq!(facts.still(GRANTED).unwrap(), left, "{registered}");
+        }
+    }
 }

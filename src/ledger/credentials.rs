@@ -193,7 +193,7 @@ pub fn pair(tx: &mut Tx<'_>, vault: &Vault, user: UserId, family: Option<GrantId
 /// What a refresh came to; a reuse must commit its revocation, so it is not an error of the transaction.
 pub enum Refreshed {
     Pair(Pair, UserId),
-    Reused,
+    Reused(UserId),
     Unknown,
 }
 
@@ -206,7 +206,7 @@ pub fn refresh(tx: &mut Tx<'_>, vault: &Vault, token: &str) -> Result<Refreshed>
     }
     if !rows::use_up(tx, &digest, now)? {
         rows::revoke_family(tx, known.family, now)?;
-        return Ok(Refreshed::Reused);
+        return Ok(Refreshed::Reused(user));
     }
     Ok(Refreshed::Pair(pair(tx, vault, user, Some(known.family))?, user))
 }

@@ -10,12 +10,12 @@ use super::clients::Client;
 use super::sealed::{self, Row as Place};
 use crate::access::{Plain, Scopes};
 use crate::clock::Millis;
-use crate::error::Result;
+use crate::error::{self, Error, Result};
 use crate::id::{AccountId, ClientId, GrantId};
 use crate::jose::pkce::{self, Challenge};
 use crate::policy;
-use crate::store::Tx;
 use crate::store::grants::{self as rows, Kind, Made, Secret};
+use crate::store::{Tx, sessions};
 use crate::vault::{Vault, secret_digest, secrets_equal};
 
 /// How long a code is good (RFC 6749 section 4.1.2 allows ten minutes).
@@ -25,7 +25,7 @@ pub const TOKEN_TTL: Millis = 3_600_000;
 pub const SERVICE_TTL: Millis = 300_000;
 /// A grant outlives its last token by the time that making one may take.
 const MARGIN: Millis = 60_000;
-/// When access ends for good, however often it is refreshed.
+/// When `offline_access` ends for good, however often it is refreshed.
 pub const OFFLINE_TTL: Millis = 90 * 86_400_000;
 
 /// What was granted, sealed in the row and never changed.
@@ -76,6 +76,11 @@ pub fn has(scopes: &str, plain: Plain) -> bool {
     scopes.split(' ').any(|scope| scope == plain.name())
 }
 
+/// Do these give a refresh token?
+pub fn is_refreshed(scopes: &str) -> bool {
+    has(scopes, Plain::OfflineAccess) || has(scopes, Plain::OnlineAccess)
+}
+
 /// Those of resources, out of scopes as they are answered.
 pub fn of_resources(scopes: &str) -> Result<Scopes> {
     let of_resources: Vec<&str> = scopes.split_whitespace().filter(|scope| Plain::parse(scope).is_none()).collect();
@@ -88,7 +93,7 @@ pub struct By {
     pub client: ClientId,
     /// None: the registration of a backend service.
     pub account: Option<AccountId>,
-    /// The browser's session: what has `online_access` ends with it.
+    /// The browser's session: all but what has `offline_access` ends with it.
     pub session: Option<GrantId>,
 }
 
@@ -130,7 +135,7 @@ pub fn of_account(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, now: Milli
 }
 
 /// Refuses scopes of two contexts: what is limited to one patient would be reached through the other.
-fn insert(tx: &mut Tx<'_>, vault: &Vault, by: &By, granted: &Granted, ttl: Millis) -> Result<Held> {
+fn insert(tx: &mut Tx<'_>, vault: &Vault, by: &By, granted: &Granted, expires_at: Millis) -> Result<Held> {
     of_resources(&granted.scopes)?.of_one_context()?;
     let id = GrantId::from_random(vault.chance.bytes()?);
     let made = Made {
@@ -140,7 +145,7 @@ fn insert(tx: &mut Tx<'_>, vault: &Vault, by: &By, granted: &Granted, ttl: Milli
         session: by.session,
         sealed: sealed::seal(vault, place(&id), granted)?,
         created_at: tx.committed_at(),
-        expires_at: Some(tx.committed_at() + ttl),
+        expires_at: Some(expires_at),
         revoked_at: None,
     };
     rows::insert(tx, &made)?;
@@ -159,16 +164,25 @@ fn secret(tx: &mut Tx<'_>, vault: &Vault, grant: GrantId, kind: (Kind, Millis, O
 
 /// Makes the grant and its code, which is good for a minute and once.
 pub fn code(tx: &mut Tx<'_>, vault: &Vault, by: &By, granted: &Granted) -> Result<String> {
-    let refreshed = granted.has(Plain::OfflineAccess) || granted.has(Plain::OnlineAccess);
-    let ttl = if refreshed { OFFLINE_TTL } else { CODE_TTL + TOKEN_TTL + MARGIN };
-    let held = insert(tx, vault, by, granted, ttl)?;
-    let expires_at = tx.committed_at() + CODE_TTL;
-    secret(tx, vault, held.id, (Kind::Code, expires_at, None))
+    let now = tx.committed_at();
+    let session = by.session.filter(|_| !granted.has(Plain::OfflineAccess));
+    let gone = || Error::new(error::Kind::Unauthenticated, "You are no longer signed in.");
+    let signed_in = session.map(|session| sessions::hold(tx, session)?.filter(|end| *end > now).ok_or_else(gone)).transpose()?;
+    let once = now + CODE_TTL + TOKEN_TTL + MARGIN;
+    let expires_at = match signed_in {
+        _ if granted.has(Plain::OfflineAccess) => now + OFFLINE_TTL,
+        Some(end) if granted.has(Plain::OnlineAccess) => end,
+        Some(end) => end.min(once),
+        None => once,
+    };
+    let held = insert(tx, vault, &By { session, ..*by }, granted, expires_at)?;
+    secret(tx, vault, held.id, (Kind::Code, now + CODE_TTL, None))
 }
 
 /// The grant of a backend service, for one access token.
 pub fn service(tx: &mut Tx<'_>, vault: &Vault, client: ClientId, granted: &Granted) -> Result<Held> {
-    insert(tx, vault, &By { client, account: None, session: None }, granted, SERVICE_TTL + MARGIN)
+    let expires_at = tx.committed_at() + SERVICE_TTL + MARGIN;
+    insert(tx, vault, &By { client, account: None, session: None }, granted, expires_at)
 }
 
 /// What came with a code or a refresh token. The client has proved who it is.
@@ -192,19 +206,14 @@ pub struct Exchange<'a> {
 pub enum Outcome {
     /// The grant, and its next refresh token if it has any.
     Good(Box<Held>, Option<String>),
-    Refused(Refused),
-}
-
-/// Why a code or a refresh token is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub why: &'static str,
-    /// It was used before: the grant has ended.
-    pub reused: Option<GrantId>,
+    /// Why it is not taken.
+    Refused(&'static str),
+    /// It was used before: the grant has ended, with all its tokens.
+    Reused(Box<Held>),
 }
 
 fn refused(why: &'static str) -> Result<Outcome> {
-    Ok(Outcome::Refused(Refused { why, reused: None }))
+    Ok(Outcome::Refused(why))
 }
 
 /// A code for a grant. Whatever is wrong with what its own client sends besides, the code is used up, and its grant ends.
@@ -212,10 +221,8 @@ pub fn exchange(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, with: &Exchan
     const UNKNOWN: &str = "The code is not valid.";
     let (held, known) = match taken(tx, vault, shown, Kind::Code)? {
         Taken::Good(held, known) => (held, known),
-        Taken::Refused(Some(reused)) => {
-            return Ok(Outcome::Refused(Refused { why: "The code was used before; its tokens are revoked.", reused: Some(reused) }));
-        }
-        Taken::Refused(None) => return refused(UNKNOWN),
+        Taken::Reused(held) => return Ok(Outcome::Reused(held)),
+        Taken::Unknown => return refused(UNKNOWN),
     };
     let granted = &held.granted;
     let challenge = granted.challenge.as_deref().map(|text| Challenge::parse(Some(text), Some(pkce::METHOD))).transpose()?;
@@ -258,10 +265,8 @@ pub fn refresh(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, may: impl FnOn
             let next = next_refresh(tx, vault, shown, &held)?;
             Ok(Outcome::Good(held, next))
         }
-        Taken::Refused(Some(reused)) => {
-            Ok(Outcome::Refused(Refused { why: "The refresh token was used before; its grant is revoked.", reused: Some(reused) }))
-        }
-        Taken::Refused(None) => refused(UNKNOWN),
+        Taken::Reused(held) => Ok(Outcome::Reused(held)),
+        Taken::Unknown => refused(UNKNOWN),
     }
 }
 
@@ -277,23 +282,23 @@ fn found(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, kind: Kind) -> Resul
 
 enum Taken {
     Good(Box<Held>, Secret),
-    /// With the grant that ended because the secret was used before.
-    Refused(Option<GrantId>),
+    Reused(Box<Held>),
+    Unknown,
 }
 
 fn taken(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, kind: Kind) -> Result<Taken> {
-    let Some((held, known)) = found(tx, vault, shown, kind)? else { return Ok(Taken::Refused(None)) };
+    let Some((held, known)) = found(tx, vault, shown, kind)? else { return Ok(Taken::Unknown) };
     let now = tx.committed_at();
     if rows::secret_use(tx, &secret_digest(shown.secret), now)? {
         return Ok(Taken::Good(Box::new(held), known));
     }
     rows::revoke(tx, held.id, now)?;
-    Ok(Taken::Refused(Some(held.id)))
+    Ok(Taken::Reused(Box::new(held)))
 }
 
 /// The refresh token of a grant that has one. Of a public client it is bound to the key of its proof.
 fn next_refresh(tx: &mut Tx<'_>, vault: &Vault, shown: &Shown<'_>, held: &Held) -> Result<Option<String>> {
-    if !(held.granted.has(Plain::OfflineAccess) || held.granted.has(Plain::OnlineAccess)) {
+    if !is_refreshed(&held.granted.scopes) {
         return Ok(None);
     }
     let jkt = shown.jkt.filter(|_| shown.client.facts.kind == super::clients::Proof::Public);

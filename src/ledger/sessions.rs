@@ -1,5 +1,7 @@
 //! Signing in: who has shown a password and a code gets a session, a cookie of 256 random bits that is kept as its SHA-256.
-//! It ends after 15 minutes without use, and 12 hours after the sign-in whatever happens.
+//! It ends 12 hours after the sign-in whatever happens, and what was granted in it ends with it unless it has
+//! `offline_access`. After 15 minutes without use the pages ask who is there; what an app was granted is not touched by that,
+//! and the app's use of it is no use of the pages.
 //!
 //! Every try counts as failed before it is judged, so that many at once count as many; one that is right takes its count
 //! back, and a sign-in those of its name. From then on each further try waits longer, by name and address together, by name, and by address; none waits
@@ -11,12 +13,12 @@ use super::accounts::{self, Account};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{AccountId, GrantId};
-use crate::store::Tx;
 use crate::store::accounts::{self as rows, Failure};
 use crate::store::sessions::{self as kept, Session};
+use crate::store::{Tx, grants};
 use crate::vault::{Vault, secret_digest, totp};
 
-/// A session ends when it was not used for so long.
+/// A session that was not used for so long shows no page any more.
 pub const IDLE_MS: Millis = 15 * 60_000;
 /// It ends so long after the sign-in.
 pub const LONGEST_MS: Millis = 12 * 3_600_000;
@@ -32,7 +34,8 @@ pub struct SignedIn {
 
 /// The session of a cookie, with its account, if both are good.
 pub fn find(tx: &mut Tx<'_>, vault: &Vault, secret: &str, now: Millis) -> Result<Option<SignedIn>> {
-    let Some(session) = kept::live(tx, &secret_digest(secret), (now - IDLE_MS, now))? else { return Ok(None) };
+    let live = |session: &Session| session.used_at > now - IDLE_MS && session.expires_at > now;
+    let Some(session) = kept::find(tx, &secret_digest(secret))?.filter(live) else { return Ok(None) };
     let account = accounts::get(tx, vault, session.account)?.filter(Account::is_active);
     Ok(account.map(|account| SignedIn { session, account }))
 }
@@ -47,11 +50,6 @@ pub fn renew(tx: &mut Tx<'_>, vault: &Vault, secret: &str) -> Result<Option<Sign
     Ok(found)
 }
 
-/// Is somebody still signed in with this session?
-pub fn lives(tx: &mut Tx<'_>, id: GrantId, now: Millis) -> Result<bool> {
-    kept::lives(tx, id, (now - IDLE_MS, now))
-}
-
 /// When a person proved to be who it is.
 #[derive(Clone, Copy, Debug)]
 pub enum Proved {
@@ -60,15 +58,24 @@ pub enum Proved {
     Before(Option<Millis>),
 }
 
-/// A new session, and the secret for its cookie. A session that the browser had before ends.
+/// A new session, and the secret for its cookie. It takes the place of one of the same person that the browser had before,
+/// so that what was granted there goes on and ends with the sign-out; somebody else's ends.
 pub fn begin(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, of: (Option<&str>, Proved)) -> Result<(String, Session)> {
     let (before, proved) = of;
-    if let Some(before) = before {
-        kept::end(tx, &secret_digest(before))?;
-    }
+    let before = before.map(|before| kept::find(tx, &secret_digest(before))).transpose()?.flatten();
+    let id = match before {
+        Some(before) if before.account == account => {
+            kept::end(tx, before.id)?;
+            before.id
+        }
+        Some(before) => {
+            over(tx, before.id)?;
+            GrantId::from_random(vault.chance.bytes()?)
+        }
+        None => GrantId::from_random(vault.chance.bytes()?),
+    };
     let secret = BASE64URL_NOPAD.encode(&vault.chance.bytes::<32>()?);
     let now = tx.committed_at();
-    let id = GrantId::from_random(vault.chance.bytes()?);
     let auth_time = match proved {
         Proved::Now => Some(now),
         Proved::Before(at) => at.map(|at| at.min(now)),
@@ -78,14 +85,24 @@ pub fn begin(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, of: (Option<&st
     Ok((secret, session))
 }
 
+/// The person signs out: what was granted in the session ends with it.
 pub fn end(tx: &mut Tx<'_>, secret: &str) -> Result<()> {
-    kept::end(tx, &secret_digest(secret))
+    match kept::find(tx, &secret_digest(secret))? {
+        Some(session) => over(tx, session.id),
+        None => Ok(()),
+    }
+}
+
+fn over(tx: &mut Tx<'_>, id: GrantId) -> Result<()> {
+    let now = tx.committed_at();
+    kept::end(tx, id)?;
+    grants::revoke_session(tx, id, now).map(drop)
 }
 
 /// Forgets sessions and failures that are over.
 pub fn expire(tx: &mut Tx<'_>, now: Millis) -> Result<()> {
     rows::failures_expire(tx, now)?;
-    kept::expire(tx, (now - IDLE_MS, now))
+    kept::expire(tx, now)
 }
 
 /// Who tries to sign in: the name as it was typed, and the address or its network.

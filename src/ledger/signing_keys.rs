@@ -17,6 +17,8 @@ pub const IN_USE: Millis = 90 * 86_400_000;
 pub const VERIFIES: Millis = 2 * 3_600_000;
 /// How long another process may not know of a new key.
 const STALE: Millis = 60_000;
+/// How long what is told to others may be without a key that another process made.
+const TOLD: Millis = 2_000;
 /// A token that verifies under no key that is known makes us look again, at most this often.
 const LOOK_AGAIN: Millis = 250;
 
@@ -53,7 +55,11 @@ impl Keys {
 
     /// The keys that there are, to verify with.
     pub fn ring(&self, now: Millis) -> Result<Arc<KeyRing>> {
-        let fresh = |known: &Known| self.db.one_process() || (0..STALE).contains(&(now - known.read_at));
+        self.not_older(STALE, now)
+    }
+
+    fn not_older(&self, age: Millis, now: Millis) -> Result<Arc<KeyRing>> {
+        let fresh = |known: &Known| self.db.one_process() || (0..age).contains(&(now - known.read_at));
         match self.last().filter(fresh) {
             Some(known) => Ok(known.ring),
             None => self.read(now),
@@ -84,11 +90,11 @@ impl Keys {
         if lacks(&ring).is_some() { self.read(now) } else { Ok(ring) }
     }
 
-    /// All that verifies now, as others are told of it: never what was remembered, for another process may sign already
-    /// with a key that we do not know.
+    /// All that verifies now, as others are told of it. Another process may sign already with a key that we do not know,
+    /// so what was remembered is told for two seconds only.
     pub fn published(&self, now: Millis) -> Result<Arc<KeyRing>> {
         self.signing(&Family::ALL, now)?;
-        if self.db.one_process() { self.ring(now) } else { self.read(now) }
+        self.not_older(TOLD, now)
     }
 
     /// Renews what is in use for too long, and clears away what verifies nothing any more.

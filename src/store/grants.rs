@@ -15,7 +15,7 @@ pub struct Made {
     pub client: ClientId,
     /// Who granted it; a backend service is granted by its registration.
     pub account: Option<AccountId>,
-    /// The browser's session in which it was granted.
+    /// The browser's session with which it ends.
     pub session: Option<GrantId>,
     pub sealed: Vec<u8>,
     pub created_at: Millis,
@@ -97,7 +97,7 @@ revoke! {
     revoke GrantId grant_made_;
     revoke_client ClientId client;
     revoke_account AccountId account;
-    /// Ends what was granted in a browser's session.
+    /// Ends what ends with a browser's session.
     revoke_session GrantId session;
 }
 

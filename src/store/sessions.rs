@@ -35,21 +35,18 @@ pub fn insert(tx: &mut Tx<'_>, secret: &[u8; 32], new: &Session) -> Result<()> {
     Ok(())
 }
 
-/// The session of a secret if it was used since `idle` and its end is after `now`.
-pub fn live(tx: &mut Tx<'_>, secret: &[u8; 32], of: (Millis, Millis)) -> Result<Option<Session>> {
-    let (idle, now) = of;
-    let live = session::table.find(secret.as_slice()).filter(session::used_at.gt(idle).and(session::expires_at.gt(now)));
+/// The session of a secret, whether or not it is over.
+pub fn find(tx: &mut Tx<'_>, secret: &[u8; 32]) -> Result<Option<Session>> {
     let columns = (session::session_, session::account, session::auth_time, session::used_at, session::expires_at);
-    let row: Option<Row> = on!(tx, c => live.select(columns).first(*c).optional())?;
+    let row: Option<Row> = on!(tx, c => session::table.find(secret.as_slice()).select(columns).first(*c).optional())?;
     row.map(read).transpose()
 }
 
-/// Is the session of this id still there, used since `idle` and before its end?
-pub fn lives(tx: &mut Tx<'_>, id: GrantId, of: (Millis, Millis)) -> Result<bool> {
-    let (idle, now) = of;
-    let live = session::table.filter(session::session_.eq(id.0.as_slice()));
-    let live = live.filter(session::used_at.gt(idle).and(session::expires_at.gt(now)));
-    on!(tx, c => diesel::select(diesel::dsl::exists(live)).get_result(*c))
+/// When the session of this id ends, None of one that has; whoever would end it waits until this transaction is over.
+pub fn hold(tx: &mut Tx<'_>, id: GrantId) -> Result<Option<Millis>> {
+    let held = session::table.filter(session::session_.eq(id.0.as_slice()));
+    on!(tx, c => diesel::update(held).set(session::used_at.eq(session::used_at)).execute(*c))?;
+    on!(tx, c => held.select(session::expires_at).first(*c).optional())
 }
 
 /// It was used now.
@@ -58,9 +55,9 @@ pub fn used(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<()> {
     Ok(())
 }
 
-pub fn end(tx: &mut Tx<'_>, secret: &[u8; 32]) -> Result<()> {
+pub fn end(tx: &mut Tx<'_>, id: GrantId) -> Result<()> {
     tx.changed_access = true;
-    on!(tx, c => diesel::delete(session::table.find(secret.as_slice())).execute(*c))?;
+    on!(tx, c => diesel::delete(session::table.filter(session::session_.eq(id.0.as_slice()))).execute(*c))?;
     Ok(())
 }
 
@@ -72,9 +69,7 @@ pub fn end_all(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
 }
 
 /// Removes what has ended.
-pub fn expire(tx: &mut Tx<'_>, of: (Millis, Millis)) -> Result<()> {
-    let (idle, now) = of;
-    let over = session::table.filter(session::used_at.le(idle).or(session::expires_at.le(now)));
-    on!(tx, c => diesel::delete(over).execute(*c))?;
+pub fn expire(tx: &mut Tx<'_>, now: Millis) -> Result<()> {
+    on!(tx, c => diesel::delete(session::table.filter(session::expires_at.le(now))).execute(*c))?;
     Ok(())
 }

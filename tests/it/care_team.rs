@@ -15,7 +15,7 @@ use crate::support::{Backend, Client, TestServer};
 /// RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-const CALLBACK: &str = "https://app.example/cb";
+pub const CALLBACK: &str = "https://app.example/cb";
 
 /// What the app of a test asks for, unless the test says otherwise.
 pub const ALL: &str = "user/*.cruds";

@@ -437,6 +437,18 @@ fn keys_are_renewed_and_old_ones_verify_as_long_as_they_must() {
     assert!(third.len() == 2 && third.iter().all(|kid| !first.contains(kid)), "{third:?}");
 }
 
+within! {
+    fn keys_are_opened_once_in_a_while_and_not_for_each_who_asks(server) {
+        let keys = firth::ledger::signing_keys::Keys::new(server.app.db.clone(), std::sync::Arc::clone(&server.app.vault));
+        let now = server.clock.now();
+        let told = keys.published(now).expect("keys");
+        assert!(std::sync::Arc::ptr_eq(&told, &keys.published(now + 1_999).expect("keys")));
+        // What another process made meanwhile is seen after two seconds; where there is none nothing is looked for.
+        let again = keys.published(now + 2_000).expect("keys");
+        assert_eq!(std::sync::Arc::ptr_eq(&told, &again), server.app.db.one_process());
+    }
+}
+
 /// Two processes of one PostgreSQL: what one signs the other takes, and what one revokes the other refuses.
 #[test]
 fn processes_of_one_database_agree() {

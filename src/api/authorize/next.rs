@@ -44,7 +44,15 @@ pub fn begin(visit: &mut Visit<'_>, parameters: &Parameters) -> Result<Reply> {
 
 fn launched(visit: &Visit<'_>, launch: &str, client: ClientId) -> Result<Option<launches::Launch>> {
     let (vault, launch) = (Arc::clone(&visit.app.vault), launch.to_owned());
-    visit.app.db.write("launch.take", move |tx| launches::take(tx, &vault, &launch, client))
+    let entry = visit.request.entry.again(visit.app.entry_id()?);
+    visit.app.db.write("launch.take", move |tx| {
+        let taken = launches::take(tx, &vault, &launch, client)?;
+        if let Some(taken) = &taken {
+            let did = Did::new(200, format!("client/{client} launch"));
+            entry.commit(tx, Did { patients: vec![taken.patient.clone()], ..did })?;
+        }
+        Ok(taken)
+    })
 }
 
 /// The next step, or the answer to the app.

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::error::Result;
 use crate::ledger::accounts::Account;
 use crate::ledger::clients::{Client, REFRESH};
+use crate::ledger::grants;
 use crate::policy;
 
 #[derive(Clone, Debug)]
@@ -34,18 +35,13 @@ pub fn offered(app: &App, of: (&Client, &Account), asked: &Asked) -> Result<Offe
     let role = account.facts.role.as_deref().and_then(|name| app.roles.named(name));
     let role = role.filter(|role| role.is_granted()).ok_or_else(|| denied("The person has no role on this server."))?;
     let context = requested.scopes.of_one_context().map_err(|e| Told::new("invalid_scope", e.says().to_owned()))?;
-    let registered = registered(client)?;
     // A system's scopes are for backend services.
     let limit = context.filter(|context| *context != Context::System).map(|context| role.scopes().within(context)).unwrap_or_default();
-    let mut resources = requested.scopes.narrowed(&limit);
-    if let Some((of_resources, _)) = &registered {
-        resources = resources.narrowed(of_resources);
-    }
+    let (registered, known) = registered(client)?;
+    let resources = requested.scopes.narrowed(&limit).narrowed(&registered);
     let asked_plain = requested.plain.iter().copied();
-    let plain: Vec<Plain> = asked_plain
-        .filter(|plain| registered.as_ref().is_none_or(|(_, known)| known.contains(plain)))
-        .filter(|plain| grantable(*plain, (client, account), asked))
-        .collect();
+    let plain: Vec<Plain> =
+        asked_plain.filter(|plain| known.contains(plain)).filter(|plain| grantable(*plain, (client, account), asked)).collect();
     let needs_patient =
         asked.launch.is_some() || plain.contains(&Plain::LaunchPatient) || (context == Some(Context::Patient) && !resources.is_empty());
     let left_out = left_out(&requested, &resources, &plain);
@@ -56,15 +52,10 @@ pub fn offered(app: &App, of: (&Client, &Account), asked: &Asked) -> Result<Offe
     Ok(Offered { role, resources, plain, left_out, needs_patient, reader })
 }
 
-/// What the client was registered for; None is no limit but the person's.
-fn registered(client: &Client) -> Result<Option<(Scopes, Vec<Plain>)>, Told> {
-    let words: Vec<&str> = client.facts.scopes.split_whitespace().collect();
-    if words.is_empty() {
-        return Ok(None);
-    }
-    let of_resources: Vec<&str> = words.iter().copied().filter(|word| Plain::parse(word).is_none()).collect();
-    let of_resources = Scopes::granular(&of_resources.join(" "), &policy::offer)?;
-    Ok(Some((of_resources, words.into_iter().filter_map(Plain::parse).collect())))
+/// What the client was registered for.
+fn registered(client: &Client) -> Result<(Scopes, Vec<Plain>), Told> {
+    let scopes = &client.facts.scopes;
+    Ok((grants::of_resources(scopes)?, scopes.split_whitespace().filter_map(Plain::parse).collect()))
 }
 
 /// Is there anything behind it here?

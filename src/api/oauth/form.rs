@@ -1,5 +1,7 @@
 //! The parameters of a request to the authorization server: `application/x-www-form-urlencoded` (RFC 6749 appendix B).
 
+use std::collections::HashSet;
+
 use crate::api::negotiate::is_media_type;
 use crate::api::request::{Request, decode_pairs};
 use crate::error::{Error, Kind, Result};
@@ -9,12 +11,24 @@ const TYPE: &str = "application/x-www-form-urlencoded";
 /// The one parameter that may be repeated (RFC 8707 section 2).
 const REPEATED: &str = "resource";
 
+/// How many bytes the value of a parameter has at most. What is not known is passed over, however long it is.
+fn longest(name: &str) -> usize {
+    match name {
+        "scope" => 8_192,
+        // Signed texts.
+        "client_assertion" | "token" => 16_384,
+        "grant_type" | "code" | "code_verifier" | "redirect_uri" | "refresh_token" | "resource" => 2_048,
+        "client_id" | "client_secret" | "client_assertion_type" => 2_048,
+        _ => usize::MAX,
+    }
+}
+
 /// Each name once; what was sent without a value counts as left out (RFC 6749 section 3.2).
 #[derive(Clone, Debug)]
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// The body of a request. `Kind::Parameter` when it is no form or a name stands twice.
+    /// The body of a request. `Kind::Parameter` when it is no form, a name stands twice, or something is too long.
     pub fn read(request: &mut Request) -> Result<Form> {
         if !is_media_type(request, TYPE) {
             return Err(Error::new(Kind::Parameter, format!("the parameters are sent in the body as {TYPE}")));
@@ -24,8 +38,12 @@ impl Form {
     }
 
     pub fn of(pairs: Vec<(String, String)>) -> Result<Form> {
-        for (n, (name, _)) in pairs.iter().enumerate() {
-            if name != REPEATED && pairs[..n].iter().any(|(other, _)| other == name) {
+        let mut known = HashSet::new();
+        for (name, value) in &pairs {
+            if value.len() > longest(name) {
+                return Err(Error::new(Kind::Parameter, format!("it is longer than {} bytes", longest(name))).at(name.clone()));
+            }
+            if !known.insert(name.as_str()) && name != REPEATED {
                 return Err(Error::new(Kind::Parameter, "the parameter stands twice").at(name.clone()));
             }
         }
@@ -59,5 +77,15 @@ mod tests {
             let refused = of(twice).unwrap_err();
             assert_eq!((refused.kind, refused.issues[0].at.as_deref()), (Kind::Parameter, Some("a")), "{twice}");
         }
+    }
+
+    #[test]
+    fn each_value_has_its_length() {
+        let of =
+            |name: &str, length: usize| Form::of(vec![(name.to_owned(), "x".repeat(length))]).map(drop).map_err(|e| e.issues[0].at.clone());
+        for (name, longest) in [("scope", 8_192), ("client_assertion", 16_384), ("token", 16_384), ("code", 2_048)] {
+            assert_eq!((of(name, longest), of(name, longest + 1)), (Ok(()), Err(Some(name.to_owned()))));
+        }
+        assert_eq!(of("unknown", 100_000), Ok(()));
     }
 }

@@ -59,7 +59,7 @@ pub fn client(app: &App, request: &mut Request, form: &Form) -> Result<Proved> {
     match proved.client.status {
         Status::Approved => Ok(proved),
         Status::Waiting => Err(Error::new(Kind::ClientUnfit, "the client waits until an operator approves it")),
-        Status::Disabled => Err(unknown()),
+        Status::Disabled => Err(unknown().because("the client is disabled")),
     }
 }
 
@@ -83,11 +83,17 @@ enum Said<'f> {
     Nothing,
 }
 
-fn of_request(app: &App, request: &Request, form: &Form) -> Result<Proved> {
-    let said = said(request, form)?;
-    let named = match &said {
+/// Who the client of a request says it is, for the log.
+pub fn claimed(request: &Request, form: &Form) -> Option<String> {
+    said(request, form).and_then(|said| named(&said, form)).ok().map(|id| id.to_string())
+}
+
+fn named(said: &Said<'_>, form: &Form) -> Result<ClientId> {
+    let named = match said {
         Said::Basic(id, _) => Some(id.clone()),
-        Said::Assertion(assertion) => Some(assertion::claimed_client(assertion).map_err(|e| unknown().because(e))?),
+        Said::Assertion(assertion) => {
+            Some(assertion::claimed_client(assertion).map_err(|e| unknown().because(e.cause.unwrap_or_default()))?)
+        }
         Said::Post(_) | Said::Nothing => None,
     };
     let id = match (named, form.get("client_id")) {
@@ -96,8 +102,14 @@ fn of_request(app: &App, request: &Request, form: &Form) -> Result<Proved> {
         (None, Some(id)) => id.to_owned(),
         (None, None) => return Err(unknown().because("no client_id")),
     };
-    let id = ClientId::parse(&id).map_err(|_| unknown())?;
-    let client = app.db.read("client", |tx| clients::get(tx, &app.vault, id))?.ok_or_else(unknown)?;
+    ClientId::parse(&id).map_err(|_| unknown().because("client_id is none of ours"))
+}
+
+fn of_request(app: &App, request: &Request, form: &Form) -> Result<Proved> {
+    let said = said(request, form)?;
+    let id = named(&said, form)?;
+    let client = app.db.read("client", |tx| clients::get(tx, &app.vault, id))?;
+    let client = client.ok_or_else(|| unknown().because("there is no such client"))?;
     let once = match (client.facts.kind, said) {
         (Proof::Public, Said::Nothing) => None,
         (Proof::Secret, Said::Basic(_, secret)) if client.knows(&secret) => None,

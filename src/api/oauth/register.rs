@@ -66,6 +66,9 @@ fn facts(body: &Map<String, Value>) -> Result<(Facts, String)> {
         return Err(refused("scope", "a backend service names the scopes that it will ask for"));
     }
     facts.scopes = registration::scopes(asked.as_deref().unwrap_or(registration::DEFAULT_SCOPES))?;
+    if facts.scopes.is_empty() {
+        return Err(refused("scope", "none of the scopes can be granted here"));
+    }
     facts.jwks = match body.get("jwks") {
         None | Some(Value::Null) => None,
         Some(jwks @ Value::Object(_)) => Some(jwks.to_string()),

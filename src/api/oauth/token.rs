@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::form::Form;
 use super::proof::{self, Once, Proved};
 use super::service;
-use crate::access::{Caller, Plain, Roles};
+use crate::access::{Caller, Requested, Roles};
 use crate::api::error;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ledger::access_tokens::{self, Issuer, Of};
 use crate::ledger::clients::{self, Client};
 use crate::ledger::grants::{self, Exchange, Held, Outcome, Shown};
+use crate::policy;
 use crate::store::Tx;
 use crate::vault::Vault;
 
@@ -25,6 +26,8 @@ pub struct Asking {
     pub client: Client,
     pub form: Form,
     pub roles: Roles,
+    /// `scope`, if it was sent: read before anything waits for the writer.
+    scopes: Option<Result<Requested>>,
     once: Vec<Once>,
     /// The key that the token is bound to.
     jkt: Option<String>,
@@ -42,15 +45,31 @@ pub struct Settled {
 
 pub fn handler(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     let form = Form::read(request)?;
-    let Proved { client, once } = proof::client(app, request, &form)?;
-    let key = proof::key(app, request)?;
-    let (jkt, of_key) = key.map_or((None, None), |(jkt, once)| (Some(jkt), Some(once)));
-    let once = once.into_iter().chain(of_key).collect();
-    let asking = Arc::new(Asking { client, form, roles: app.roles.clone(), once, jkt, base: format!("{}/fhir", app.public_url) });
+    let asking = asking(app, request, form);
+    let asking = asking.inspect_err(|(e, client)| unanswered(request, client.as_deref(), e)).map_err(|(e, _)| e)?;
     match settle(app, &request.entry, &asking)? {
         Ok(settled) => answer(app, &asking, &settled).map(Reply::committed),
-        Err(e) => Ok(error::reply(&e, error::Form::OAuth, &request.id).committed()),
+        Err(e) => {
+            unanswered(request, request.entry.client.as_deref(), &e);
+            Ok(error::reply(&e, error::Form::OAuth, &request.id).committed())
+        }
     }
+}
+
+/// Who asks for what; with the refusal the client that it claims to be.
+fn asking(app: &App, request: &mut Request, form: Form) -> Result<Arc<Asking>, (Error, Option<String>)> {
+    let Proved { client, once } = proof::client(app, request, &form).map_err(|e| (e, proof::claimed(request, &form)))?;
+    let key = proof::key(app, request).map_err(|e| (e, Some(client.id.to_string())))?;
+    let (jkt, of_key) = key.map_or((None, None), |(jkt, once)| (Some(jkt), Some(once)));
+    let once = once.into_iter().chain(of_key).collect();
+    let scopes = form.get("scope").map(|scopes| Requested::parse(scopes, &policy::offer));
+    Ok(Arc::new(Asking { client, form, roles: app.roles.clone(), scopes, once, jkt, base: format!("{}/fhir", app.public_url) }))
+}
+
+/// The log says what its client is not told. Causes are written by us and hold nothing of what was sent.
+fn unanswered(request: &Request, client: Option<&str>, e: &Error) {
+    let (error, code, cause) = (error::oauth_code(e.kind), e.kind.wire().code, e.cause.as_deref());
+    tracing::info!(request_id = request.id, client, error, code, cause, "no token was given");
 }
 
 /// What was shown once and what comes of it are committed together, a refusal too: an assertion that was refused for
@@ -58,21 +77,24 @@ pub fn handler(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<R
 fn settle(app: &App, entry: &Entry, asking: &Arc<Asking>) -> Result<Result<Settled>> {
     let (vault, entry, asking) = (Arc::clone(&app.vault), entry.clone(), Arc::clone(asking));
     app.db.write("token", move |tx| {
-        let outcome = match noted(tx, &asking).and_then(|()| granted(tx, &vault, &asking)) {
+        let mut reused = None;
+        let outcome = match noted(tx, &asking).and_then(|()| granted(tx, &vault, &asking, &mut reused)) {
             Err(e) if e.kind.wire().status >= 500 => return Err(e),
             outcome => outcome,
         };
         let mut entry = entry.clone();
-        let did = match &outcome {
-            Ok(Settled { held, fhir_user, .. }) => {
-                entry.account = held.by.account.map(|account| account.to_string());
-                entry.credential = Some(held.id.to_string());
-                entry.fhir_user.clone_from(fhir_user);
-                entry.role = Some(held.granted.role.clone());
-                Did { patients: held.granted.patient.iter().cloned().collect(), ..Did::new(200, format!("grant/{}", held.id)) }
-            }
-            Err(e) => Did::new(e.kind.wire().status, "token").refusing(e.kind),
-        };
+        let held = outcome.as_ref().map_or(reused.as_deref(), |settled| Some(&settled.held));
+        let mut did = held.map_or_else(|| Did::new(200, "token"), |held| Did::new(200, format!("grant/{}", held.id)));
+        if let Some(held) = held {
+            entry.account = held.by.account.map(|account| account.to_string());
+            entry.credential = Some(held.id.to_string());
+            entry.role = Some(held.granted.role.clone());
+            did.patients = held.granted.patient.iter().cloned().collect();
+        }
+        match &outcome {
+            Ok(settled) => entry.fhir_user.clone_from(&settled.fhir_user),
+            Err(e) => (did.status, did.refused) = (e.kind.wire().status, Some(e.kind)),
+        }
         entry.commit(tx, did)?;
         Ok(outcome)
     })
@@ -86,8 +108,11 @@ fn noted(tx: &mut Tx<'_>, asking: &Asking) -> Result<()> {
     shown_before.map_or(Ok(()), Err)
 }
 
+/// A grant that has ended because one of its secrets was shown again.
+type Reused = Option<Box<Held>>;
+
 /// Refuses before it writes anything, but what a refusal itself has to write.
-fn granted(tx: &mut Tx<'_>, vault: &Vault, asking: &Asking) -> Result<Settled> {
+fn granted(tx: &mut Tx<'_>, vault: &Vault, asking: &Asking, reused: &mut Reused) -> Result<Settled> {
     let grant_type = asking.form.required("grant_type")?;
     if asking.client.facts.dpop_bound && asking.jkt.is_none() {
         return Err(Error::new(Kind::ProofInvalid, "the client is registered for bound tokens; send a DPoP proof"));
@@ -102,46 +127,70 @@ fn granted(tx: &mut Tx<'_>, vault: &Vault, asking: &Asking) -> Result<Settled> {
         return Err(Error::new(Kind::ClientUnfit, format!("the client is not registered for {grant_type}")));
     }
     match grant_type {
-        clients::CODE => exchange(tx, vault, asking),
-        clients::REFRESH => refresh(tx, vault, asking),
+        clients::CODE => exchange(tx, vault, asking, reused),
+        clients::REFRESH => refresh(tx, vault, asking, reused),
         _ => service::granted(tx, vault, asking),
     }
 }
 
-fn exchange(tx: &mut Tx<'_>, vault: &Vault, asking: &Asking) -> Result<Settled> {
+impl Asking {
+    /// What is asked; None without a word.
+    pub fn scopes(&self) -> Result<Option<&Requested>> {
+        let refused = |says: String| Error::new(Kind::ScopeRefused, says).at("scope");
+        let Some(asked) = &self.scopes else { return Ok(None) };
+        let asked = asked.as_ref().map_err(|e| refused(e.says().to_owned()))?;
+        match asked.unknown.first() {
+            Some(ungranted) => Err(refused(format!("'{}' {}", ungranted.scope, ungranted.why))),
+            None => Ok(Some(asked)),
+        }
+    }
+}
+
+fn exchange(tx: &mut Tx<'_>, vault: &Vault, asking: &Asking, reused: &mut Reused) -> Result<Settled> {
     let form = &asking.form;
     let shown = Shown { client: &asking.client, secret: form.required("code")?, jkt: asking.jkt.as_deref() };
     let with = Exchange { redirect_uri: form.get("redirect_uri"), verifier: form.get("code_verifier") };
-    let (held, refresh) = good(grants::exchange(tx, vault, &shown, &with)?)?;
+    let (held, refresh) = good(grants::exchange(tx, vault, &shown, &with)?, reused)?;
     let fhir_user = match access_tokens::standing(tx, vault, &held, &asking.roles) {
         Ok(standing) => standing.fhir_user,
         Err(e) => return Err(refused("The account may not do this any more.").because(e.cause.unwrap_or_default())),
     };
-    Ok(Settled { scopes: held.granted.scopes.clone(), held: *held, refresh, fhir_user })
-}
-
-fn refresh(tx: &mut Tx<'_>, vault: &Vault, asking: &Asking) -> Result<Settled> {
-    let form = &asking.form;
-    let shown = Shown { client: &asking.client, secret: form.required("refresh_token")?, jkt: asking.jkt.as_deref() };
-    let asked = form.get("scope");
-    let mut fhir_user = None;
-    let may = |tx: &mut Tx<'_>, held: &Held| {
-        if asked.is_some_and(|asked| !narrower(&held.granted.scopes, asked)) {
-            return Err(Error::new(Kind::ScopeRefused, "the scopes are not all of those that were granted").at("scope"));
-        }
-        let ended = |e: Error| refused("What was granted has ended.").because(e.cause.unwrap_or_default());
-        fhir_user = access_tokens::refreshed(tx, vault, held, &asking.roles).map_err(ended)?.fhir_user;
-        Ok(())
-    };
-    let (held, refresh) = good(grants::refresh(tx, vault, &shown, may)?)?;
-    let scopes = asked.map_or_else(|| held.granted.scopes.clone(), |asked| asked.split_whitespace().collect::<Vec<_>>().join(" "));
+    let scopes = asking.client.facts.still(&held.granted.scopes)?;
+    let refresh = refresh.filter(|_| grants::is_refreshed(&scopes));
     Ok(Settled { held: *held, scopes, refresh, fhir_user })
 }
 
-fn good(outcome: Outcome) -> Result<(Box<Held>, Option<String>)> {
+fn refresh(tx: &mut Tx<'_>, vault: &Vault, asking: &Asking, reused: &mut Reused) -> Result<Settled> {
+    let form = &asking.form;
+    let shown = Shown { client: &asking.client, secret: form.required("refresh_token")?, jkt: asking.jkt.as_deref() };
+    let (mut scopes, mut fhir_user) = (String::new(), None);
+    let may = |tx: &mut Tx<'_>, held: &Held| {
+        scopes = asking.client.facts.still(&held.granted.scopes)?;
+        if !grants::is_refreshed(&scopes) {
+            return Err(refused("The client may not refresh any more.").because("it was narrowed"));
+        }
+        if asking.scopes()?.is_some_and(|asked| !narrower(&scopes, asked)) {
+            return Err(Error::new(Kind::ScopeRefused, "the scopes are not all of those that were granted").at("scope"));
+        }
+        let ended = |e: Error| refused("What was granted has ended.").because(e.cause.unwrap_or_default());
+        fhir_user = access_tokens::standing(tx, vault, held, &asking.roles).map_err(ended)?.fhir_user;
+        Ok(())
+    };
+    let (held, refresh) = good(grants::refresh(tx, vault, &shown, may)?, reused)?;
+    if let Some(asked) = form.get("scope") {
+        scopes = asked.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    Ok(Settled { held: *held, scopes, refresh, fhir_user })
+}
+
+fn good(outcome: Outcome, reused: &mut Reused) -> Result<(Box<Held>, Option<String>)> {
     match outcome {
         Outcome::Good(held, refresh) => Ok((held, refresh)),
-        Outcome::Refused(why) => Err(refused(why.why)),
+        Outcome::Refused(why) => Err(refused(why)),
+        Outcome::Reused(held) => {
+            *reused = Some(held);
+            Err(Error::new(Kind::GrantReused, "It was used before; all that came of it is revoked."))
+        }
     }
 }
 
@@ -151,10 +200,9 @@ fn refused(says: &str) -> Error {
 }
 
 /// Are all of these among those that were granted, or parts of them (RFC 6749 section 6)?
-fn narrower(granted: &str, asked: &str) -> bool {
-    let plain = asked.split_whitespace().filter_map(Plain::parse).all(|plain| grants::has(granted, plain));
-    let of_resources = grants::of_resources(granted).and_then(|granted| Ok(granted.covers(&grants::of_resources(asked)?)));
-    plain && of_resources.unwrap_or(false)
+fn narrower(granted: &str, asked: &Requested) -> bool {
+    let plain = asked.plain.iter().all(|plain| grants::has(granted, *plain));
+    plain && grants::of_resources(granted).is_ok_and(|granted| granted.covers(&asked.scopes))
 }
 
 /// RFC 6749 section 5.1, with the launch context of SMART App Launch 2.2.

@@ -47,15 +47,15 @@ pub fn refresh(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<R
         let refreshed = credentials::refresh(tx, &vault, &token)?;
         match &refreshed {
             Refreshed::Pair(_, user) => entry.commit(tx, Did::new(200, format!("user/{user}")))?,
-            Refreshed::Reused => entry.commit(tx, Did::new(401, "token").refusing(Kind::Unauthenticated))?,
+            Refreshed::Reused(user) => entry.commit(tx, Did::new(401, format!("user/{user}")).refusing(Kind::Reused))?,
             Refreshed::Unknown => {}
         }
         Ok(refreshed)
     })?;
     match refreshed {
         Refreshed::Pair(made, _) => Ok(Reply::json(200, &pair(&made)).committed()),
-        Refreshed::Reused => {
-            let reused = Error::new(Kind::Unauthenticated, "the refresh token was used before; all tokens of its family are revoked");
+        Refreshed::Reused(_) => {
+            let reused = Error::new(Kind::Reused, "the refresh token was used before; all tokens of its family are revoked");
             Ok(error::reply(&reused, Form::Plain, &request.id).committed())
         }
         Refreshed::Unknown => Err(Error::new(Kind::Unauthenticated, "the refresh token is not valid")),
