@@ -43,12 +43,16 @@ pub fn make(tx: &mut Tx<'_>, vault: &Vault, client: ClientId, launch: &Launch) -
     Ok(secret)
 }
 
-/// The launch behind a `launch` parameter, used up; None when it is unknown, another client's, expired or was used.
-pub fn take(tx: &mut Tx<'_>, vault: &Vault, launch: &str, client: ClientId) -> Result<Option<Launch>> {
+/// The launch behind a `launch` parameter; None when it is unknown, another client's, expired or was used.
+pub fn find(tx: &mut Tx<'_>, vault: &Vault, launch: &str, client: ClientId) -> Result<Option<Launch>> {
     let (digest, now) = (secret_digest(launch), tx.committed_at());
-    let Some(row) = rows::find(tx, &digest)?.filter(|row| row.client == client && row.expires_at > now) else { return Ok(None) };
-    if !rows::use_up(tx, &digest, now)? {
-        return Ok(None);
-    }
+    let good = |row: &Row| row.client == client && row.expires_at > now && row.used_at.is_none();
+    let Some(row) = rows::find(tx, &digest)?.filter(good) else { return Ok(None) };
     sealed::open(vault, Place { kind: "launch", id: &digest, version: 1 }, &row.sealed).map(Some)
+}
+
+/// Notes that a code was made of it, however long the person took; false when one was made before.
+pub fn use_up(tx: &mut Tx<'_>, launch: &str) -> Result<bool> {
+    let now = tx.committed_at();
+    rows::use_up(tx, &secret_digest(launch), now)
 }

@@ -23,7 +23,8 @@ pub struct Asked {
     pub nonce: Option<String>,
     /// `dpop_jkt` (RFC 9449 section 10).
     pub jkt: Option<String>,
-    pub launch: Option<Launch>,
+    /// The parameter, and what the EHR had open.
+    pub launch: Option<(String, Launch)>,
     /// The person must have signed in after this moment.
     pub fresh_after: Option<Millis>,
     pub prompt: Prompt,

@@ -29,30 +29,18 @@ pub fn begin(visit: &mut Visit<'_>, parameters: &Parameters) -> Result<Reply> {
         Ok(asked) => asked,
         Err(told) => return tell(visit, &back, &told),
     };
-    let launch = match parameters.one("launch") {
-        None => None,
-        Some(launch) => match launched(visit, launch, client.id)? {
-            Some(launch) => Some(launch),
-            None => {
-                let says = "launch is not valid: it is unknown, was used, has expired, or is another app's.";
-                return tell(visit, &back, &Told::new("invalid_request", says.into()));
-            }
-        },
-    };
-    go_on(visit, Asked { launch, ..asked })
+    let Some(launch) = parameters.one("launch") else { return go_on(visit, asked) };
+    match launched(visit, launch, client.id)? {
+        Some(of) => go_on(visit, Asked { launch: Some((launch.to_owned(), of)), ..asked }),
+        None => tell(visit, &back, &Told::new("invalid_request", USED.into())),
+    }
 }
 
+const USED: &str = "launch is not valid: it is unknown, was used, has expired, or is another app's.";
+
+/// It is used up with the code, so a page that is loaded again finds it.
 fn launched(visit: &Visit<'_>, launch: &str, client: ClientId) -> Result<Option<launches::Launch>> {
-    let (vault, launch) = (Arc::clone(&visit.app.vault), launch.to_owned());
-    let entry = visit.request.entry.again(visit.app.entry_id()?);
-    visit.app.db.write("launch.take", move |tx| {
-        let taken = launches::take(tx, &vault, &launch, client)?;
-        if let Some(taken) = &taken {
-            let did = Did::new(200, format!("client/{client} launch"));
-            entry.commit(tx, Did { patients: vec![taken.patient.clone()], ..did })?;
-        }
-        Ok(taken)
-    })
+    visit.app.db.read("launch.find", |tx| launches::find(tx, &visit.app.vault, launch, client))
 }
 
 /// The next step, or the answer to the app.
@@ -166,7 +154,7 @@ pub fn agreed(visit: &mut Visit<'_>, asked: Asked, patient: Option<String>, tick
 fn code(visit: &mut Visit<'_>, asked: &Asked, of: (&Client, &SignedIn, &Offered), what: (Vec<String>, Option<String>)) -> Result<Reply> {
     let (client, who, offered) = of;
     let (scopes, patient) = what;
-    let launch = asked.launch.as_ref();
+    let launch = asked.launch.as_ref().map(|(_, launch)| launch);
     let has = |plain: Plain| scopes.iter().any(|scope| scope == plain.name());
     let granted = Granted {
         scopes: scopes.join(" "),
@@ -187,14 +175,23 @@ fn code(visit: &mut Visit<'_>, asked: &Asked, of: (&Client, &SignedIn, &Offered)
     let by = By { client: client.id, account: Some(who.account.id), session: Some(who.session.id) };
     let mut entry = visit.request.entry.clone();
     entry.action = Action::Credential;
-    let vault = Arc::clone(&visit.app.vault);
+    let (vault, launched) = (Arc::clone(&visit.app.vault), asked.launch.as_ref().map(|(launch, _)| launch.clone()));
     let code = visit.app.db.write("grant.code", move |tx| {
+        if let Some(launch) = &launched
+            && !launches::use_up(tx, launch)?
+        {
+            return Ok(None);
+        }
         let code = grants::code(tx, &vault, &by, &granted)?;
-        let did = Did { patients: granted.patient.iter().cloned().collect(), ..Did::new(303, format!("client/{}", by.client)) };
+        let of = if launched.is_some() { " launch" } else { "" };
+        let did = Did { patients: granted.patient.iter().cloned().collect(), ..Did::new(303, format!("client/{}{of}", by.client)) };
         entry.commit(tx, did)?;
-        Ok(code)
+        Ok(Some(code))
     })?;
-    Ok(answer(visit, &asked.back(), &[("code", &code)]).committed())
+    match code {
+        Some(code) => Ok(answer(visit, &asked.back(), &[("code", &code)]).committed()),
+        None => tell(visit, &asked.back(), &Told::new("invalid_request", USED.into())),
+    }
 }
 
 /// The client, if it still may ask.

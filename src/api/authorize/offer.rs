@@ -61,7 +61,7 @@ fn registered(client: &Client) -> Result<(Scopes, Vec<Plain>), Told> {
 /// Is there anything behind it here?
 fn grantable(plain: Plain, of: (&Client, &Account), asked: &Asked) -> bool {
     let (client, account) = of;
-    let launched = asked.launch.as_ref();
+    let launched = asked.launch.as_ref().map(|(_, launch)| launch);
     match plain {
         Plain::OpenId | Plain::LaunchPatient => true,
         Plain::FhirUser | Plain::Profile => account.facts.fhir_user.is_some() && asked.has(Plain::OpenId),

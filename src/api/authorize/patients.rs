@@ -32,7 +32,7 @@ const ON_A_PAGE: u32 = 20;
 
 pub fn established(app: &App, of: (&Asked, &Offered), who: &SignedIn) -> Result<Chosen> {
     let (asked, offered) = of;
-    if let Some(launch) = &asked.launch {
+    if let Some((_, launch)) = &asked.launch {
         return Ok(match sees(app, who, offered.role, &launch.patient)? {
             true => Chosen::One(launch.patient.clone()),
             false => Chosen::Hidden("The person may not see the patient of this launch."),
