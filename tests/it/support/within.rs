@@ -40,25 +40,8 @@ macro_rules! within {
         within! { fn $name($server, firth::clock::Clock::system()) $body }
     };
     (fn $name:ident($server:ident, $clock:expr) $body:block) => {
-        mod $name {
-            #[allow(unused_imports)]
-            use super::*;
-
-            fn run(backend: $crate::support::Backend) {
-                let Some(server) = $crate::support::within::Within::start(backend, $clock) else { return };
-                let $server = &server;
-                $body
-            }
-
-            #[test]
-            fn sqlite() {
-                run($crate::support::Backend::Sqlite);
-            }
-
-            #[test]
-            fn postgres() {
-                run($crate::support::Backend::Postgres);
-            }
+        each_backend! {
+            fn $name($server: |backend| $crate::support::within::Within::start(backend, $clock)) $body
         }
     };
 }
