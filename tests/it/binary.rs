@@ -217,10 +217,10 @@ both! {
         let (ehr, alice) = (server.ehr(), server.person("alice"));
         let of_kind = |kind: &str| created(&ehr, &letter(&alice.patient, kind, "https://elsewhere.example/1"));
         let (plain, secret) = (of_kind("11506-3"), of_kind("47420-5"));
-        let content = |of: &str| upload(&ehr.with("x-security-context", &format!("DocumentReference/{of}")), "image/png", IMAGE).is(201).text_at("/id");
+        let content = |of: &str| upload(&ehr.with("x-security-context", format!("DocumentReference/{of}")), "image/png", IMAGE).is(201).text_at("/id");
         let (shown, hidden) = (content(&plain), content(&secret));
         // A Binary that stands for another one.
-        let chained = upload(&ehr.with("x-security-context", &format!("Binary/{hidden}")), "image/png", IMAGE).is(201).text_at("/id");
+        let chained = upload(&ehr.with("x-security-context", format!("Binary/{hidden}")), "image/png", IMAGE).is(201).text_at("/id");
         let clinician = server.clinician(&[&alice]);
         for id in [&shown, &hidden, &chained] {
             assert_eq!((ways(&clinician, id), ways(&ehr, id)), ([true; 5], [true; 5]));
@@ -249,7 +249,7 @@ both! {
     fn a_binary_is_withheld_with_the_document_that_holds_it(server) {
         let (ehr, alice, bob) = (server.ehr(), server.person("alice"), server.person("bob"));
         let (of_nobody, named) = (upload(&ehr, "image/png", IMAGE).is(201).text_at("/id"), upload(&ehr, "image/png", IMAGE).is(201).text_at("/id"));
-        let of_alice = upload(&ehr.with("x-security-context", &format!("Patient/{}", alice.patient)), "image/png", IMAGE).is(201).text_at("/id");
+        let of_alice = upload(&ehr.with("x-security-context", format!("Patient/{}", alice.patient)), "image/png", IMAGE).is(201).text_at("/id");
         let url = format!("{}/fhir/Binary/{of_nobody}/_history/1", server.url());
         for content in [url, format!("Binary/{of_alice}")] {
             created(&ehr, &letter(&alice.patient, "47420-5", &content));
@@ -285,7 +285,7 @@ both! {
     fn a_binary_goes_with_what_stands_for_it_when_that_was_filed_wrongly(server) {
         let (ehr, alice, bob) = (server.ehr(), server.person("alice"), server.person("bob"));
         let measured = created(&ehr, &weight(&bob.patient, "70"));
-        let scan = upload(&ehr.with("x-security-context", &format!("Observation/{measured}")), "image/png", IMAGE).is(201).text_at("/id");
+        let scan = upload(&ehr.with("x-security-context", format!("Observation/{measured}")), "image/png", IMAGE).is(201).text_at("/id");
         assert_eq!(ways(&server.clinician(&[&bob]), &scan), [true; 5]);
         let mut moved = weight(&alice.patient, "70");
         moved["id"] = json!(measured);
@@ -293,7 +293,7 @@ both! {
         assert_eq!((ways(&server.clinician(&[&bob]), &scan), ways(&ehr, &scan)), ([false; 5], [true; 5]));
         // What went away altogether hides nothing.
         let lost = created(&ehr, &weight(&bob.patient, "71"));
-        let scan = upload(&ehr.with("x-security-context", &format!("Observation/{lost}")), "image/png", IMAGE).is(201).text_at("/id");
+        let scan = upload(&ehr.with("x-security-context", format!("Observation/{lost}")), "image/png", IMAGE).is(201).text_at("/id");
         assert_eq!(ways(&server.clinician(&[&bob]), &scan), [true; 5]);
     }
 }

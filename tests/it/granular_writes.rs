@@ -363,7 +363,7 @@ both! {
             assert_eq!(labelled(&ehr, &id), ["N", "R"]);
             put(who, &with(body.clone(), json!({"id": id, "meta": labels(&["V", "N"])}))).is(200);
             assert_eq!(labelled(&ehr, &id), ["V", "N", "R"]);
-            assert_eq!(ehr.search(&format!("Observation?_id={id}&_security=R")).ids(), [id.clone()]);
+            assert_eq!(ehr.search(&format!("Observation?_id={id}&_security=R")).ids(), std::slice::from_ref(&id));
             let steps = vec![entry("PUT", &format!("Observation/{id}"), &with(body.clone(), json!({"id": id})))];
             who.post("/fhir", &bundle("transaction", steps)).is(200);
             assert_eq!(labelled(&ehr, &id), ["V", "N", "R"]);
