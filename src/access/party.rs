@@ -8,6 +8,8 @@ pub struct Party {
     /// Type and id: `fhirUser` first, then the roles, organizations, teams and groups that the person is in.
     pub named: Vec<(String, String)>,
     pub client: Option<ClientId>,
+    /// The person may be in more than these: something that says so says besides what is not known here.
+    pub unsure: bool,
 }
 
 /// The identifier by which a resource names a client of this server.

@@ -47,7 +47,8 @@ impl Consents {
         for one in found {
             all.push((one.patient, self.read(tx, vault, &one)?));
         }
-        let asker = Asker { party, is_system: caller.role.rule() == PatientRule::All, purpose: caller.role.purpose() };
+        let asker =
+            Asker { party, is_system: caller.account.is_none() && caller.role.rule() == PatientRule::All, purpose: caller.role.purpose() };
         Ok(Withholding::new(all.iter().map(|(patient, consent)| (*patient, &**consent)), asker, moment))
     }
 

@@ -1,8 +1,9 @@
 //! Whose data a user may have: the patient rule of the role, made of what the resources say now.
 //!
-//! *care-team* is the patients of active CareTeams that the user, a PractitionerRole of the user or an Organization of
-//! such a role takes part in; the members of the Groups that are the subject of such a team; and those of the Groups that
-//! the user manages. *self* is the user's own Patient, or the one that the user's RelatedPerson stands by.
+//! *care-team* is the patients of active CareTeams that the user, a PractitionerRole of the user or the Organization of
+//! such a role takes part in (an Organization above it does not count, nor does a role that is over); the members of the
+//! Groups that are the subject of such a team; and those of the Groups that the user manages. *self* is the user's own
+//! Patient, or the one that the user's RelatedPerson stands by.
 
 use std::collections::BTreeSet;
 
@@ -39,15 +40,17 @@ pub fn patients(tx: &mut Tx<'_>, vault: &Vault, role: Role, fhir_user: Option<&s
 
 /// The same with all that it was made of.
 pub fn panel(tx: &mut Tx<'_>, vault: &Vault, role: Role, fhir_user: Option<&str>, now: Millis) -> Result<Panel> {
-    let mut find = Find { tx, vault, moment: Moment::new(now), party: Party::default(), teams: Vec::new() };
+    let mut find = Find { tx, vault, moment: Moment::new(now), party: Party::default(), caring: Vec::new() };
     if let Some((kind, id)) = fhir_user.and_then(reference::stored) {
         find.user(kind, id)?;
     }
+    // A Consent may name a CareTeam whatever the rule is.
+    let subjects = find.teams()?;
     let whom = match role.rule() {
         PatientRule::All => Whom::Everybody,
         PatientRule::None => Whom::nobody(),
         PatientRule::Own => find.own()?,
-        PatientRule::CareTeam => find.cared_for()?,
+        PatientRule::CareTeam => find.cared_for(subjects)?,
     };
     Ok(Panel { whom, party: find.party, until: find.moment.until() })
 }
@@ -69,32 +72,54 @@ struct Find<'t, 'c> {
     vault: &'t Vault,
     moment: Moment,
     party: Party,
-    /// Active CareTeams that the user takes part in.
-    teams: Vec<String>,
+    /// As whom the user takes part in a team or manages a Group: less than all that a Consent may name the user by.
+    caring: Vec<(String, String)>,
 }
 
 impl Find<'_, '_> {
-    /// The user and what the user is in. A role that is over, or says what only its author understands, counts for nothing.
+    /// The user and what the user is in. A role that is over counts for nothing. Of one that says what only its author
+    /// understands it is not certain.
     fn user(&mut self, kind: &str, id: &str) -> Result<()> {
         self.party.add(kind, id);
-        let roles = match kind {
-            "Practitioner" => self.pointing(Type::PractitionerRole, "practitioner", &[(kind.to_owned(), id.to_owned())])?,
-            "PractitionerRole" => self.one(Type::PractitionerRole, id)?.into_iter().collect(),
-            _ => Vec::new(),
+        let own = if kind == "PractitionerRole" { self.one(Type::PractitionerRole, id)? } else { None };
+        let practitioner = match kind {
+            "Practitioner" => Some(id.to_owned()),
+            _ => own.as_deref().and_then(object).and_then(|role| person(&role)),
         };
+        let mut roles: Vec<String> = own.into_iter().collect();
+        if let Some(id) = practitioner {
+            self.party.add("Practitioner", &id);
+            roles.extend(self.pointing(Type::PractitionerRole, "practitioner", &[("Practitioner".to_owned(), id)])?);
+        }
         let mut organizations = Vec::new();
-        for text in &roles {
-            let Some(role) = object(text) else { continue };
-            if !plain(&role) || is_false(&role, "active") || !self.moment.covered_by(period(&role, "period")) {
+        for role in roles.iter().filter_map(|text| object(text)) {
+            if is_false(&role, "active") || !self.moment.covered_by(period(&role, "period")) {
                 continue;
             }
-            self.party.add("PractitionerRole", role.text("id").unwrap_or_default());
-            if let Some(("Practitioner", id)) = pointed(&role, "practitioner") {
-                self.party.add("Practitioner", id);
+            if !plain(&role) {
+                self.party.unsure = true;
+                continue;
+            }
+            self.cares("PractitionerRole", role.text("id").unwrap_or_default());
+            if let Some(id) = person(&role) {
+                self.cares("Practitioner", &id);
             }
             organizations.extend(pointed(&role, "organization").filter(|(kind, _)| *kind == "Organization").map(|(_, id)| id.to_owned()));
         }
-        organizations.iter().try_for_each(|id| self.organization(id))
+        // Whoever is a role is that role only while it lasts.
+        if kind != "PractitionerRole" {
+            self.cares(kind, id);
+        }
+        for id in &organizations {
+            self.caring.push(("Organization".to_owned(), id.clone()));
+            self.organization(id)?;
+        }
+        Ok(())
+    }
+
+    fn cares(&mut self, kind: &str, id: &str) {
+        self.party.add(kind, id);
+        self.caring.push((kind.to_owned(), id.to_owned()));
     }
 
     /// An Organization and those that it is part of.
@@ -124,23 +149,32 @@ impl Find<'_, '_> {
         self.people(own.into_iter().collect())
     }
 
-    fn cared_for(&mut self) -> Result<Whom> {
-        if self.party.named.is_empty() {
-            return Ok(Whom::nobody());
-        }
-        let (mut patients, mut groups) = (BTreeSet::new(), BTreeSet::new());
-        for text in self.pointing(Type::CareTeam, "participant", &self.party.named.clone())? {
+    /// The subjects of the active CareTeams that the user takes part in; the teams themselves are noted.
+    fn teams(&mut self) -> Result<Vec<(String, String)>> {
+        let mut subjects = Vec::new();
+        for text in self.pointing(Type::CareTeam, "participant", &self.caring.clone())? {
             let Some(team) = object(&text) else { continue };
-            if !plain(&team) || team.text("status") != Some("active") || !self.moment.covered_by(period(&team, "period")) {
+            if team.text("status") != Some("active") || !self.moment.covered_by(period(&team, "period")) {
                 continue;
             }
-            if !team.objects("participant").any(|one| self.takes_part(one)) {
+            if !plain(&team) || !team.objects("participant").all(plain) {
+                self.party.unsure = true;
+            }
+            if !plain(&team) || !team.objects("participant").any(|one| self.takes_part(one)) {
                 continue;
             }
-            self.teams.extend(team.text("id").map(str::to_owned));
-            match pointed(&team, "subject") {
-                Some(("Patient", id)) => drop(patients.insert(id.to_owned())),
-                Some(("Group", id)) => drop(groups.insert(id.to_owned())),
+            self.party.add("CareTeam", team.text("id").unwrap_or_default());
+            subjects.extend(pointed(&team, "subject").map(|(kind, id)| (kind.to_owned(), id.to_owned())));
+        }
+        Ok(subjects)
+    }
+
+    fn cared_for(&mut self, subjects: Vec<(String, String)>) -> Result<Whom> {
+        let (mut patients, mut groups) = (BTreeSet::new(), BTreeSet::new());
+        for (kind, id) in subjects {
+            match kind.as_str() {
+                "Patient" => drop(patients.insert(id)),
+                "Group" => drop(groups.insert(id)),
                 _ => {}
             }
         }
@@ -150,19 +184,17 @@ impl Find<'_, '_> {
             }
         }
         // A Group that an Organization manages is not that of each who works there.
-        let managers: Vec<_> = self.party.named.iter().filter(|(kind, _)| kind != "Organization").cloned().collect();
+        let managers: Vec<_> = self.caring.iter().filter(|(kind, _)| kind != "Organization").cloned().collect();
         for text in self.pointing(Type::Group, "managing-entity", &managers)? {
             self.members(&text, &mut patients);
-        }
-        for team in std::mem::take(&mut self.teams) {
-            self.party.add("CareTeam", &team);
         }
         self.people(patients)
     }
 
     fn takes_part(&mut self, participant: &Object<'_>) -> bool {
         let member = pointed(participant, "member");
-        let named = plain(participant) && member.is_some_and(|(kind, id)| self.party.is(kind, id));
+        let named =
+            plain(participant) && member.is_some_and(|(kind, id)| self.caring.iter().any(|(own, own_id)| own == kind && own_id == id));
         named && self.moment.covered_by(period(participant, "period"))
     }
 
@@ -225,6 +257,11 @@ impl Find<'_, '_> {
         };
         Ok(listing::first(self.tx, self.vault, &ask)?.into_iter().map(|(_, _, text)| text).collect())
     }
+}
+
+/// The Practitioner of a PractitionerRole.
+fn person(role: &Object<'_>) -> Option<String> {
+    pointed(role, "practitioner").filter(|(kind, _)| *kind == "Practitioner").map(|(_, id)| id.to_owned())
 }
 
 fn is_false(of: &Object<'_>, element: &str) -> bool {

@@ -87,7 +87,7 @@ pub fn soon(server: &TestServer, holds: impl Fn() -> bool) {
     }
 }
 
-fn team(subject: &str, member: &str) -> Value {
+pub fn team(subject: &str, member: &str) -> Value {
     json!({
         "resourceType": "CareTeam", "status": "active", "subject": {"reference": subject},
         "participant": [{"member": {"reference": member}}]
@@ -168,6 +168,46 @@ both! {
             "practitioner": {"reference": practitioner}, "organization": {"reference": ward}
         })).is(200);
         soon(server, || sees(&ruiz, vec![&carol]));
+    }
+}
+
+both! {
+    fn whoever_signs_in_as_a_role_is_it_while_it_lasts(server) {
+        let ehr = server.ehr();
+        let alice = person(&ehr);
+        let mut sent = json!({"resourceType": "PractitionerRole", "active": true, "practitioner": {"reference": server.practitioner()}});
+        let role = created(&ehr, &sent);
+        server.account("ruiz", &["--role", "clinician", "--fhir-user", &format!("PractitionerRole/{role}")]);
+        let ruiz = signs_in(server, &app(server), "ruiz");
+        created(&ehr, &team(&format!("Patient/{alice}"), &format!("PractitionerRole/{role}")));
+        soon(server, || sees(&ruiz, vec![&alice]));
+        sent["id"] = json!(role);
+        sent["active"] = json!(false);
+        put(&ehr, &format!("/fhir/PractitionerRole/{role}"), &sent).is(200);
+        soon(server, || sees(&ruiz, vec![]));
+    }
+}
+
+both! {
+    fn an_organization_above_that_of_the_role_opens_nothing(server) {
+        let ehr = server.ehr();
+        let (alice, bob) = (person(&ehr), person(&ehr));
+        let (ruiz, practitioner) = clinician(server, "ruiz");
+        let organization = |name: &str, above: Option<&str>| {
+            let mut made = json!({"resourceType": "Organization", "name": name});
+            if let Some(above) = above {
+                made["partOf"] = json!({"reference": above});
+            }
+            format!("Organization/{}", created(&ehr, &made))
+        };
+        let hospital = organization("Hospital", None);
+        let ward = organization("Ward", Some(&hospital));
+        created(&ehr, &json!({
+            "resourceType": "PractitionerRole", "practitioner": {"reference": practitioner}, "organization": {"reference": ward}
+        }));
+        created(&ehr, &team(&format!("Patient/{alice}"), &hospital));
+        created(&ehr, &team(&format!("Patient/{bob}"), &ward));
+        soon(server, || sees(&ruiz, vec![&bob]));
     }
 }
 

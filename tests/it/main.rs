@@ -15,6 +15,7 @@ mod capability;
 mod care_team;
 mod conformance;
 mod consent;
+mod consent_actors;
 mod cors;
 mod crash;
 mod crash_transactions;

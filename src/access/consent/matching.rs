@@ -67,7 +67,7 @@ pub(super) fn actor(actor: &Actor, party: &Party, is_system: bool) -> Met {
     let person = PEOPLE.contains(&kind.as_str());
     match party.user() {
         // A user is none of the persons and organizations that the user is not known to be or to be in.
-        Some(_) if person || kind == "Organization" => Met::No,
+        Some(_) if !party.unsure && (person || kind == "Organization") => Met::No,
         None if is_system && person => Met::No,
         _ => Met::Unknown,
     }

@@ -19,13 +19,22 @@ pub use server::{Backend, TestServer};
 /// `both! { fn name(server, "FIRTH_MAX_UPLOAD_BYTES" = "4096") { ... } }`.
 macro_rules! both {
     ($(#[$meta:meta])* fn $name:ident($server:ident $(, $setting:literal = $value:expr)*) $body:block) => {
+        each_backend! {
+            $(#[$meta])* fn $name($server: |backend| $crate::support::TestServer::start(backend, &[$(($setting, $value)),*])) $body
+        }
+    };
+}
+
+/// The same on whatever server the closure starts.
+macro_rules! each_backend {
+    ($(#[$meta:meta])* fn $name:ident($server:ident: $start:expr) $body:block) => {
         $(#[$meta])*
         mod $name {
             #[allow(unused_imports)]
             use super::*;
 
             fn run(backend: $crate::support::Backend) {
-                let Some(server) = $crate::support::TestServer::start(backend, &[$(($setting, $value)),*]) else { return };
+                let Some(server) = ($start)(backend) else { return };
                 let $server = &server;
                 $body
             }

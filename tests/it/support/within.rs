@@ -34,25 +34,8 @@ pub struct Within {
 /// Makes a test of each backend, on a server in this process.
 macro_rules! within {
     (fn $name:ident($server:ident) $body:block) => {
-        mod $name {
-            #[allow(unused_imports)]
-            use super::*;
-
-            fn run(backend: $crate::support::Backend) {
-                let Some(server) = $crate::support::within::Within::start(backend, firth::clock::Clock::system()) else { return };
-                let $server = &server;
-                $body
-            }
-
-            #[test]
-            fn sqlite() {
-                run($crate::support::Backend::Sqlite);
-            }
-
-            #[test]
-            fn postgres() {
-                run($crate::support::Backend::Postgres);
-            }
+        each_backend! {
+            fn $name($server: |backend| $crate::support::within::Within::start(backend, firth::clock::Clock::system())) $body
         }
     };
 }
