@@ -331,7 +331,7 @@ const MATRIX: &[(u16, &str, Proof)] = &[
     (62, "writes of AuditEvents", Test("smart::matrix::writes::a62_the_audit_log_is_read_only")),
     (63, "an SDK's token", Test("smart::matrix::rows::a63_a_device_writes_its_own_uploads_only")),
     (64, "what the server sets", Test("smart::matrix::writes::a64_what_the_server_sets_cannot_be_sent")),
-    (65, "a label that cannot be seen is removed", Test("granular_writes::what_is_made_or_changed_stays_within_the_scope")),
+    (65, "a label that cannot be seen is removed", Test("granular_writes::labels_are_taken_off_by_those_alone_whom_they_do_not_bind")),
     (66, "masks", Reason("There are no masks here.")),
     (
         67,
