@@ -36,6 +36,27 @@ impl Body {
         Body(out.text)
     }
 
+    /// With more labels behind those of `meta.security`, each the text of a Coding.
+    pub fn labelled(&self, more: &[&str]) -> Body {
+        let mut out = Out::new(self.0.len() + 128);
+        for (key, value) in members(&self.0) {
+            if !is(key, "meta") {
+                out.member(key, value);
+                continue;
+            }
+            let (security, rest): (Vec<_>, Vec<_>) = members(value).into_iter().partition(|(key, _)| is(key, "security"));
+            let all: Vec<&str> = security.iter().flat_map(|(_, value)| items(value)).chain(more.iter().copied()).collect();
+            out.comma();
+            out.text.push_str("\"meta\":{");
+            out.first = true;
+            rest.iter().for_each(|(key, value)| out.member(key, value));
+            out.member("\"security\"", &format!("[{}]", all.join(",")));
+            out.text.push('}');
+        }
+        out.text.push('}');
+        Body(out.text)
+    }
+
     /// The text of one version.
     pub fn text(&self, id: &str, version: u32, last_updated: &str) -> String {
         let mut out = String::with_capacity(self.0.len() + id.len() + 48);
@@ -155,6 +176,12 @@ fn items(text: &str) -> Vec<&str> {
     found
 }
 
+/// The texts of the labels that a resource has.
+pub fn labels(resource: &str) -> Vec<&str> {
+    let member = |text, name| members(text).into_iter().find(|(key, _)| is(key, name)).map_or("", |(_, value)| value);
+    items(member(member(resource, "meta"), "security"))
+}
+
 /// The texts of the resources of a Bundle, entry by entry.
 pub fn resources(bundle: &str) -> Vec<Option<&str>> {
     let entries = members(bundle).into_iter().find(|(key, _)| is(key, "entry")).map_or("", |(_, value)| value);
@@ -216,6 +243,24 @@ mod tests {
             text(&format!(r#"{{"resourceType":"Basic","id":"y",{kept}}}"#)),
             format!(r#"{{"resourceType":"Basic","id":"x","meta":{{{SET}}},{compact}}}"#)
         );
+    }
+
+    #[test]
+    fn labels_are_added_behind_those_that_are_there() {
+        let more = [r#"{"code":"R"}"#, r#"{"code":"V,]"}"#];
+        for (meta, had) in [("", ""), (r#","meta":{"security":[ {"code" : "N"} ],"tag":[]}"#, r#"{"code":"N"},"#)] {
+            let body = Body::of(&format!(r#"{{"resourceType":"Basic","id":"y"{meta},"text":{{"div":"a, b"}}}}"#)).labelled(&more);
+            let text = body.text("x", 3, "2026-01-01T00:00:00.000Z");
+            let tag = if had.is_empty() { "" } else { r#","tag":[]"# };
+            assert_eq!(
+                text,
+                format!(
+                    r#"{{"resourceType":"Basic","id":"x","meta":{{{SET}{tag},"security":[{had}{{"code":"R"}},{{"code":"V,]"}}]}},"text":{{"div":"a, b"}}}}"#
+                )
+            );
+            assert_eq!(labels(&text)[labels(&text).len() - 2..], more);
+        }
+        assert!(labels(r#"{"resourceType":"Basic"}"#).is_empty());
     }
 
     proptest! {

@@ -53,5 +53,5 @@ pub fn none(of: Type) -> Error {
 pub fn existing(tx: &mut Tx<'_>, writer: &Writer<'_>, visible: &Visible, what: (Type, &str)) -> Result<Written> {
     let (of, id) = what;
     let now = version(tx, writer.reader(visible), (of, id, None))?.ok_or_else(|| not_found(what))?;
-    unchanged(writer, what, now)
+    unchanged(tx, writer, what, now)
 }

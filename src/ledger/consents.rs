@@ -7,10 +7,11 @@ use super::documents::current;
 use super::panels::{self, plain};
 use crate::access::consent::{Actor, Asker, Coding, Concept, Consent, Datum, Effect, Provision, Withholding};
 use crate::access::{Caller, Moment, Party, PatientRule, Whom};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fhir::validate::{Object, object};
 use crate::id::PatientId;
-use crate::search::reference;
+use crate::search::{IndexRow, Type, reference};
+use crate::store::keys::Whose;
 use crate::store::{Tx, consents as rows};
 use crate::vault::Vault;
 
@@ -71,6 +72,22 @@ impl Consents {
 /// Does the document say that anything is withheld? So its search rows say, by which it is found.
 pub(super) fn restricts(document: &Object<'_>) -> bool {
     read(document).is_some_and(|consent| consent.restricts())
+}
+
+/// Refuses a Consent that withholds something of a Patient who is not here, where only types of references are judged: it
+/// would stand on nobody's shelf and bind nobody, also once the Patient came.
+pub(super) fn binds(rows: &[IndexRow], patient: Option<Whose>) -> Result<()> {
+    let named = rows.iter().find_map(|row| match row {
+        IndexRow::Reference { param: "patient", kind, id } if kind == Type::Patient.name() => Some(id),
+        _ => None,
+    });
+    match (named, patient) {
+        (Some(id), None) => {
+            let says = format!("there is no Patient/{id}, so the Consent would bind nobody; write the Patient first");
+            Err(Error::new(Kind::ReferenceUnknown, says).at("Consent.patient"))
+        }
+        _ => Ok(()),
+    }
 }
 
 const SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope";

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::documents::{Put, bits, instant, live, sealed};
 use super::resources::{Effect, Writer, Written};
-use super::shelves;
 use super::submitted::Submitted;
+use super::{consents, shelves};
 use crate::access::Interaction;
 use crate::error::Result;
 use crate::id::{PatientId, Shelf};
@@ -50,7 +50,10 @@ impl<'a> Creates<'a> {
             body: sealed(tx, vault, &Put { key, version: 1, json: &json, upsert: false })?,
             found_by: FoundBy::of(vault.index(), of, &submitted.rows),
         };
-        let json = self.writer.readable(of, patient, (json, committed_at))?;
+        if new.found_by.restricts {
+            consents::binds(&submitted.rows, patient)?;
+        }
+        let json = self.writer.readable(tx, (of, patient), (json, committed_at))?;
         let written = Written { effect: Effect::Created, of, id: id.to_owned(), version: 1, committed_at, json, patient };
         self.waiting.push((n, new, written));
         Ok(())

@@ -1,6 +1,6 @@
 //! Documents: a new version with its search rows and its place in the feed.
 
-use super::submitted;
+use super::{consents, submitted};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::stamp::Stamp;
@@ -37,10 +37,14 @@ pub fn put_override(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>) -> Result<()>
 
 /// Writes a version whose search rows are known.
 pub fn write(tx: &mut Tx<'_>, vault: &Vault, put: &Put<'_>, rows: &[IndexRow]) -> Result<()> {
+    let found_by = FoundBy::of(vault.index(), put.key.resource, rows);
+    if found_by.restricts {
+        consents::binds(rows, keys::whose(tx, put.key.shelf)?)?;
+    }
     let seq = feed_insert(tx, put.key.shelf, FeedKind::Document, bits(vault, rows))?;
     let body = sealed(tx, vault, put)?;
     let live = live(put.key.resource, (put.version, seq, tx.committed_at()), rows);
-    documents::insert(tx, (&put.key, put.upsert), live, &body, &FoundBy::of(vault.index(), put.key.resource, rows))
+    documents::insert(tx, (&put.key, put.upsert), live, &body, &found_by)
 }
 
 /// Writes that the resource is deleted; `json` is its last text, so that history can say what it was.

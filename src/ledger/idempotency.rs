@@ -74,6 +74,6 @@ fn again(tx: &mut Tx<'_>, writer: &Writer<'_>, kept: Kept) -> Result<Written> {
         (false, false) => Effect::Updated,
     };
     let (version, committed_at, patient) = (now.version, now.committed_at, now.patient);
-    let json = writer.readable(of, patient, (now.json, committed_at))?;
+    let json = writer.readable(tx, (of, patient), (now.json, committed_at))?;
     Ok(Written { effect, of, id: kept.id, version, committed_at, json, patient })
 }

@@ -83,8 +83,9 @@ pub fn merge(tx: &mut Tx<'_>, writer: &Writer<'_>, base: &str, asked: &Asked) ->
         for (id, version) in [(source, &retired), (target, &stays)] {
             writer.within(&visible, Some(Whose::alone(id)), (version, &id.to_string(), tx.committed_at()))?;
         }
-        let json = stays.body.text(&target.to_string(), of_target.version + 1, &instant(tx.committed_at()));
-        let json = writer.readable(Type::Patient, of_target.patient, (json, tx.committed_at()))?;
+        let committed_at = tx.committed_at();
+        let json = stays.body.text(&target.to_string(), of_target.version + 1, &instant(committed_at));
+        let json = writer.readable(tx, (Type::Patient, of_target.patient), (json, committed_at))?;
         return Ok(Done { source, target, further: Vec::new(), json });
     }
     resources::update(tx, writer, &retired, (&source.to_string(), None))?;
@@ -129,7 +130,11 @@ fn further(tx: &mut Tx<'_>, writer: &Writer<'_>, target: PatientId, from: (&str,
     while let Some(merge) = merges::of(tx, last)? {
         last = merge.target;
         let gone = || Error::bug("a version of a merged Patient is missing");
-        let now = at(tx, writer, last)?.ok_or_else(|| not_found((Type::Patient, &last.to_string())))?;
+        let hidden = || {
+            let says = format!("Patient/{target} is merged into another itself, which the token may not change");
+            Error::new(Kind::Forbidden, says)
+        };
+        let now = at(tx, writer, last)?.ok_or_else(hidden)?;
         let before = was(tx, writer, last, merge.before.1)?.ok_or_else(gone)?;
         let parted = link::parted(&now.json, (&before.json, source), other)?;
         resources::update(tx, writer, &edited(parted, other.base)?, (&last.to_string(), None))?;
@@ -213,7 +218,10 @@ fn standing(tx: &mut Tx<'_>, writer: &Writer<'_>, named: &Named, patient: Patien
         return Err(named.wrong(Kind::ReferenceUnknown, format!("Patient/{patient} was deleted")));
     }
     if let Some(merge) = merges::of(tx, patient)? {
-        let says = format!("Patient/{patient} is merged into Patient/{}; name that", merge.target);
+        let says = match at(tx, writer, merge.target)? {
+            Some(_) => format!("Patient/{patient} is merged into Patient/{}; name that", merge.target),
+            None => format!("Patient/{patient} is merged into another"),
+        };
         return Err(named.wrong(Kind::Unprocessable, says));
     }
     if link::is_replaced(&found.json)? {

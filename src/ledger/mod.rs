@@ -16,6 +16,7 @@ mod draft;
 mod existing;
 pub mod grants;
 pub mod idempotency;
+mod labels;
 pub mod launches;
 pub mod merge;
 pub mod origins;

@@ -18,13 +18,19 @@ pub enum Patch {
     FhirPath(Vec<u8>),
 }
 
-/// The resource with the changes, to be written by `resources::update`.
+/// The resource with the changes, to be written by `resources::update`. Whether a `test` holds, a path leads somewhere or
+/// a `copy` succeeds tells what is there, and what is copied may be read elsewhere: so a patch takes what reading takes.
 pub fn patched(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patch: &Patch) -> Result<Submitted> {
     let (of, id) = what;
     let visible = writer.policy.visible(of, Interaction::Update)?;
     let now = version(tx, writer.reader(&visible), (of, id, None))?.ok_or_else(|| not_found(what))?;
     if now.deleted {
         return Err(gone(what));
+    }
+    let read = writer.policy.visible(of, Interaction::Read).ok();
+    if !matches!(read, Some(read) if version(tx, writer.reader(&read), (of, id, Some(now.version)))?.is_some()) {
+        let says = format!("a patch tells what is there, so it takes the right to read this {}; an update does not", of.name());
+        return Err(Error::new(Kind::Forbidden, says).at(of.name()));
     }
     let text = match patch {
         Patch::Json(patch) => json_patch(&now.json, patch),

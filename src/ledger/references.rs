@@ -134,18 +134,15 @@ pub fn released(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patien
     {
         shelves::deserted(tx, patient)?;
     }
-    let mut named = Vec::new();
-    for key in documents::referrers(tx, writer.vault, of, id)? {
-        if (key.resource, key.id) == (of, id_bytes(writer.vault, of, id)) {
-            continue;
+    let (mut named, own) = (Vec::new(), id_bytes(writer.vault, of, id));
+    documents::each_referrer(tx, &[documents::reference_term(writer.vault.index(), of.name(), id)], |tx, key| {
+        if (key.resource, key.id) != (of, own) {
+            let visible = writer.policy.pointed(key.resource);
+            let found = resources::of_key(tx, writer.reader(&visible), key)?;
+            named.extend(found.map(|found| format!("{}/{}", key.resource.name(), text_id(&found.json))));
         }
-        let visible = writer.policy.pointed(key.resource);
-        let Some(found) = resources::of_key(tx, writer.reader(&visible), key)? else { continue };
-        if named.len() == NAMED {
-            break;
-        }
-        named.push(format!("{}/{}", key.resource.name(), text_id(&found.json)));
-    }
+        Ok(named.len() < NAMED)
+    })?;
     if named.is_empty() && of == Type::Device && measured(tx, writer, id, patient)? {
         named.push("Observations of samples".to_owned());
     }

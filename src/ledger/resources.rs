@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::documents::{Put, bury, instant, write};
 use super::submitted::{self, Submitted};
-use super::{references, shelves};
+use super::{labels, references, shelves};
 use crate::access::Interaction;
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
@@ -58,18 +58,23 @@ impl<'a> Writer<'a> {
     }
 
     /// The text of what was written, where the writer may read it.
-    pub fn readable(&self, of: Type, patient: Option<Whose>, what: (String, Millis)) -> Result<Option<String>> {
+    pub fn readable(&self, tx: &mut Tx<'_>, of: (Type, Option<Whose>), what: (String, Millis)) -> Result<Option<String>> {
+        let (of, patient) = of;
         let Ok(visible) = self.policy.visible(of, Interaction::Read) else { return Ok(None) };
         let (json, committed_at) = what;
-        let seen = resources::of_text(&visible, of, patient.map(|whose| whose.now), (&json, committed_at))?;
+        let seen = resources::of_text(tx, self.reader(&visible), (of, patient.map(|whose| whose.now)), (&json, committed_at))?;
         Ok(seen.map(|_| json))
     }
 
     /// Refuses what the writer's scopes do not let be written: whatever it was before, what it becomes must be within them.
     pub fn within(&self, visible: &Visible, patient: Option<Whose>, what: (&Submitted, &str, Millis)) -> Result<()> {
         let (submitted, id, committed_at) = what;
-        let opened = Opened { id, rows: &submitted.rows, last_updated: DateRange::instant(committed_at) };
-        if !visible.by_content() || visible.chosen(patient.map(|whose| whose.now), &opened).is_some() {
+        if !visible.by_content() {
+            return Ok(());
+        }
+        let rows = submitted.values(visible)?;
+        let opened = Opened { id, rows: &rows, last_updated: DateRange::instant(committed_at) };
+        if visible.chosen(patient.map(|whose| whose.now), &opened).is_some() {
             return Ok(());
         }
         let name = submitted.of.name();
@@ -194,7 +199,7 @@ fn put(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, submitted: &Submitted, w
         super::users::patient_changed(tx, writer.vault, writer.external_system, PatientId(key.id))?;
     }
     let effect = if version == 1 || upsert { Effect::Created } else { Effect::Updated };
-    let json = writer.readable(of, patient, (json, committed_at))?;
+    let json = writer.readable(tx, (of, patient), (json, committed_at))?;
     Ok(Written { effect, of, id: id.to_owned(), version, committed_at, json, patient })
 }
 
@@ -220,8 +225,9 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
         }
         return born(tx, (writer, &visible), submitted, (id, true));
     };
+    let submitted = &*labels::kept(&visible, submitted, &now)?;
     if !now.deleted && submitted.body.text(id, now.version, &instant(now.committed_at)) == now.json {
-        return unchanged(writer, (of, id), now);
+        return unchanged(tx, writer, (of, id), now);
     }
     if of == Type::Patient && now.patient.is_some_and(|whose| whose.is_merged()) {
         super::merge::stays(submitted, id)?;
@@ -363,9 +369,9 @@ pub fn nothing(of: Type, id: &str) -> Written {
 }
 
 /// What is there, as what came of a write that changed nothing.
-pub fn unchanged(writer: &Writer<'_>, what: (Type, &str), now: Version) -> Result<Written> {
+pub fn unchanged(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), now: Version) -> Result<Written> {
     let ((of, id), Version { json, version, committed_at, patient, .. }) = (what, now);
-    let json = writer.readable(of, patient, (json, committed_at))?;
+    let json = writer.readable(tx, (of, patient), (json, committed_at))?;
     Ok(Written { effect: Effect::Unchanged, of, id: id.to_owned(), version, committed_at, json, patient })
 }
 

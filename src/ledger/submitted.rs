@@ -1,11 +1,14 @@
 //! A resource that a client wrote: judged, and ready to become a version. Made before the transaction begins.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::body::Body;
 use crate::fhir::validate::{self, Node, Object, Options, Severity};
-use crate::search::{IndexRow, Type, index, reference};
+use crate::policy::Visible;
+use crate::search::{IndexRow, Type, codings, index, reference};
 use crate::store::consents::RESTRICTS;
-use crate::store::documents::ANY_REFERENCE;
+use crate::store::documents::{ANY_REFERENCE, ATTACHED};
 
 /// What R4 lets stand, without an id and version yet.
 #[derive(Clone, Debug)]
@@ -30,6 +33,16 @@ pub struct Target {
 }
 
 impl Submitted {
+    /// The values by which it is judged.
+    pub fn values(&self, visible: &Visible) -> Result<Cow<'_, [IndexRow]>> {
+        if !visible.asks_codings() {
+            return Ok(Cow::Borrowed(&self.rows));
+        }
+        let text = self.body.text("", 1, "");
+        let document = validate::object(&text).ok_or_else(|| Error::bug("a resource that was judged is not JSON"))?;
+        Ok(Cow::Owned([self.rows.clone(), codings(&document)].concat()))
+    }
+
     /// The resource by which it is decided who may see a Binary.
     pub fn security_context(&self) -> Option<&Target> {
         self.targets.iter().find(|target| self.of == Type::Binary && target.at == "Binary.securityContext.reference")
@@ -89,6 +102,11 @@ fn pointed(object: &Object<'_>, base: &str, rows: &mut Vec<IndexRow>) {
             && let Some((kind, id)) = reference::stored(reference::local(text, base).unwrap_or(text))
         {
             rows.push(IndexRow::Reference { param: ANY_REFERENCE, kind: kind.to_owned(), id: id.to_owned() });
+        }
+        if let ("url", Some(text)) = (name, node.text())
+            && let Some(("Binary", id)) = reference::stored(reference::local(text, base).unwrap_or(text))
+        {
+            rows.push(IndexRow::Reference { param: ANY_REFERENCE, kind: ATTACHED.to_owned(), id: id.to_owned() });
         }
         node.all().iter().filter_map(Node::object).for_each(|inner| pointed(inner, base, rows));
     }

@@ -1,53 +1,38 @@
 //! What Consents withhold, as filters of search: so it is judged by the same values as everything else.
 
-use std::sync::Arc;
-
 use super::Withheld;
 use crate::access::consent::{Coding, Fact, Group, Literal};
 use crate::id::PatientId;
-use crate::search::{Criterion, DateRange, Filter, How, Nanos, Prefix, System, Token, Type, When};
+use crate::search::{CODED, Criterion, DateRange, Filter, Nanos, Prefix, System, Token, Type, When};
 
 /// What is withheld of a type, in the words of its search parameters. What a parameter cannot ask counts as so.
-pub(super) fn withheld(of: Type, group: &Group, patients: &Arc<[PatientId]>) -> Vec<Withheld> {
-    let alternatives = group.any.iter().flat_map(|all| filters(of, all));
-    alternatives.map(|filters| Withheld::new(Some(Arc::clone(patients)), filters)).collect()
+pub(super) fn withheld(of: Type, groups: &[Group]) -> Withheld {
+    let rules = |group: &'_ Group| group.any.iter().filter_map(|all| filters(of, all)).collect::<Vec<_>>();
+    Withheld::new(groups.iter().flat_map(|group| rules(group).into_iter().map(|filters| (&*group.patients as &[PatientId], filters))))
 }
 
-/// As many alternatives at most: each literal multiplies them by the coded parameters of the type.
-const ALTERNATIVES: usize = 2_048;
-
-/// All of the literals must hold: as alternatives of filters that must. A literal that would make too many of them is left
-/// out, so that more is withheld.
-fn filters(of: Type, all: &[Literal]) -> Vec<Vec<Filter>> {
-    let mut alternatives = vec![Vec::new()];
-    for literal in all {
-        let either = match literal {
-            Literal::May(fact) => may(of, fact),
-            Literal::Not(fact) => vec![not(of, fact)],
-        };
-        if alternatives.len() * either.len() > ALTERNATIVES {
-            continue;
-        }
-        let both = |one: &Vec<Filter>| either.iter().map(|more| [one.as_slice(), more.as_slice()].concat()).collect::<Vec<_>>();
-        alternatives = alternatives.iter().flat_map(both).collect();
-    }
-    alternatives
+/// All of the literals must hold: as filters that must; None when that can never be.
+fn filters(of: Type, all: &[Literal]) -> Option<Vec<Filter>> {
+    let each = all.iter().map(|literal| match literal {
+        Literal::May(fact) => may(of, fact),
+        Literal::Not(fact) => Some(not(of, fact)),
+    });
+    Some(each.collect::<Option<Vec<_>>>()?.concat())
 }
 
-/// Alternatives; one without filters says nothing, and none at all is never.
-fn may(of: Type, fact: &Fact) -> Vec<Vec<Filter>> {
-    match fact {
-        Fact::Coded(codings) => {
-            let each: Vec<Vec<Filter>> = coded(of).map(|param| vec![Filter::any(param, tokens(codings))]).collect();
-            if each.is_empty() { vec![Vec::new()] } else { each }
-        }
-        Fact::Labelled(codings) => vec![vec![Filter::any("_security", tokens(codings))]],
+/// No filter says nothing, and None is never.
+fn may(of: Type, fact: &Fact) -> Option<Vec<Filter>> {
+    Some(match fact {
+        // What a Binary holds is not told by any element.
+        Fact::Coded(_) if of == Type::Binary => Vec::new(),
+        Fact::Coded(codings) => vec![Filter::any(CODED, tokens(codings))],
+        Fact::Labelled(codings) => vec![Filter::any("_security", tokens(codings))],
         Fact::LabelledBy(systems) => {
             let label = |system: &Option<String>| match system {
                 Some(system) => Criterion::Token(Token { system: System::Is(system.clone()), code: None }),
                 None => Criterion::Missing(false),
             };
-            vec![vec![Filter::any("_security", systems.iter().map(label).collect())]]
+            vec![Filter::any("_security", systems.iter().map(label).collect())]
         }
         Fact::Dated(start, end) => {
             let mut filters = Vec::new();
@@ -58,19 +43,17 @@ fn may(of: Type, fact: &Fact) -> Vec<Vec<Filter>> {
                 let either = [after, before].into_iter().flatten();
                 filters.extend(either.map(|date| Filter::any("date", vec![Criterion::Missing(true), when(date)])));
             }
-            vec![filters]
+            filters
         }
-        Fact::Is(names) => {
-            let ids = ids(of, names);
-            if ids.is_empty() { Vec::new() } else { vec![vec![Filter::any("_id", ids)]] }
-        }
-    }
+        Fact::Is(names) => vec![Filter::any("_id", Some(ids(of, names)).filter(|ids| !ids.is_empty())?)],
+    })
 }
 
 fn not(of: Type, fact: &Fact) -> Vec<Filter> {
     let none = |param, any| Filter { param, not: true, any };
     match fact {
-        Fact::Coded(codings) => coded(of).map(|param| none(param, tokens(codings))).collect(),
+        Fact::Coded(_) if of == Type::Binary => Vec::new(),
+        Fact::Coded(codings) => vec![none(CODED, tokens(codings))],
         Fact::Labelled(codings) => vec![none("_security", tokens(codings))],
         Fact::LabelledBy(_) => Vec::new(),
         Fact::Dated(start, end) => {
@@ -92,14 +75,8 @@ fn when((prefix, range): (Prefix, DateRange)) -> Criterion {
     Criterion::Date(When { prefix, range, text: String::new() })
 }
 
-/// The parameters whose values are codes of a terminology.
-fn coded(of: Type) -> impl Iterator<Item = &'static str> {
-    let params = of.search().params.iter().filter(|param| param.how == How::Token && !param.name.starts_with('_'));
-    params.filter(|param| param.paths.iter().any(|path| ["CodeableConcept", "Coding"].contains(&path.leaf))).map(|param| param.name)
-}
-
 fn has_date(of: Type) -> bool {
-    of.search().param("date").is_some_and(|param| param.how == How::Date)
+    of.search().param("date").is_some_and(|param| param.how == crate::search::How::Date)
 }
 
 fn tokens(codings: &[Coding]) -> Vec<Criterion> {
@@ -121,56 +98,53 @@ mod tests {
     use crate::access::consent::{Asker, Consent, Effect, Provision, Withholding};
     use crate::access::{Interaction, Moment, Party, Period};
     use crate::fhir::validate::object;
-    use crate::search::{Opened, index};
+    use crate::policy::Visible;
+    use crate::search::{Opened, codings, index};
     use proptest::prelude::*;
     use proptest::sample::select;
+    use std::sync::Arc;
 
     const NOW: i64 = 1_000_000;
     const SYSTEM: &str = "urn:s";
     const LABELS: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
-
-    #[test]
-    fn a_consent_of_many_codes_makes_no_more_filters_than_can_be_held() {
-        let coded = || Literal::May(Fact::Coded(vec![Coding { system: Some(SYSTEM.into()), code: "x".into() }]));
-        let all: Vec<Literal> = (0..40).map(|_| coded()).collect();
-        let made = filters(Type::Observation, &all);
-        assert!(!made.is_empty() && made.len() <= ALTERNATIVES, "{}", made.len());
-        // What is left out is a condition, so that more is withheld, never less.
-        assert!(made.iter().all(|filters| !filters.is_empty() && filters.len() < all.len()));
-    }
 
     /// What a resource says, as far as a Consent may speak of it.
     #[derive(Clone, Debug)]
     struct Told {
         id: &'static str,
         code: &'static str,
-        label: Option<&'static str>,
+        labels: Vec<&'static str>,
         /// Of its date, in hours of one day.
         hour: Option<u32>,
     }
 
     fn told() -> impl Strategy<Value = Told> {
-        let label = proptest::option::of(select(vec!["N", "R", "V"]));
+        let labels = proptest::collection::vec(select(vec!["N", "R", "V"]), 0..3);
         let hour = proptest::option::of(0..24u32);
-        (select(vec!["a", "b"]), select(vec!["x", "y"]), label, hour).prop_map(|(id, code, label, hour)| Told { id, code, label, hour })
+        (select(vec!["a", "b"]), select(vec!["x", "y"]), labels, hour).prop_map(|(id, code, labels, hour)| Told { id, code, labels, hour })
     }
 
     fn hour(hour: u32) -> i64 {
         i64::from(hour) * 3_600_000
     }
 
-    fn judged(told: &Told, groups: &[Withheld], of: Type) -> bool {
-        let security = told.label.map(|label| format!(r#""meta":{{"security":[{{"system":"{LABELS}","code":"{label}"}}]}},"#));
+    const PATIENT: PatientId = PatientId([1; 16]);
+
+    fn judged(told: &Told, withheld: &Arc<Withheld>, of: Type) -> bool {
+        let labels: Vec<String> = told.labels.iter().map(|label| format!(r#"{{"system":"{LABELS}","code":"{label}"}}"#)).collect();
+        let security = format!(r#""meta":{{"security":[{}]}},"#, labels.join(","));
         let date = told.hour.map(|hour| format!(r#""effectiveDateTime":"1970-01-01T{hour:02}:00:00Z","#));
-        let (security, date) = (security.unwrap_or_default(), date.unwrap_or_default());
+        let date = date.unwrap_or_default();
         let text = format!(
             r#"{{"resourceType":"Observation","id":"{}",{security}{date}"code":{{"coding":[{{"system":"{SYSTEM}","code":"{}"}}]}}}}"#,
             told.id, told.code
         );
         let document = object(&text).unwrap();
-        let rows = index(of, &document);
+        let mut rows = index(of, &document);
+        rows.extend(codings(&document));
         let opened = Opened { id: told.id, rows: &rows, last_updated: DateRange::instant(0) };
-        groups.iter().any(|withheld| withheld.filters.iter().all(|filter| opened.answers(filter)))
+        let visible = Visible::everything(of).without(Arc::clone(withheld), Arc::from([]));
+        visible.judge(Some(PATIENT), &opened).is_none()
     }
 
     fn coding(system: &str, code: &str) -> Coding {
@@ -231,7 +205,8 @@ mod tests {
         }
         if let Some(label) = provision.labels.first() {
             let level = |code: &str| ["U", "L", "M", "N", "R", "V"].iter().position(|level| *level == code);
-            and(told.label.is_some(), told.label.is_some_and(|own| level(own) <= level(&label.code)));
+            let highest = told.labels.iter().map(|own| level(own)).max();
+            and(highest.is_some(), highest.is_some_and(|highest| highest <= level(&label.code)));
         }
         if let Some(datum) = provision.data.first() {
             let same = datum.reference.as_ref().is_some_and(|(_, id)| id == told.id);
@@ -287,12 +262,10 @@ mod tests {
             all in proptest::collection::vec(told(), 1..8),
         ) {
             let consent = Consent { base, root: Some(root), foreign: false };
-            let patient = PatientId::from_random([1; 16]);
             let party = Party::default();
             let asker = Asker { party: &party, is_system: true, purpose: Some("TREAT") };
-            let withholding = Withholding::new([(patient, &consent)].into_iter(), asker, &mut Moment::new(NOW));
-            let groups = withholding.on("Observation", Interaction::Read);
-            let withheld: Vec<Withheld> = groups.iter().flat_map(|group| withheld(Type::Observation, group, &group.patients)).collect();
+            let withholding = Withholding::new([(PATIENT, &consent)].into_iter(), asker, &mut Moment::new(NOW));
+            let withheld = withholding.made("Observation", Interaction::Read, |groups| withheld(Type::Observation, groups));
             for told in &all {
                 prop_assert_eq!(judged(told, &withheld, Type::Observation), naive(&consent, told), "{:?} {:?}", told, consent);
             }

@@ -9,7 +9,8 @@ mod offer;
 mod visible;
 
 pub use offer::{offer, scopes};
-pub use visible::{Certain, Limit, Seen, Visible, Withheld};
+use visible::Withheld;
+pub use visible::{Certain, Limit, Seen, Visible};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +23,7 @@ use crate::id::PatientId;
 use crate::search::{self, Filter, Handling, Terms, Type};
 
 /// What one caller may do, for as long as one request takes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     role: Role,
     scopes: Scopes,
@@ -33,7 +34,7 @@ pub struct Policy {
     emergencies: Arc<[PatientId]>,
     /// What patients withhold by Consent.
     withheld: Arc<Withholding>,
-    compiled: Mutex<Compiled>,
+    compiled: Arc<Mutex<Compiled>>,
 }
 
 /// Constraints by type and letter, as far as they were compiled.
@@ -48,7 +49,7 @@ impl Policy {
             issued_at: who.issued_at,
             emergencies: Arc::clone(&who.emergencies),
             withheld: Arc::clone(&who.withheld),
-            compiled: Mutex::default(),
+            compiled: Arc::default(),
         }
     }
 
@@ -107,19 +108,31 @@ impl Policy {
             }
             whom => whom.clone(),
         };
+        let visible = Visible::compiled(of, whom, limits).behind(self.behind(of));
         // The Consent itself is for those to read who keep to it, and the audit log is nobody's to withhold.
-        if matches!(of, Type::Consent | Type::AuditEvent) {
-            return Visible::compiled(of, whom, limits, Vec::new());
+        if self.withheld.is_empty() || matches!(of, Type::Consent | Type::AuditEvent) {
+            return visible;
         }
-        let mut withheld = Vec::new();
-        for group in self.withheld.on(of.name(), interaction).iter() {
-            let patients = match emergencies {
-                [] => Arc::clone(&group.patients),
-                _ => group.patients.iter().filter(|patient| !emergencies.contains(patient)).copied().collect(),
-            };
-            withheld.extend(consent::withheld(of, group, &patients).into_iter().map(Arc::new));
-        }
-        Visible::compiled(of, whom, limits, withheld)
+        visible.without(self.withheld.made(of.name(), interaction, |groups| consent::withheld(of, groups)), emergencies.into())
+    }
+
+    /// A Binary says nothing by which it could be judged: other resources stand for it, where any may be hidden at all.
+    fn behind(&self, of: Type) -> Option<Arc<Policy>> {
+        let limited =
+            || self.whom != Whom::Everybody || !self.withheld.is_empty() || self.role.scopes().is_granular() || self.scopes.is_granular();
+        (of == Type::Binary && limited()).then(|| Arc::new(self.clone()))
+    }
+
+    /// Is anything withheld from the caller by Consent?
+    pub fn withholds(&self) -> bool {
+        !self.withheld.is_empty()
+    }
+
+    /// By Consent alone, whoever's it is: None when nothing is withheld. For what points to what is shown.
+    pub fn withheld(&self, of: Type) -> Option<Visible> {
+        let all = Policy { whom: Whom::Everybody, ..self.clone() };
+        let visible = all.seeing((of, Interaction::Read), Vec::new(), &self.emergencies).behind(None);
+        visible.by_content().then_some(visible)
     }
 
     fn limited(&self, of: Type, interaction: Interaction) -> Result<Vec<Arc<Limit>>> {

@@ -1,10 +1,12 @@
 //! The predicate: whose data, which of it, and what of it is withheld.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::Policy;
 use crate::access::Whom;
 use crate::id::PatientId;
-use crate::search::{Filter, Opened, Type};
+use crate::search::{CODED, Filter, Opened, Type};
 
 /// The resources of one type that a caller may have by one interaction. Every alias of every query in `store` carries it,
 /// and every resource that is opened is judged by it.
@@ -15,7 +17,11 @@ pub struct Visible {
     /// All of them must be met; none is no limit.
     limits: Vec<Arc<Limit>>,
     /// None of them may apply.
-    withheld: Vec<Arc<Withheld>>,
+    withheld: Vec<Kept>,
+    /// Of a Binary, which says nothing itself: with whose eyes the resources are looked at that stand for it.
+    behind: Option<Arc<Policy>>,
+    /// How many Binaries led here, each standing for the one before.
+    depth: u8,
 }
 
 /// What a set of scopes limits a type to: any of these lists, of which all filters must hold.
@@ -26,12 +32,23 @@ pub struct Limit {
     pub(super) said: String,
 }
 
-/// Resources that are kept from the caller: those of these patients, in order (None: of all, and of nobody), that meet all
-/// filters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// All that consents keep from a caller of one type: of which patients, and alternatives of filters that must all hold.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Withheld {
-    patients: Option<Arc<[PatientId]>>,
-    pub(super) filters: Vec<Filter>,
+    rules: Vec<Vec<Filter>>,
+    /// By their places.
+    of: HashMap<PatientId, Vec<u32>>,
+    /// Those of whom everything is withheld, in order.
+    whole: Vec<PatientId>,
+    /// Does any ask for a coding?
+    coded: bool,
+}
+
+/// What is withheld, but not of those whom an emergency opens.
+#[derive(Clone, Debug)]
+struct Kept {
+    by: Arc<Withheld>,
+    open: Arc<[PatientId]>,
 }
 
 /// That a resource was judged and may be shown. Only a `Visible` makes one, and what is answered cannot be made without.
@@ -50,7 +67,7 @@ pub enum Certain {
 impl Visible {
     /// With the eyes of the server itself: to find out whether something is there at all, never to show it.
     pub fn everything(of: Type) -> Visible {
-        Visible { of, whom: Whom::Everybody, limits: Vec::new(), withheld: Vec::new() }
+        Visible { of, whom: Whom::Everybody, limits: Vec::new(), withheld: Vec::new(), behind: None, depth: 0 }
     }
 
     /// With the eyes of the server itself: what one patient has.
@@ -58,20 +75,38 @@ impl Visible {
         Visible { whom: Whom::Patients(Arc::from([patient])), ..Visible::everything(of) }
     }
 
-    pub(super) fn compiled(of: Type, whom: Whom, limits: Vec<Arc<Limit>>, withheld: Vec<Arc<Withheld>>) -> Visible {
-        Visible { of, whom, limits, withheld }
+    pub(super) fn compiled(of: Type, whom: Whom, limits: Vec<Arc<Limit>>) -> Visible {
+        Visible { whom, limits, ..Visible::everything(of) }
+    }
+
+    /// Less what is withheld of whom no emergency opens.
+    pub(super) fn without(mut self, by: Arc<Withheld>, open: Arc<[PatientId]>) -> Visible {
+        if !by.rules.is_empty() {
+            self.withheld.push(Kept { by, open });
+        }
+        self
+    }
+
+    /// Of a Binary: as far as the resources that stand for it are visible, too.
+    pub(super) fn behind(self, behind: Option<Arc<Policy>>) -> Visible {
+        Visible { behind, ..self }
     }
 
     /// What both let through, of one caller and one type.
     pub fn narrowed(mut self, by: Visible) -> Visible {
         let new = by.limits.into_iter().filter(|limit| !self.limits.iter().any(|own| Arc::ptr_eq(own, limit)));
         self.limits.extend(new.collect::<Vec<_>>());
-        let new = by.withheld.into_iter().filter(|withheld| !self.withheld.contains(withheld));
+        let same = |own: &Kept, other: &Kept| Arc::ptr_eq(&own.by, &other.by) && own.open == other.open;
+        let new = by.withheld.into_iter().filter(|kept| !self.withheld.iter().any(|own| same(own, kept)));
         self.withheld.extend(new.collect::<Vec<_>>());
+        self.behind = self.behind.or(by.behind);
         self.whom = match (self.whom, by.whom) {
             (Whom::Everybody, whom) | (whom, Whom::Everybody) => whom,
             (Whom::Patients(own), Whom::Patients(others)) if own == others => Whom::Patients(own),
-            (Whom::Patients(own), Whom::Patients(others)) => own.iter().filter(|patient| others.contains(patient)).copied().collect(),
+            (Whom::Patients(own), Whom::Patients(others)) => {
+                let others: HashSet<&PatientId> = others.iter().collect();
+                own.iter().filter(|patient| others.contains(patient)).copied().collect()
+            }
         };
         self
     }
@@ -101,12 +136,40 @@ impl Visible {
 
     /// Does it depend on what a resource says whether it is visible?
     pub fn by_content(&self) -> bool {
-        !self.limits.is_empty() || !self.withheld.is_empty()
+        !self.limits.is_empty() || !self.withheld.is_empty() || self.behind.is_some()
     }
 
     /// Must it be known whose a resource is, to judge its content?
     pub fn asks_whose(&self) -> bool {
-        self.withheld.iter().any(|withheld| withheld.patients.is_some())
+        !self.withheld.is_empty()
+    }
+
+    /// Must the codings of a resource be known, besides the values that it is searched by?
+    pub fn asks_codings(&self) -> bool {
+        self.withheld.iter().any(|kept| kept.by.coded)
+    }
+
+    /// May labels be taken off a resource of this patient? That is for who sees all of the type, whatever its labels: whom
+    /// labels bind, or a patient's care, could else take off what binds him.
+    pub fn relabels(&self, whose: Option<PatientId>) -> bool {
+        let labelled = |filters: &Vec<Filter>| filters.iter().any(|filter| filter.param == "_security");
+        self.is_unlimited() && !self.kept(whose).any(labelled)
+    }
+
+    /// With whose eyes is to be judged what stands for a Binary? None is that nothing is hidden from them.
+    pub fn stand_in(&self) -> Option<&Policy> {
+        self.behind.as_deref()
+    }
+
+    /// The same seen through a Binary for which it stands; None when that goes on for too long.
+    pub fn through(self, binary: &Visible) -> Option<Visible> {
+        const MOST: u8 = 3;
+        (binary.depth < MOST).then(|| Visible { depth: binary.depth + 1, ..self })
+    }
+
+    /// The rules that withhold something of this patient.
+    fn kept(&self, whose: Option<PatientId>) -> impl Iterator<Item = &Vec<Filter>> {
+        self.withheld.iter().flat_map(move |kept| whose.into_iter().flat_map(|whose| kept.of(whose)))
     }
 
     /// Does the patient rule let it through? What is nobody's is seen by those who see all, and by everybody when its type
@@ -138,8 +201,7 @@ impl Visible {
     pub fn chosen(&self, whose: Option<PatientId>, opened: &Opened<'_>) -> Option<Seen> {
         let answers = |filter: &Filter| opened.answers(filter);
         let met = self.limits.iter().all(|limit| limit.any.iter().any(|all| all.iter().all(answers)));
-        let kept = || self.withheld.iter().any(|withheld| withheld.of(whose) && withheld.filters.iter().all(answers));
-        (met && !kept()).then_some(Seen(()))
+        (met && !self.kept(whose).any(|filters| filters.iter().all(answers))).then_some(Seen(()))
     }
 
     /// Of a row that SQL has chosen, when nothing else counts.
@@ -148,14 +210,11 @@ impl Visible {
     }
 
     /// What is already certain of rows that SQL has chosen and that share some values; `own` are the parameters that they do
-    /// not share.
-    pub fn certain(&self, shared: &Opened<'_>, own: &[&str]) -> Certain {
+    /// not share. `whose` counts where `asks_whose`.
+    pub fn certain(&self, whose: Option<PatientId>, shared: &Opened<'_>, own: &[&str]) -> Certain {
         let holds = |filter: &Filter| if own.contains(&filter.param) { None } else { Some(shared.answers(filter)) };
         let met = all(self.limits.iter().map(|limit| any(limit.any.iter().map(|list| all(list.iter().map(holds))))));
-        let kept = any(self.withheld.iter().map(|withheld| {
-            let whose = if withheld.patients.is_none() { Some(true) } else { None };
-            all(std::iter::once(whose).chain(withheld.filters.iter().map(holds)))
-        }));
+        let kept = any(self.kept(whose).map(|filters| all(filters.iter().map(holds))));
         match all([met, kept.map(|kept| !kept)].into_iter()) {
             Some(true) => Certain::Shown(Seen(())),
             Some(false) => Certain::Hidden,
@@ -168,9 +227,9 @@ impl Visible {
         self.limits.iter().map(|limit| limit.any.as_slice())
     }
 
-    /// For a preselection: whose resources are withheld, whatever they say. None is of all.
-    pub fn withheld_whole(&self) -> impl Iterator<Item = Option<&[PatientId]>> {
-        self.withheld.iter().filter(|withheld| withheld.filters.is_empty()).map(|withheld| withheld.patients.as_deref())
+    /// For a preselection: whose resources are withheld, whatever they say.
+    pub fn withheld_whole(&self) -> impl Iterator<Item = PatientId> {
+        self.withheld.iter().flat_map(|kept| kept.by.whole.iter().filter(|patient| !kept.open.contains(patient)).copied())
     }
 
     /// The scopes that limit it, as the token has them.
@@ -180,21 +239,30 @@ impl Visible {
 }
 
 impl Withheld {
-    pub fn new(patients: Option<Arc<[PatientId]>>, filters: Vec<Filter>) -> Withheld {
-        // Who is looked for in a list without order is not found, and what should be withheld would be shown.
-        let in_order = |patients: Arc<[PatientId]>| {
-            if patients.is_sorted() {
-                return patients;
+    /// Of each group of patients one rule: filters that must all hold.
+    pub(super) fn new<'g>(groups: impl Iterator<Item = (&'g [PatientId], Vec<Filter>)>) -> Withheld {
+        let mut withheld = Withheld::default();
+        for (patients, filters) in groups {
+            let place = withheld.rules.len() as u32;
+            for patient in patients {
+                withheld.of.entry(*patient).or_default().push(place);
             }
-            let mut patients = patients.to_vec();
-            patients.sort_unstable();
-            patients.into()
-        };
-        Withheld { patients: patients.map(in_order), filters }
+            if filters.is_empty() {
+                withheld.whole.extend_from_slice(patients);
+            }
+            withheld.coded |= filters.iter().any(|filter| filter.param == CODED);
+            withheld.rules.push(filters);
+        }
+        withheld.whole.sort_unstable();
+        withheld.whole.dedup();
+        withheld
     }
+}
 
-    fn of(&self, whose: Option<PatientId>) -> bool {
-        self.patients.as_ref().is_none_or(|patients| whose.is_some_and(|whose| patients.binary_search(&whose).is_ok()))
+impl Kept {
+    fn of(&self, whose: PatientId) -> impl Iterator<Item = &Vec<Filter>> {
+        let places = self.by.of.get(&whose).filter(|_| !self.open.contains(&whose));
+        places.into_iter().flatten().filter_map(|place| self.by.rules.get(*place as usize))
     }
 }
 
@@ -239,10 +307,15 @@ mod tests {
     fn visible() -> impl Strategy<Value = Visible> {
         let lists = || prop::collection::vec(filter(), 0..3);
         let limit = prop::collection::vec(lists(), 1..3).prop_map(|lists| Arc::new(Limit { any: lists, said: String::new() }));
-        let patients = prop::option::of(prop::collection::vec(0..3u8, 0..3).prop_map(|all| all.into_iter().map(patient).collect()));
-        let withheld = (patients, lists()).prop_map(|(patients, filters)| Arc::new(Withheld::new(patients, filters)));
-        (prop::collection::vec(limit, 0..3), prop::collection::vec(withheld, 0..3))
-            .prop_map(|(limits, withheld)| Visible::compiled(Type::Observation, Whom::Everybody, limits, withheld))
+        let patients = || prop::collection::vec((0..3u8).prop_map(patient), 0..3);
+        let withheld = (prop::collection::vec((patients(), lists()), 0..3), patients());
+        (prop::collection::vec(limit, 0..3), prop::collection::vec(withheld, 0..3)).prop_map(|(limits, withheld)| {
+            let all = Visible::compiled(Type::Observation, Whom::Everybody, limits);
+            withheld.into_iter().fold(all, |visible, (groups, open)| {
+                let groups = groups.iter().map(|(patients, filters)| (patients.as_slice(), filters.clone()));
+                visible.without(Arc::new(Withheld::new(groups)), open.into())
+            })
+        })
     }
 
     fn patient(n: u8) -> PatientId {
@@ -274,13 +347,12 @@ mod tests {
                 return false;
             }
         }
-        for withheld in &visible.withheld {
-            let of = match &withheld.patients {
-                None => true,
-                Some(patients) => whose.is_some_and(|whose| patients.contains(&whose)),
-            };
-            if of && withheld.filters.iter().all(has) {
-                return false;
+        for kept in &visible.withheld {
+            for (patient, places) in &kept.by.of {
+                let rules = places.iter().map(|place| &kept.by.rules[*place as usize]);
+                if whose == Some(*patient) && !kept.open.contains(patient) && rules.into_iter().any(|filters| filters.iter().all(has)) {
+                    return false;
+                }
             }
         }
         true
@@ -299,7 +371,7 @@ mod tests {
         fn what_is_certain_of_all_holds_of_each(visible in visible(), rows in rows(), whose in prop::option::of(0..3u8)) {
             let shared: Vec<IndexRow> = rows.iter().filter(|row| !OWN.contains(&row.param())).cloned().collect();
             let seen = plainly(&visible, whose.map(patient), &rows);
-            match visible.certain(&opened(&shared), &OWN) {
+            match visible.certain(whose.map(patient), &opened(&shared), &OWN) {
                 Certain::Shown(_) => prop_assert!(seen),
                 Certain::Hidden => prop_assert!(!seen),
                 Certain::Open => {}

@@ -10,7 +10,7 @@ use super::token::folded;
 use crate::fhir::validate::{Node, Object};
 
 /// Changes whenever `index` makes other rows of the same document: those of stored documents are then made anew.
-pub const INDEX_VERSION: u32 = 3;
+pub const INDEX_VERSION: u32 = 4;
 
 /// One value of one parameter. The caller hashes; `string::prefixes` cuts `normal` for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +74,29 @@ pub fn index(resource: Type, document: &Object<'_>) -> Vec<IndexRow> {
         }
     }
     rows.0
+}
+
+/// The parameter of the rows of `codings`, which no search asks.
+pub const CODED: &str = "(coded)";
+
+/// Every coding of a document, whichever element it is in, also of what it contains: what a Consent may speak of. The
+/// labels and tags of the document itself are none.
+pub fn codings(document: &Object<'_>) -> Vec<IndexRow> {
+    let mut rows = Vec::new();
+    let own = document.members().filter(|(name, _)| *name != "meta");
+    own.flat_map(|(_, node)| node.all()).filter_map(Node::object).for_each(|inner| coded(inner, &mut rows));
+    rows
+}
+
+/// A Coding is told by its members (https://hl7.org/fhir/R4/datatypes.html#Coding), for it may stand in any extension.
+fn coded(object: &Object<'_>, rows: &mut Vec<IndexRow>) {
+    const MEMBERS: [&str; 7] = ["id", "extension", "system", "version", "code", "display", "userSelected"];
+    if let Some(code) = object.text("code")
+        && object.members().all(|(name, _)| MEMBERS.contains(&name.trim_start_matches('_')))
+    {
+        rows.push(IndexRow::Token { param: CODED, system: object.text("system").map(str::to_owned), code: code.to_owned() });
+    }
+    object.members().flat_map(|(_, node)| node.all()).filter_map(Node::object).for_each(|inner| coded(inner, rows));
 }
 
 /// Is there a value (https://hl7.org/fhir/R4/search.html#modifiers, `:missing`), whether or not it can be found?

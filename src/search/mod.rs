@@ -24,7 +24,7 @@ mod vectors;
 pub use answers::Opened;
 pub use cursor::Cursor;
 pub use date::{Bounds, DateRange, Nanos, Prefix, When};
-pub use index::{INDEX_VERSION, IndexRow, SPECIAL, index, present};
+pub use index::{CODED, INDEX_VERSION, IndexRow, SPECIAL, codings, index, present};
 pub use params::{How, Include, Param, Path, Type};
 pub use parse::{Handling, Terms, parse};
 pub use query::{Criterion, Filter, Query, Sort, SortKey, Total, canonical, criteria, self_link_params};

@@ -13,7 +13,7 @@ use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::validate::object;
 use crate::id::{Address, Shelf};
-use crate::search::{IndexRow, Type, index};
+use crate::search::{IndexRow, Type, codings, index};
 use crate::series::{Block, RecordId, RecordIds, Template};
 use crate::vault::{Place, ShelfKeys, Vault};
 
@@ -88,6 +88,7 @@ impl Known {
         let document = object(&json).ok_or_else(|| Error::bug("a template is not an Observation"))?;
         let mut rows = index(Type::Observation, &document);
         rows.retain(|row| !OF_SAMPLES.contains(&row.param()));
+        rows.extend(codings(&document));
         Ok(Known { template, rows })
     }
 }

@@ -13,7 +13,7 @@ use super::blocks::{self, HEADER, Header, HeaderRow};
 use super::documents::{self, Key};
 use super::keys::Whose;
 use super::observations::{Blooms, Open, Scope, row_told};
-use super::resources::{self, Reader, Version};
+use super::resources::{self, Found, Reader, Version};
 use super::schema::{block, document};
 use super::{Tx, keys};
 use crate::clock::Millis;
@@ -241,9 +241,10 @@ impl<'a> Walk<'a> {
         let (shelf, id, version, seq, committed_at, deleted, body, upsert) = row;
         let id: [u8; 16] = id.try_into().map_err(|_| Error::bug("a document id is not 16 bytes"))?;
         let key = Key { shelf: Shelf(shelf), resource: of, id };
-        let found = documents::Version { version: version as u32, committed_at, deleted, body, upsert };
-        let patient = keys::whose(tx, key.shelf)?;
-        let told = resources::opened(tx, self.ask.reader(of)?, (key, found, patient))?;
+        let version = documents::Version { version: version as u32, committed_at, deleted, body, upsert };
+        let (reader, patient) = (self.ask.reader(of)?, keys::whose(tx, key.shelf)?);
+        let moved = if reader.visible.is_everything() { None } else { resources::moved(tx, &key)? };
+        let told = resources::opened(tx, reader, Found { key, version, patient, moved })?;
         Ok(told.shown.map(|version| {
             let id = object(&version.json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default();
             Change { at: Place { committed_at, seq, row: 1 }, of, id, version }

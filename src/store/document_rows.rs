@@ -6,6 +6,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, SmallInt};
 
+use super::consents::RESTRICTS;
 use super::schema::{doc_date, doc_term};
 use super::{Conn, Tx, waiting};
 use crate::clock::Millis;
@@ -21,11 +22,17 @@ diesel::define_sql_function! {
 /// The parameter under which every reference of a document stands, whatever element it is in.
 pub const ANY_REFERENCE: &str = "";
 
+/// As what a Binary stands there when an Attachment.url names it: what it says may hide the Binary, and keeps nobody from
+/// deleting it.
+pub const ATTACHED: &str = "Attachment.url";
+
 /// All that a document is found by, each once and in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundBy {
     pub terms: Vec<i64>,
     pub dates: Vec<Range>,
+    /// Does it say that something is withheld (`consents::RESTRICTS`)? Not kept: what stood before may have.
+    pub restricts: bool,
 }
 
 /// A value of a date parameter other than `date`, which is `Live::lo` and `hi`.
@@ -43,6 +50,7 @@ impl FoundBy {
         for row in rows {
             match row {
                 IndexRow::Token { param, system, code } => {
+                    found.restricts |= (system.as_deref(), code.as_str()) == (Some(RESTRICTS.0), RESTRICTS.1);
                     found.terms.push(code_term(index, param, (system.as_deref(), code)));
                     if let Some(system) = system.as_deref().filter(|_| is_identifier(of, param)) {
                         found.terms.push(system_term(index, system));
@@ -81,7 +89,11 @@ impl FoundBy {
         let terms = numbers.by_ref().take(usize::try_from(count).map_err(Error::bug)?).collect();
         let rest: Vec<i64> = numbers.collect();
         let (dates, _) = rest.as_chunks::<3>();
-        Ok(FoundBy { terms, dates: dates.iter().map(|[param, lo, hi]| Range { param: *param, lo: *lo, hi: *hi }).collect() })
+        Ok(FoundBy {
+            terms,
+            dates: dates.iter().map(|[param, lo, hi]| Range { param: *param, lo: *lo, hi: *hi }).collect(),
+            restricts: false,
+        })
     }
 }
 
@@ -157,7 +169,7 @@ pub(super) fn system_term(index: &Hasher, system: &str) -> i64 {
     index.hash("system", &[system.as_bytes()])
 }
 
-pub(super) fn reference_term(index: &Hasher, kind: &str, id: &str) -> i64 {
+pub fn reference_term(index: &Hasher, kind: &str, id: &str) -> i64 {
     index.hash("reference", &[kind.as_bytes(), id.as_bytes()])
 }
 
@@ -217,7 +229,7 @@ mod tests {
         #[test]
         fn packing_loses_nothing(mut terms: Vec<i64>, dates: Vec<(i64, i64, i64)>) {
             terms.sort_unstable();
-            let found = FoundBy { terms, dates: dates.into_iter().map(|(param, lo, hi)| Range { param, lo, hi }).collect() };
+            let found = FoundBy { terms, dates: dates.into_iter().map(|(param, lo, hi)| Range { param, lo, hi }).collect(), restricts: false };
             prop_assert_eq!(FoundBy::unpacked(&found.packed()).unwrap(), found);
         }
     }

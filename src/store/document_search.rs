@@ -88,17 +88,10 @@ impl Sql {
             Some(patients) => self.of_patients(alias, patients),
         }
         // The opened document is judged all the same; a statement may not grow with those who withhold.
-        let mut named = 0;
-        for withheld in visible.withheld_whole() {
-            named += withheld.map_or(0, <[PatientId]>::len);
-            if named > MANY {
-                break;
-            }
+        let whole: Vec<PatientId> = visible.withheld_whole().take(MANY).collect();
+        if !whole.is_empty() {
             self.text(" AND NOT (");
-            match withheld {
-                None => self.text("1 = 1"),
-                Some(patients) => self.of_patients(alias, patients),
-            }
+            self.of_patients(alias, &whole);
             self.text(")");
         }
     }

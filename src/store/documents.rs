@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::document_rows::reference_term;
-pub use super::document_rows::{ANY_REFERENCE, FoundBy};
+use super::deadline::in_time;
+pub use super::document_rows::{ANY_REFERENCE, ATTACHED, FoundBy, reference_term};
 use super::schema::{directory, doc_key, doc_term, document};
 use super::{Tx, document_rows, waiting};
 use crate::clock::Millis;
@@ -172,17 +172,41 @@ pub fn hold_criteria(tx: &mut Tx<'_>, hash: i64) -> Result<()> {
     Ok(())
 }
 
-/// The live documents that point to a resource, a few more than anybody is told of.
-pub fn referrers(tx: &mut Tx<'_>, vault: &Vault, of: Type, id: &str) -> Result<Vec<Key>> {
-    const MOST: i64 = 1_000;
-    let term = reference_term(vault.index(), of.name(), id);
-    let rows: Vec<(i64, i16, Vec<u8>)> = on!(tx, c => doc_term::table
-        .inner_join(doc_key::table.on(doc_key::doc.eq(doc_term::doc)))
-        .filter(doc_term::hash.eq(term))
-        .select((doc_key::shelf, doc_key::type_, doc_key::id))
-        .limit(MOST)
-        .load(*c))?;
-    rows.into_iter().chain(waiting::pointing(tx, term)?).map(key).collect()
+/// Gives every live document that has one of the terms to `wanted`, until that has seen enough; were all wanted?
+pub fn each_referrer(tx: &mut Tx<'_>, terms: &[i64], mut wanted: impl FnMut(&mut Tx<'_>, Key) -> Result<bool>) -> Result<bool> {
+    const SOME: i64 = 1_000;
+    type Row = (i16, i64, i64, Vec<u8>);
+    for term in terms {
+        for row in waiting::pointing(tx, *term)? {
+            if !wanted(tx, key(row)?)? {
+                return Ok(false);
+            }
+        }
+        let mut last: Option<(i16, i64)> = Some((i16::MIN, i64::MIN));
+        while let Some((of, doc)) = last {
+            in_time()?;
+            let later = doc_term::type_.gt(of).or(doc_term::type_.eq(of).and(doc_term::doc.gt(doc)));
+            let rows: Vec<Row> = on!(tx, c => doc_term::table
+                .inner_join(doc_key::table.on(doc_key::doc.eq(doc_term::doc)))
+                .filter(doc_term::hash.eq(term).and(later))
+                .select((doc_key::type_, doc_key::doc, doc_key::shelf, doc_key::id))
+                .order((doc_term::type_, doc_term::doc))
+                .limit(SOME)
+                .load(*c))?;
+            last = rows.last().filter(|_| rows.len() as i64 == SOME).map(|(of, doc, ..)| (*of, *doc));
+            for (of, _, shelf, id) in rows {
+                if !wanted(tx, key((shelf, of, id))?)? {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Does any live document point to the resource?
+pub fn is_referred(tx: &mut Tx<'_>, vault: &Vault, of: Type, id: &str) -> Result<bool> {
+    each_referrer(tx, &[reference_term(vault.index(), of.name(), id)], |_, _| Ok(false)).map(|none| !none)
 }
 
 type VersionRow = (i32, i64, bool, Vec<u8>, bool);
@@ -220,6 +244,7 @@ pub struct Live {
 /// Adds a version and makes it the live one: of a document, by an update of what was not there or not.
 pub fn insert(tx: &mut Tx<'_>, what: (&Key, bool), live: Live, body: &[u8], found_by: &FoundBy) -> Result<()> {
     let (key, upsert) = what;
+    tx.changed_access |= found_by.restricts;
     version_insert(tx, key, (live.version, live.seq), (false, upsert), body)?;
     if live.version > 1 { index(tx, key, live, found_by) } else { live_insert(tx, key, live, found_by) }
 }
@@ -231,11 +256,12 @@ pub fn tombstone(tx: &mut Tx<'_>, key: &Key, at: (u32, i64), body: &[u8]) -> Res
 }
 
 /// Does this version of a resource of the type say who may see what? Whoever is remembered as a caller is then asked anew.
-/// What a new Organization is part of concerns nobody yet.
+/// What a new Organization is part of concerns nobody yet, nor does a new Consent that withholds nothing: of one that does
+/// its rows tell.
 pub(super) const fn grants(of: Type, version: u32) -> bool {
     match of {
-        Type::CareTeam | Type::Group | Type::PractitionerRole | Type::RelatedPerson | Type::Consent => true,
-        Type::Organization => version > 1,
+        Type::CareTeam | Type::Group | Type::PractitionerRole | Type::RelatedPerson => true,
+        Type::Organization | Type::Consent => version > 1,
         _ => false,
     }
 }

@@ -131,15 +131,33 @@ pub fn patient_of(tx: &mut Tx<'_>, at: Shelf) -> Result<Option<PatientId>> {
 
 diesel::alias!(patient_shelf as named: Named);
 
+type PersonRow = (i64, Vec<u8>, Vec<u8>);
+
+fn of_person((shelf, born, now): PersonRow) -> Result<(Shelf, Whose)> {
+    Ok((Shelf(shelf), Whose { born: PatientId::from_slice(&born)?, now: PatientId::from_slice(&now)? }))
+}
+
 /// The shelves of the person whom the id names: those of all Patients that are merged with it. One statement.
 pub fn person(tx: &mut Tx<'_>, patient: PatientId) -> Result<Vec<(Shelf, Whose)>> {
-    type Row = (i64, Vec<u8>, Vec<u8>);
     let now = named.filter(named.field(patient_shelf::born).eq(patient.0.as_slice())).select(named.field(patient_shelf::patient));
     let all = patient_shelf::table.filter(patient_shelf::patient.eq_any(now));
-    let rows: Vec<Row> = on!(tx, c => all.select((patient_shelf::shelf, patient_shelf::born, patient_shelf::patient)).load(*c))?;
-    let one =
-        |(shelf, born, now): Row| Ok((Shelf(shelf), Whose { born: PatientId::from_slice(&born)?, now: PatientId::from_slice(&now)? }));
-    rows.into_iter().map(one).collect()
+    let rows: Vec<PersonRow> = on!(tx, c => all.select((patient_shelf::shelf, patient_shelf::born, patient_shelf::patient)).load(*c))?;
+    rows.into_iter().map(of_person).collect()
+}
+
+/// The same of many, a few statements for thousands.
+pub fn persons(tx: &mut Tx<'_>, patients: &[PatientId]) -> Result<Vec<(Shelf, Whose)>> {
+    const SOME: usize = 1_000;
+    let mut all = Vec::new();
+    for some in patients.chunks(SOME) {
+        let some: Vec<&[u8]> = some.iter().map(|patient| patient.0.as_slice()).collect();
+        let now = named.filter(named.field(patient_shelf::born).eq_any(some)).select(named.field(patient_shelf::patient));
+        let those = patient_shelf::table.filter(patient_shelf::patient.eq_any(now));
+        let rows: Vec<PersonRow> =
+            on!(tx, c => those.select((patient_shelf::shelf, patient_shelf::born, patient_shelf::patient)).load(*c))?;
+        all.extend(rows.into_iter().map(of_person).collect::<Result<Vec<_>>>()?);
+    }
+    Ok(all)
 }
 
 /// Is there anything on the shelf that lives, besides this Patient?

@@ -4,17 +4,20 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use super::Tx;
+use super::binaries::{context, stood_for};
+use super::blocks::Templates;
 use super::deadline::in_time;
 use super::document_search::{Ask, Found, Order, Rare, find, rarest};
 use super::documents::body_place;
 use super::keys::{self, Whose};
+use super::resources::{Reader, values};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::fhir::bundle::{Entries, Mode};
 use crate::fhir::validate::object;
 use crate::id::{PatientId, Shelf};
 use crate::policy::{Seen, Visible};
-use crate::search::{Criterion, DateRange, Filter, IndexRow, Opened, Query, Reference, Sort, SortKey, Type, index};
+use crate::search::{Criterion, DateRange, Filter, IndexRow, Opened, Query, Reference, Sort, SortKey, Type};
 use crate::vault::Vault;
 
 /// One resource of a page, ready to be sent.
@@ -221,7 +224,8 @@ fn opened(tx: &mut Tx<'_>, vault: &Vault, by: (Type, &Visible), found: (&Found, 
     let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, row.version as u32), &row.body)?).map_err(Error::bug)?;
     let document = object(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
     let id = document.text("id").unwrap_or_default().to_owned();
-    let rows = index(resource, &document);
+    let rows = values(visible, resource, &document);
+    let context = context(resource, &document);
     drop(document);
     let seen = match visible.chosen_at_once() {
         Some(seen) => Some(seen),
@@ -230,6 +234,9 @@ fn opened(tx: &mut Tx<'_>, vault: &Vault, by: (Type, &Visible), found: (&Found, 
             visible.chosen(whose, &Opened { id: &id, rows: &rows, last_updated: DateRange::instant(row.committed_at) })
         }
     };
+    if seen.is_some() && !stood_for(tx, Reader { vault, templates: &Templates::default(), visible }, (&id, context))? {
+        return Ok(None);
+    }
     Ok(seen.map(|seen| Visibly { id, json, rows, seen }))
 }
 

@@ -28,6 +28,7 @@ mod writer;
 
 pub mod accounts;
 pub mod audit;
+mod binaries;
 pub mod blocks;
 pub mod break_glass;
 pub mod changes;

@@ -1,14 +1,15 @@
 //! One resource by its type and id: a document, the view of a sample, or the document that stands before a sample.
 
+use super::binaries::{context, stood_for};
 use super::documents::{self, Key, body_place, id_bytes};
 use super::keys::Whose;
 use super::{Tx, blocks, keys, observations};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::fhir::validate::object;
+use crate::fhir::validate::{Object, object};
 use crate::id::{Address, PatientId, Shelf};
 use crate::policy::{Seen, Visible};
-use crate::search::{DateRange, Opened, Type, index};
+use crate::search::{DateRange, IndexRow, Opened, Type, codings, index};
 use crate::store::blocks::Templates;
 use crate::vault::Vault;
 
@@ -46,7 +47,7 @@ pub struct Reader<'a> {
 }
 
 /// The newest version or the one that is named, if it may be seen. Each version is judged by its own shelf and its own
-/// content.
+/// content, and by the shelf on which the resource stands now.
 pub fn version(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>)) -> Result<Option<Version>> {
     Ok(told(tx, with, what)?.and_then(|told| told.shown))
 }
@@ -69,9 +70,9 @@ pub fn head(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str)) -> Result<Opt
     if with.visible.by_content() || (of == Type::Observation && with.vault.sample_address(id).is_some()) {
         return version(tx, with, (of, id, None));
     }
-    let Some((key, found, patient)) = kept(tx, with, (of, id, None))? else { return Ok(None) };
+    let Some(Found { key, version, patient, .. }) = kept(tx, with, (of, id, None))? else { return Ok(None) };
     let seen = with.visible.at_once(now(patient));
-    Ok(seen.map(|seen| shown(String::new(), (key, &found, patient), seen)))
+    Ok(seen.map(|seen| shown(String::new(), (key, &version, patient), seen)))
 }
 
 /// The live version of a document, if it may be seen.
@@ -80,7 +81,14 @@ pub fn of_key(tx: &mut Tx<'_>, with: Reader<'_>, key: Key) -> Result<Option<Vers
     Ok(told.and_then(|told| told.shown))
 }
 
-pub(super) type Found = (Key, documents::Version, Option<Whose>);
+/// A version as it is kept, and whose shelf that is.
+pub(super) struct Found {
+    pub key: Key,
+    pub version: documents::Version,
+    pub patient: Option<Whose>,
+    /// Of a version from before the resource moved: whose it is now.
+    pub moved: Option<Option<Whose>>,
+}
 
 fn now(patient: Option<Whose>) -> Option<PatientId> {
     patient.map(|whose| whose.now)
@@ -93,7 +101,20 @@ fn kept(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str, Option<u32>)) -> R
     let shelves = documents::directory_all(tx, of, &id)?;
     let at = shelves.iter().find(|(since, _)| which.is_none_or(|which| which >= *since));
     let Some((_, shelf)) = at else { return Ok(None) };
-    found(tx, with, (Key { shelf: *shelf, resource: of, id }, which))
+    let Some(found) = found(tx, with, (Key { shelf: *shelf, resource: of, id }, which))? else { return Ok(None) };
+    let moved = match shelves.first() {
+        Some((_, current)) if current != shelf => Some(keys::whose(tx, *current)?),
+        _ => None,
+    };
+    Ok(Some(Found { moved, ..found }).filter(|found| found.moved.is_none_or(|current| with.visible.reaches(now(current)))))
+}
+
+/// Whose a resource is now, when that is another than whose shelf a version of it stands on.
+pub(super) fn moved(tx: &mut Tx<'_>, key: &Key) -> Result<Option<Option<Whose>>> {
+    match documents::directory_find(tx, key.resource, &key.id)? {
+        Some(current) if current != key.shelf => Ok(Some(keys::whose(tx, current)?)),
+        _ => Ok(None),
+    }
 }
 
 /// Is it there, not deleted, and may it be seen? A document need not be opened for that.
@@ -113,14 +134,17 @@ fn found(tx: &mut Tx<'_>, with: Reader<'_>, what: (Key, Option<u32>)) -> Result<
     if !with.visible.reaches(now(patient)) {
         return Ok(None);
     }
-    Ok(documents::version(tx, &key, which)?.map(|found| (key, found, patient)))
+    Ok(documents::version(tx, &key, which)?.map(|version| Found { key, version, patient, moved: None }))
 }
 
 /// A version of a document, opened and judged.
 pub(super) fn opened(tx: &mut Tx<'_>, with: Reader<'_>, what: Found) -> Result<Told> {
-    let (key, found, patient) = what;
+    let Found { key, version: found, patient, moved } = what;
     let json = text(tx, with.vault, (&key, found.version, &found.body))?;
-    let seen = judged(tx, with, (&key, patient), (&found, &json))?;
+    let mut seen = judged(tx, with, (&key, patient), (&found, &json))?;
+    if let (Some(_), Some(current)) = (seen, moved) {
+        seen = judged(tx, with, (&key, current), (&found, &json))?;
+    }
     let shown = seen.map(|seen| shown(json, (key, &found, patient), seen));
     Ok(Told { version: found.version, committed_at: found.committed_at, patient, shown })
 }
@@ -139,12 +163,12 @@ fn judged(tx: &mut Tx<'_>, with: Reader<'_>, of: (&Key, Option<Whose>), opened: 
         return Ok(with.visible.at_once(whose));
     }
     if !found.deleted {
-        return of_text(with.visible, key.resource, whose, (json, found.committed_at));
+        return of_text(tx, with, (key.resource, whose), (json, found.committed_at));
     }
     let before = Some(found.version.saturating_sub(1));
     if let Some(last) = documents::version(tx, key, before)?.filter(|last| !last.deleted) {
         let json = text(tx, with.vault, (key, last.version, &last.body))?;
-        return of_text(with.visible, key.resource, whose, (&json, found.committed_at));
+        return of_text(tx, with, (key.resource, whose), (&json, found.committed_at));
     }
     // What a device measured, and nobody had edited.
     let id = object(json).and_then(|document| document.text("id").map(str::to_owned)).unwrap_or_default();
@@ -155,14 +179,25 @@ fn judged(tx: &mut Tx<'_>, with: Reader<'_>, of: (&Key, Option<Whose>), opened: 
 }
 
 /// The judgement of a resource by its text and the time of its commit.
-pub fn of_text(visible: &Visible, of: Type, whose: Option<PatientId>, what: (&str, Millis)) -> Result<Option<Seen>> {
-    let (json, committed_at) = what;
-    if !visible.by_content() {
-        return Ok(visible.at_once(whose));
+pub fn of_text(tx: &mut Tx<'_>, with: Reader<'_>, of: (Type, Option<PatientId>), what: (&str, Millis)) -> Result<Option<Seen>> {
+    let ((of, whose), (json, committed_at)) = (of, what);
+    if !with.visible.by_content() {
+        return Ok(with.visible.at_once(whose));
     }
     let document = object(json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
-    let (id, rows) = (document.text("id").unwrap_or_default(), index(of, &document));
-    Ok(visible.judge(whose, &Opened { id, rows: &rows, last_updated: DateRange::instant(committed_at) }))
+    let (id, rows) = (document.text("id").unwrap_or_default(), values(with.visible, of, &document));
+    let seen = with.visible.judge(whose, &Opened { id, rows: &rows, last_updated: DateRange::instant(committed_at) });
+    let shown = seen.is_some() && stood_for(tx, with, (id, context(of, &document)))?;
+    Ok(seen.filter(|_| shown))
+}
+
+/// The values by which an opened document is judged.
+pub fn values(visible: &Visible, of: Type, document: &Object<'_>) -> Vec<IndexRow> {
+    let mut rows = index(of, document);
+    if visible.asks_codings() {
+        rows.extend(codings(document));
+    }
+    rows
 }
 
 fn shown(json: String, of: (Key, &documents::Version, Option<Whose>), seen: Seen) -> Version {

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use crate::consent::consent;
 use crate::documents::{created, patient, put, weight};
+use crate::granular::scoped;
 use crate::support::{Client, Reply};
 
 /// No text, and not UTF-8.
@@ -184,5 +186,114 @@ both! {
         let first = upload(&once, "image/png", IMAGE).is(201);
         assert_eq!(upload(&once, "image/png", IMAGE).is(201).header("location"), first.header("location"));
         upload(&once, "image/jpeg", IMAGE).is(422);
+    }
+}
+
+const KIND: &str = "http://loinc.org";
+
+/// A document about somebody, of a kind, with this content.
+fn letter(patient: &str, kind: &str, content: &str) -> serde_json::Value {
+    json!({"resourceType": "DocumentReference", "status": "current", "type": {"coding": [{"system": KIND, "code": kind}]},
+        "category": [{"coding": [{"system": KIND, "code": kind}]}],
+        "subject": {"reference": format!("Patient/{patient}")}, "content": [{"attachment": {"contentType": "image/png", "url": content}}]})
+}
+
+/// A Binary, and how many ways show it.
+fn ways(client: &Client<'_>, id: &str) -> [bool; 5] {
+    let history = client.get("/fhir/Binary/_history").is(200).text();
+    let batch =
+        json!({"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": format!("Binary/{id}")}}]});
+    [
+        client.get(&format!("/fhir/Binary/{id}")).status == 200,
+        client.get(&format!("/fhir/Binary/{id}/_history/1")).status == 200,
+        client.search(&format!("Binary?_id={id}")).ids().len() == 1,
+        history.contains(id),
+        client.post("/fhir", &batch).is(200).at("/entry/0/response/status").as_str().is_some_and(|status| status.starts_with("200")),
+    ]
+}
+
+both! {
+    fn a_binary_is_as_hidden_as_what_stands_for_it(server) {
+        let (ehr, alice) = (server.ehr(), server.person("alice"));
+        let of_kind = |kind: &str| created(&ehr, &letter(&alice.patient, kind, "https://elsewhere.example/1"));
+        let (plain, secret) = (of_kind("11506-3"), of_kind("47420-5"));
+        let content = |of: &str| upload(&ehr.with("x-security-context", format!("DocumentReference/{of}")), "image/png", IMAGE).is(201).text_at("/id");
+        let (shown, hidden) = (content(&plain), content(&secret));
+        // A Binary that stands for another one.
+        let chained = upload(&ehr.with("x-security-context", format!("Binary/{hidden}")), "image/png", IMAGE).is(201).text_at("/id");
+        let clinician = server.clinician(&[&alice]);
+        for id in [&shown, &hidden, &chained] {
+            assert_eq!((ways(&clinician, id), ways(&ehr, id)), ([true; 5], [true; 5]));
+        }
+        let limited = scoped(server, "clinician", &[&alice.patient], &format!("user/Binary.rs user/DocumentReference.rs?category={KIND}|11506-3"));
+        let only_binaries = scoped(server, "clinician", &[&alice.patient], "user/Binary.rs");
+        for (id, seen) in [(&shown, true), (&hidden, false), (&chained, false)] {
+            assert_eq!((ways(&limited, id), ways(&only_binaries, id)), ([seen; 5], [true; 5]));
+        }
+        // Data that a consent withholds: the document by its code, and with it what it holds.
+        let code = json!([{"coding": [{"system": KIND, "code": "47420-5"}]}]);
+        let class = json!([{"system": "http://hl7.org/fhir/resource-types", "code": "DocumentReference"}]);
+        let withheld = created(&ehr, &consent(&alice.patient, json!({"type": "deny", "class": class, "code": code})));
+        for client in [server.clinician(&[&alice]), server.ehr()] {
+            client.get(&format!("/fhir/DocumentReference/{secret}")).is(404);
+            for (id, seen) in [(&shown, true), (&hidden, false), (&chained, false)] {
+                assert_eq!(ways(&client, id), [seen; 5]);
+            }
+        }
+        assert_eq!(ways(&alice.own(), &hidden), [true; 5]);
+        ehr.delete(&format!("/fhir/Consent/{withheld}")).is(204);
+    }
+}
+
+both! {
+    fn a_binary_is_withheld_with_the_document_that_holds_it(server) {
+        let (ehr, alice, bob) = (server.ehr(), server.person("alice"), server.person("bob"));
+        let (of_nobody, named) = (upload(&ehr, "image/png", IMAGE).is(201).text_at("/id"), upload(&ehr, "image/png", IMAGE).is(201).text_at("/id"));
+        let of_alice = upload(&ehr.with("x-security-context", format!("Patient/{}", alice.patient)), "image/png", IMAGE).is(201).text_at("/id");
+        let url = format!("{}/fhir/Binary/{of_nobody}/_history/1", server.url());
+        for content in [url, format!("Binary/{of_alice}")] {
+            created(&ehr, &letter(&alice.patient, "47420-5", &content));
+        }
+        created(&ehr, &json!({"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "scan"},
+            "subject": {"reference": format!("Patient/{}", alice.patient)}, "presentedForm": [{"contentType": "image/png", "url": format!("Binary/{named}")}]}));
+        for id in [&of_nobody, &named, &of_alice] {
+            assert_eq!(ways(&ehr, id), [true; 5]);
+        }
+        let class = json!([{"system": "http://hl7.org/fhir/resource-types", "code": "DocumentReference"}]);
+        created(&ehr, &consent(&alice.patient, json!({"type": "deny", "class": class})));
+        let client = server.ehr();
+        for (id, seen) in [(&of_nobody, false), (&named, true), (&of_alice, false)] {
+            assert_eq!(ways(&client, id), [seen; 5]);
+        }
+        assert_eq!((ways(&alice.own(), &of_alice), ways(&alice.own(), &of_nobody)), ([true; 5], [false; 5]));
+        // Whoever knows an id and points to it gets nothing of it.
+        let clinician = server.clinician(&[&bob]);
+        for id in [&of_nobody, &named, &of_alice] {
+            let mut own = weight(&bob.patient, "70");
+            own["extension"] = json!([{"url": "urn:x", "valueAttachment": {"contentType": "image/png", "url": format!("Binary/{id}")}}]);
+            clinician.post("/fhir/Observation", &own).is(201);
+            own["extension"] = json!([{"url": "urn:x", "valueReference": {"reference": format!("Binary/{id}")}}]);
+            clinician.post("/fhir/Observation", &own).is(422);
+            assert_eq!(ways(&clinician, id), [false; 5]);
+        }
+        // It is no reference in R4's sense: nobody is kept from deleting what it leads to.
+        ehr.delete(&format!("/fhir/Binary/{named}")).is(204);
+    }
+}
+
+both! {
+    fn a_binary_goes_with_what_stands_for_it_when_that_was_filed_wrongly(server) {
+        let (ehr, alice, bob) = (server.ehr(), server.person("alice"), server.person("bob"));
+        let measured = created(&ehr, &weight(&bob.patient, "70"));
+        let scan = upload(&ehr.with("x-security-context", format!("Observation/{measured}")), "image/png", IMAGE).is(201).text_at("/id");
+        assert_eq!(ways(&server.clinician(&[&bob]), &scan), [true; 5]);
+        let mut moved = weight(&alice.patient, "70");
+        moved["id"] = json!(measured);
+        put(&ehr, &format!("/fhir/Observation/{measured}"), &moved).is(200);
+        assert_eq!((ways(&server.clinician(&[&bob]), &scan), ways(&ehr, &scan)), ([false; 5], [true; 5]));
+        // What went away altogether hides nothing.
+        let lost = created(&ehr, &weight(&bob.patient, "71"));
+        let scan = upload(&ehr.with("x-security-context", format!("Observation/{lost}")), "image/png", IMAGE).is(201).text_at("/id");
+        assert_eq!(ways(&server.clinician(&[&bob]), &scan), [true; 5]);
     }
 }

@@ -148,6 +148,49 @@ both! {
 }
 
 both! {
+    fn a_code_is_withheld_whichever_element_has_it(server) {
+        let (ehr, alice) = (server.ehr(), server.person("alice"));
+        let subject = json!({"reference": format!("Patient/{}", alice.patient)});
+        let goal = |description: Value| json!({"resourceType": "Goal", "lifecycleStatus": "active", "description": description, "subject": subject});
+        let coded = json!({"coding": [{"system": LOINC, "code": "8302-2"}]});
+        let plain = created(&ehr, &goal(json!({"coding": [{"system": LOINC, "code": "29463-7"}]})));
+        let mut of_extension = goal(json!({"text": "grow"}));
+        of_extension["extension"] = json!([{"url": "urn:x", "valueCoding": {"system": LOINC, "code": "8302-2"}}]);
+        let mut within = goal(json!({"text": "grow"}));
+        within["contained"] = json!([{"resourceType": "Condition", "id": "c", "code": coded, "subject": subject}]);
+        within["addresses"] = json!([{"reference": "#c"}]);
+        let secret: Vec<String> = [goal(coded), of_extension, within].iter().map(|one| created(&ehr, one)).collect();
+        let sample = { alice.stores(&apple(hearts("a", 1))); alice.finds("").ids().remove(0) };
+        let body = goal(json!({"coding": [{"system": LOINC, "code": "8302-2"}]}));
+        let id = created(&ehr, &consent(&alice.patient, json!({"type": "deny", "code": code("8302-2")})));
+        let bystander = server.clinician(&[&alice]);
+        for client in [&ehr, &bystander] {
+            assert_eq!((client.search("Goal").ids(), client.search("Goal?_total=accurate").total()), (vec![plain.clone()], Some(1)));
+            for hidden in &secret {
+                client.get(&format!("/fhir/Goal/{hidden}")).is(404);
+                client.get(&format!("/fhir/Goal/{hidden}/_history/1")).is(404);
+            }
+            client.get(&format!("/fhir/Goal/{plain}")).is(200);
+            client.get(&format!("/fhir/Observation/{sample}")).is(200);
+            // Nor may it be made.
+            client.post("/fhir/Goal", &body).is(403);
+        }
+        assert_eq!(alice.own().search("Goal").ids().len(), 4);
+        ehr.delete(&format!("/fhir/Consent/{id}")).is(204);
+        // The same of what devices measure, and as an exception.
+        for (provision, seen) in [
+            (json!({"type": "deny", "code": code("8867-4")}), [4, 0]),
+            (json!({"type": "deny", "provision": [{"type": "permit", "code": code("8302-2")}]}), [3, 0]),
+            (json!({"type": "deny", "provision": [{"type": "permit", "code": code("8867-4")}]}), [0, 1]),
+        ] {
+            let id = created(&ehr, &consent(&alice.patient, provision.clone()));
+            assert_eq!(["Goal", "Observation"].map(|of| count(&server.clinician(&[&alice]), of)), seen, "{provision}");
+            ehr.delete(&format!("/fhir/Consent/{id}")).is(204);
+        }
+    }
+}
+
+both! {
     fn labels_are_withheld_and_the_rest_is_not(server) {
         let ehr = server.ehr();
         let alice = created(&ehr, &patient());
@@ -218,5 +261,48 @@ both! {
             created(&ehr, &sent);
         }
         assert_eq!(count(&ehr, &format!("Observation?patient={}", alice.patient)), 3);
+    }
+}
+
+both! {
+    fn a_consent_of_a_patient_who_is_not_here_is_refused_for_it_would_bind_nobody(server, "FIRTH_REFERENCES" = "types") {
+        let ehr = server.ehr();
+        let id = "c0ffee00-0000-4000-8000-000000000001";
+        let denies = consent(id, json!({"type": "deny", "class": class("Observation")}));
+        let refused = ehr.post("/fhir/Consent", &denies).is(422);
+        assert_eq!((refused.code().as_str(), refused.at("/issue/0/expression/0")), ("reference.not-found", json!("Consent.patient")));
+        let entry = |method: &str, url: String, resource: Value| json!({"request": {"method": method, "url": url}, "resource": resource});
+        let mut own = patient();
+        own["id"] = json!(id);
+        let alone = json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry("POST", "Consent".into(), denies.clone())]});
+        ehr.post("/fhir", &alone).is(422);
+        // In one transaction the Patient is there first, whatever the order.
+        let both = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+            entry("POST", "Observation".into(), observation(id, "29463-7", "2026-05-01")),
+            entry("POST", "Consent".into(), denies),
+            entry("PUT", format!("Patient/{id}"), own)
+        ]});
+        ehr.post("/fhir", &both).is(200);
+        assert_eq!((count(&server.ehr(), "Patient"), count(&server.ehr(), "Observation")), (1, 0));
+        // One that withholds nothing binds nobody anyway.
+        ehr.post("/fhir/Consent", &consent("c0ffee00-0000-4000-8000-000000000002", json!({"type": "permit"}))).is(201);
+    }
+}
+
+both! {
+    fn the_highest_label_of_a_resource_counts(server) {
+        let ehr = server.ehr();
+        let alice = created(&ehr, &patient());
+        let label = |code: &str| json!({"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": code});
+        let labelled = |codes: &[&str]| {
+            let mut made = observation(&alice, "29463-7", "2026-05-01");
+            made["meta"] = json!({"security": codes.iter().map(|code| label(code)).collect::<Vec<_>>()});
+            created(&ehr, &made)
+        };
+        let low = labelled(&["L", "N"]);
+        labelled(&["N", "V"]);
+        labelled(&["R"]);
+        created(&ehr, &consent(&alice, json!({"type": "deny", "class": class("Observation"), "provision": [{"type": "permit", "securityLabel": [label("N")]}]})));
+        assert_eq!(server.ehr().search("Observation").ids(), [low]);
     }
 }

@@ -192,7 +192,7 @@ both! {
         moved["id"] = json!(id);
         put(&ehr, &format!("/fhir/Observation/{id}"), &moved).is(200);
         of_alice.get(&format!("/fhir/Observation/{id}")).is(404);
-        of_alice.get(&format!("/fhir/Observation/{id}/_history/1")).is(200);
+        of_alice.get(&format!("/fhir/Observation/{id}/_history/1")).is(404);
         let of_bob = server.clinician(&[&bob]);
         assert_eq!(of_bob.get(&format!("/fhir/Observation/{id}")).is(200).header("etag"), Some("W/\"2\""));
         of_bob.get(&format!("/fhir/Observation/{id}/_history/1")).is(404);

@@ -200,8 +200,10 @@ both! {
             let id = made.header("location").unwrap().split('/').nth_back(2).unwrap().to_owned();
             let changed = put(&who, &with(body.clone(), json!({"id": id, "status": "amended"}))).is(200);
             let unchanged = put(&who, &with(body.clone(), json!({"id": id, "status": "amended"}))).is(200);
-            let patched = patch(&who, &format!("Observation/{id}"), &("application/json-patch+json", json!([{"op": "replace", "path": "/status", "value": "final"}]))).is(200);
-            for (reply, version) in [(&made, 1), (&again, 1), (&changed, 2), (&unchanged, 2), (&patched, 3)] {
+            let replies = [(&made, 1), (&again, 1), (&changed, 2), (&unchanged, 2)];
+            let patched = patch(&who, &format!("Observation/{id}"), &("application/json-patch+json", json!([{"op": "replace", "path": "/status", "value": "final"}])));
+            assert_eq!(patched.status, if shown { 200 } else { 403 }, "{scope}");
+            for (reply, version) in replies.into_iter().chain(shown.then_some((&patched, 3))) {
                 assert_eq!((reply.text().contains("1-8"), reply.header("etag")), (shown, Some(format!("W/\"{version}\"").as_str())), "{scope}");
                 assert!(shown || (reply.body.is_empty() && reply.header("preference-applied").is_none()), "{scope}: {:?}", reply.headers);
             }
@@ -300,5 +302,75 @@ both! {
         let undone = who("ru").post(&format!("/fhir/Patient/{}/$unmerge", id(&b)), &undo).is(200);
         assert_eq!(undone.at("/parameter/2/resource/id"), json!(id(&b)));
         assert_eq!(Bundle(who("rs").get("/fhir/Patient").is(200).json()).ids().len(), 2);
+    }
+}
+
+both! {
+    fn a_patch_tells_nothing_of_what_may_not_be_read(server) {
+        let (ehr, alice) = (server.ehr(), server.person("alice"));
+        let made = created(&ehr, &observation(&alice.patient, "laboratory", "1-8"));
+        let path = format!("Observation/{}", id(&made));
+        let json = |operations: Value| ("application/json-patch+json", operations);
+        let pathed = |path: &str, value: &str| json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+            {"name": "type", "valueCode": "replace"}, {"name": "path", "valueString": path}, {"name": "value", "valueCode": value}]}]});
+        let asked = [
+            json(json!([{"op": "test", "path": "/valueString", "value": "something"}])),
+            json(json!([{"op": "test", "path": "/valueString", "value": "another"}])),
+            json(json!([{"op": "copy", "from": "/valueString", "path": "/effectiveDateTime"}])),
+            json(json!([{"op": "replace", "path": "/category/0/coding/0/code", "value": "vital-signs"}])),
+            ("application/fhir+json", pathed("Observation.where(value = 'something').status", "amended")),
+        ];
+        for scope in ["user/Observation.us", "user/Observation.us user/Observation.r?category=vital-signs"] {
+            let who = scoped(server, "clinician", &[&alice.patient], scope);
+            for url in [path.as_str(), "Observation?code=1-8"] {
+                let answers: Vec<_> = asked.iter().map(|one| { let reply = patch(&who, url, one); (reply.status, reply.code()) }).collect();
+                assert!(answers.iter().all(|answer| *answer == (403, "auth.forbidden".to_owned())), "{scope}: {answers:?}");
+            }
+            let steps = vec![json!({"request": {"method": "PATCH", "url": path}, "resource": pathed("Observation.status", "amended")})];
+            who.post("/fhir", &bundle("transaction", steps)).is(403);
+        }
+        assert_eq!(version(server, &id(&made)), "1");
+        let who = scoped(server, "clinician", &[&alice.patient], "user/Observation.ru?category=laboratory");
+        patch(&who, &path, &asked[0]).is(200);
+        let before = patch(&who, &path, &asked[1]);
+        assert_ne!((before.status, version(server, &id(&made)).as_str()), (200, "2"));
+    }
+}
+
+const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+
+fn labels(codes: &[&str]) -> Value {
+    json!({"security": codes.iter().map(|code| json!({"system": CONFIDENTIALITY, "code": code})).collect::<Vec<_>>()})
+}
+
+fn labelled(client: &Client<'_>, id: &str) -> Vec<String> {
+    let resource = client.get(&format!("/fhir/Observation/{id}")).is(200).json();
+    let all = resource["meta"]["security"].as_array().cloned().unwrap_or_default();
+    all.iter().map(|label| label["code"].as_str().unwrap().to_owned()).collect()
+}
+
+both! {
+    fn labels_are_taken_off_by_those_alone_whom_they_do_not_bind(server) {
+        let (ehr, alice) = (server.ehr(), server.person("alice"));
+        let body = observation(&alice.patient, "laboratory", "1-8");
+        let bound = scoped(server, "ehr-system", &[], "system/Observation.cruds?_security=N,R");
+        let clinician = scoped(server, "clinician", &[&alice.patient], "user/Observation.cruds");
+        let blind = scoped(server, "clinician", &[&alice.patient], "user/Observation.u");
+        for who in [&bound, &clinician, &blind] {
+            let made = created(&ehr, &with(body.clone(), json!({"meta": labels(&["N", "R"])})));
+            let id = id(&made);
+            put(who, &with(body.clone(), json!({"id": id, "status": "amended"}))).is(200);
+            assert_eq!(labelled(&ehr, &id), ["N", "R"]);
+            put(who, &with(body.clone(), json!({"id": id, "meta": labels(&["V", "N"])}))).is(200);
+            assert_eq!(labelled(&ehr, &id), ["V", "N", "R"]);
+            assert_eq!(ehr.search(&format!("Observation?_id={id}&_security=R")).ids(), std::slice::from_ref(&id));
+            let steps = vec![entry("PUT", &format!("Observation/{id}"), &with(body.clone(), json!({"id": id})))];
+            who.post("/fhir", &bundle("transaction", steps)).is(200);
+            assert_eq!(labelled(&ehr, &id), ["V", "N", "R"]);
+            patch(who, &format!("Observation/{id}"), &("application/json-patch+json", json!([{"op": "remove", "path": "/meta/security"}])));
+            assert_eq!(labelled(&ehr, &id), ["V", "N", "R"]);
+            put(&ehr, &with(body.clone(), json!({"id": id, "meta": labels(&["N"])}))).is(200);
+            assert_eq!(labelled(&ehr, &id), ["N"]);
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::consent::consent;
+use crate::documents::{created, put, weight};
+use crate::granular::with;
 use crate::support::payload::*;
-use crate::support::{Bundle, Person};
+use crate::support::{Bundle, Client, Person};
 
 fn grown(alice: &Person<'_>) -> String {
     let at = minute(0);
@@ -112,5 +115,40 @@ both! {
         assert_eq!(methods(&Bundle(of_bob.get("/fhir/Observation/_history").is(200).json())), Vec::<String>::new());
         server.auditor().get("/fhir/_history").is(403);
         ehr.get("/fhir/Organization/_history?_colour=1").is(400);
+    }
+}
+
+both! {
+    fn what_was_filed_wrongly_is_gone_from_every_history_of_whose_it_is_not(server) {
+        let (ehr, alice, bob) = (server.ehr(), server.person("alice"), server.person("bob"));
+        let id = created(&ehr, &weight(&bob.patient, "70.1"));
+        let kept = created(&ehr, &weight(&alice.patient, "60"));
+        let (of_alice, of_bob) = (server.clinician(&[&alice]), server.clinician(&[&bob]));
+        let path = format!("/fhir/Observation/{id}");
+        let versions = |client: &Client<'_>, way: &str| {
+            let reply = client.get(way).is(200).json();
+            let named = |entry: &Value| entry["resource"]["id"] == json!(id);
+            reply["entry"].as_array().map_or(0, |all| all.iter().filter(|entry| named(entry)).count())
+        };
+        assert_eq!(versions(&of_bob, "/fhir/_history"), 1);
+        put(&ehr, &path, &with(weight(&alice.patient, "70.1"), json!({"id": id}))).is(200);
+        for one in ["", "/_history", "/_history/1", "/_history/2"] {
+            of_bob.get(&format!("{path}{one}")).is(404);
+        }
+        for way in ["/fhir/Observation/_history", "/fhir/_history", "/fhir/_history?_at=2020"] {
+            assert_eq!(versions(&of_bob, way), 0, "{way}");
+        }
+        // Of the one whose it is now each version is judged by itself, and who sees both sees all of it.
+        assert_eq!((versions(&of_alice, &format!("{path}/_history")), versions(&of_alice, "/fhir/Observation/_history")), (1, 1));
+        of_alice.get(&format!("{path}/_history/1")).is(404);
+        let both = server.clinician(&[&alice, &bob]);
+        for client in [&both, &ehr] {
+            assert_eq!((versions(client, &format!("{path}/_history")), versions(client, "/fhir/Observation/_history")), (2, 2));
+            client.get(&format!("{path}/_history/1")).is(200);
+        }
+        // Whoever withholds what is now of alice withholds what it was.
+        created(&ehr, &consent(&alice.patient, json!({"type": "deny"})));
+        assert_eq!((ehr.get(&format!("{path}/_history/1")).status, versions(&ehr, "/fhir/Observation/_history")), (404, 0));
+        both.get(&format!("/fhir/Observation/{kept}")).is(404);
     }
 }

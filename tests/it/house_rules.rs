@@ -417,9 +417,9 @@ const UNBOUND: &[(&str, &str, &str)] = &[
     ("src/store/waiting.rs", "any", "whether one does"),
     ("src/store/waiting.rs", "written", "numbers and terms, from one column into the table"),
     ("src/store/waiting.rs", "of", "numbers and terms; `document_search` takes numbers from it as it does from the table of terms"),
-    ("src/store/waiting.rs", "pointing", "terms to keys, the same as `referrers` and for it"),
+    ("src/store/waiting.rs", "pointing", "terms to keys, the same as `each_referrer` and for it"),
     ("src/store/consents.rs", "restricting", "keys of Consents that withhold, to take away from what is visible; nothing of them is shown"),
-    ("src/store/documents.rs", "referrers", "terms to keys; `ledger::references` asks `Visible` before it names one"),
+    ("src/store/documents.rs", "each_referrer", "terms to keys; who is given one asks `Visible` before it is named"),
 ];
 
 /// `FROM table alias` and `JOIN table alias` of a literal.

@@ -1,6 +1,7 @@
 //! What the Consents of many patients withhold from one caller: for each type of resources, groups of patients with what
 //! is withheld of theirs, as alternatives of conditions on a resource.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -60,8 +61,8 @@ pub struct Asker<'a> {
 #[derive(Debug, Default)]
 pub struct Withholding {
     rules: Vec<(PatientId, Rule)>,
-    /// By type and whether it is to be changed; made when it is asked for.
-    known: Mutex<HashMap<Asked, Arc<[Group]>>>,
+    /// What was made of it, by type and whether it is to be changed; made when it is asked for.
+    made: Mutex<HashMap<Asked, Arc<dyn Any + Send + Sync>>>,
 }
 
 /// A type, and whether it is to be changed.
@@ -80,35 +81,43 @@ struct Rule {
     nested: Vec<Rule>,
 }
 
-/// Its conditions on resources: those that may be met, and those that surely are; None where that cannot be told at all.
+/// Its conditions on resources: those that may be met, and those that surely are, None where that cannot be told at all,
+/// unless one of others may hold.
 #[derive(Debug, Default)]
 struct Facts {
     may: Vec<Fact>,
     sure: Option<Vec<Fact>>,
+    unless: Vec<Fact>,
 }
 
 impl Withholding {
     /// Of whose Consents, who asks, and when; what depends on the time is noted in `moment`.
     pub fn new<'c>(consents: impl Iterator<Item = (PatientId, &'c Consent)>, asker: Asker<'_>, moment: &mut Moment) -> Withholding {
         let rules = consents.filter_map(|(patient, consent)| Some((patient, rule_of(consent, asker, moment)?))).collect();
-        Withholding { rules, known: Mutex::default() }
+        Withholding { rules, made: Mutex::default() }
     }
 
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// What of this type is withheld when this is done to it. Who may not see may not change either.
-    pub fn on(&self, of: &'static str, interaction: Interaction) -> Arc<[Group]> {
-        if self.rules.is_empty() {
-            return Arc::default();
-        }
+    /// What of this type is withheld when this is done to it, as `make` puts it, once for all requests of the caller. Who
+    /// may not see may not change either.
+    pub fn made<T>(&self, of: &'static str, interaction: Interaction, make: impl Fn(&[Group]) -> T) -> Arc<T>
+    where
+        T: Any + Send + Sync,
+    {
         let changes = matches!(interaction, Interaction::Create | Interaction::Update | Interaction::Delete);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry((of, changes)).or_insert_with(|| self.groups(of, changes)))
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = made.get(&(of, changes)).cloned().and_then(|known| known.downcast().ok());
+        known.unwrap_or_else(|| {
+            let new = Arc::new(make(&self.groups(of, changes)));
+            made.insert((of, changes), Arc::clone(&new) as Arc<dyn Any + Send + Sync>);
+            new
+        })
     }
 
-    fn groups(&self, of: &str, changes: bool) -> Arc<[Group]> {
+    fn groups(&self, of: &str, changes: bool) -> Vec<Group> {
         let mut alike: BTreeMap<Set, Vec<PatientId>> = BTreeMap::new();
         for (patient, rule) in &self.rules {
             let mut set = rule.denied(of, false);
@@ -136,7 +145,7 @@ fn rule_of(consent: &Consent, asker: Asker<'_>, moment: &mut Moment) -> Option<R
     }
     let nested: Vec<Rule> = consent.root.iter().map(|root| resolved(root, asker, moment)).collect();
     let met = if consent.foreign { Met::Unknown } else { Met::Yes };
-    let facts = Facts { may: Vec::new(), sure: Some(Vec::new()) };
+    let facts = Facts { sure: Some(Vec::new()), ..Facts::default() };
     Some(Rule { effect: consent.base, met, see: Met::Yes, change: Met::Yes, classes: Vec::new(), facts, nested })
 }
 
@@ -162,7 +171,7 @@ const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/v3-Confiden
 const LEVELS: [&str; 6] = ["U", "L", "M", "N", "R", "V"];
 
 fn facts_of(provision: &Provision) -> Facts {
-    let (mut may, mut sure) = (Vec::new(), Some(Vec::new()));
+    let (mut may, mut sure, mut unless) = (Vec::new(), Some(Vec::new()), Vec::new());
     if !provision.codes.is_empty() {
         let known: Vec<Coding> = provision.codes.iter().flatten().cloned().collect();
         if provision.codes.iter().all(|concept| !concept.is_empty()) {
@@ -175,7 +184,10 @@ fn facts_of(provision: &Provision) -> Facts {
         // One label may stand for others of its system, and which is not known here.
         may.push(Fact::LabelledBy(provision.labels.iter().map(|label| label.system.clone()).collect()));
         for label in &provision.labels {
-            narrow(&mut sure, label.system.is_some().then(|| Fact::Labelled(at_most(label))));
+            let (at_most, above) = levels(label);
+            narrow(&mut sure, label.system.is_some().then_some(Fact::Labelled(at_most)));
+            // The highest label of a resource counts.
+            unless.extend(Some(above).filter(|above| !above.is_empty()).map(Fact::Labelled));
         }
     }
     if let Some(Period { start, end }) = provision.data_period {
@@ -191,7 +203,7 @@ fn facts_of(provision: &Provision) -> Facts {
         }
         narrow(&mut sure, Some(Fact::Is(ids)));
     }
-    Facts { may, sure }
+    Facts { may, sure, unless }
 }
 
 fn narrow(sure: &mut Option<Vec<Fact>>, by: Option<Fact>) {
@@ -202,12 +214,13 @@ fn narrow(sure: &mut Option<Vec<Fact>>, by: Option<Fact>) {
     }
 }
 
-fn at_most(label: &Coding) -> Vec<Coding> {
+/// A label and those that it stands for, and those above it.
+fn levels(label: &Coding) -> (Vec<Coding>, Vec<Coding>) {
     let level = LEVELS.iter().position(|level| *level == label.code).filter(|_| label.system.as_deref() == Some(CONFIDENTIALITY));
-    match level {
-        Some(level) => LEVELS[..=level].iter().map(|code| Coding { system: label.system.clone(), code: (*code).into() }).collect(),
-        None => vec![label.clone()],
-    }
+    let Some(level) = level else { return (vec![label.clone()], Vec::new()) };
+    let (at_most, above) = LEVELS.split_at(level + 1);
+    let codings = |levels: &[&str]| levels.iter().map(|code| Coding { system: label.system.clone(), code: (*code).into() }).collect();
+    (codings(at_most), codings(above))
 }
 
 impl Rule {
@@ -234,12 +247,13 @@ impl Rule {
     fn not_permitted(&self, of: &str, changes: bool) -> Set {
         let (Met::Yes, Some(sure)) = (self.met(of, changes), &self.facts.sure) else { return vec![Vec::new()] };
         let not: Set = sure.iter().cloned().map(|fact| vec![Literal::Not(fact)]).collect();
+        let unless: Set = self.facts.unless.iter().cloned().map(|fact| vec![Literal::May(fact)]).collect();
         let denied = union(self.nested.iter().map(|rule| rule.denied(of, changes)));
         let rest = match self.effect {
             Some(Effect::Permit) => Vec::new(),
             _ => self.nested.iter().map(|rule| rule.not_permitted(of, changes)).fold(vec![Vec::new()], meet),
         };
-        union([not, denied, rest])
+        union([not, unless, denied, rest])
     }
 }
 

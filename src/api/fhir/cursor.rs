@@ -1,4 +1,4 @@
-//! Cursors as clients see them: sealed for a day's key, to the caller, the scopes and the query.
+//! Cursors as clients see them: sealed for a day, to the caller, the scopes and the query.
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -16,7 +16,9 @@ pub struct CursorSeal<'a> {
     bound: [u8; 32],
 }
 
-const DAY_MS: i64 = 86_400_000;
+const MINUTE_MS: i64 = 60_000;
+/// How long a next link may be followed, in minutes.
+const LIVES: u32 = 24 * 60;
 
 impl<'a> CursorSeal<'a> {
     pub fn of(app: &'a App, who: &Caller, resource: Type, asked: &str) -> CursorSeal<'a> {
@@ -24,31 +26,53 @@ impl<'a> CursorSeal<'a> {
         CursorSeal { app, bound }
     }
 
-    fn cipher(&self, day: u32) -> Result<Cipher> {
-        self.app.vault.day("cursor", i64::from(day), &[])
+    /// The key and the place of a cursor that was made in this minute.
+    fn sealing(&self, made: u32) -> Result<(Cipher, Place<'_>)> {
+        let place = Place { kind: "cursor", shelf: Shelf(0), id: &self.bound, version: made };
+        Ok((self.app.vault.day("cursor", i64::from(made / LIVES), &[])?, place))
     }
 
-    fn place(&self) -> Place<'_> {
-        Place { kind: "cursor", shelf: Shelf(0), id: &self.bound, version: 1 }
+    fn now(&self) -> u32 {
+        (self.app.clock.now() / MINUTE_MS) as u32
     }
 
     pub fn seal(&self, at: Position) -> Result<String> {
-        let day = (self.app.clock.now() / DAY_MS) as u32;
+        let made = self.now();
+        let (cipher, place) = self.sealing(made)?;
         let cursor = Cursor { sort_key: at.key, tie: at.tie, more: at.more };
-        let mut bytes = day.to_be_bytes().to_vec();
-        bytes.extend(self.cipher(day)?.seal(self.app.vault.chance, self.place(), &cursor.encode())?);
+        let mut bytes = made.to_be_bytes().to_vec();
+        bytes.extend(cipher.seal(self.app.vault.chance, place, &cursor.encode())?);
         Ok(BASE64URL_NOPAD.encode(&bytes))
     }
 
     pub fn open(&self, text: &str) -> Result<Position> {
-        let refused = || {
-            Error::new(Kind::Parameter, "the cursor does not belong to this search; follow the next link as it is")
-                .at(search::params::CURSOR)
-        };
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| refused())?;
-        let (day, sealed) = bytes.split_first_chunk::<4>().ok_or_else(refused)?;
-        let clear = self.cipher(u32::from_be_bytes(*day))?.open(self.place(), sealed).map_err(|_| refused())?;
-        let cursor = Cursor::decode(&clear).ok_or_else(refused)?;
+        let refused = |says: &str| Error::new(Kind::Parameter, says).at(search::params::CURSOR);
+        let foreign = || refused("the cursor does not belong to this search; follow the next link as it is");
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| foreign())?;
+        let (made, sealed) = bytes.split_first_chunk::<4>().ok_or_else(foreign)?;
+        let made = u32::from_be_bytes(*made);
+        let (cipher, place) = self.sealing(made)?;
+        let clear = cipher.open(place, sealed).map_err(|_| foreign())?;
+        if is_over(made, self.now()) {
+            return Err(refused("the next link is older than a day; search anew"));
+        }
+        let cursor = Cursor::decode(&clear).ok_or_else(foreign)?;
         Ok(Position { key: cursor.sort_key, tie: cursor.tie, more: cursor.more })
+    }
+}
+
+/// Minutes; the clock of another process may be a little ahead.
+fn is_over(made: u32, now: u32) -> bool {
+    now.saturating_sub(made) > LIVES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LIVES, is_over};
+
+    #[test]
+    fn a_next_link_is_good_for_a_day() {
+        assert!(!is_over(100, 100) && !is_over(101, 100) && !is_over(100, 100 + LIVES));
+        assert!(is_over(100, 101 + LIVES));
     }
 }

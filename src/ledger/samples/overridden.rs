@@ -16,7 +16,7 @@ use crate::series::template::Filling;
 use crate::series::{RecordId, Sample};
 use crate::store::Tx;
 use crate::store::blocks::{self, OverrideKind};
-use crate::store::documents::{Key, referrers};
+use crate::store::documents::{Key, is_referred};
 
 impl Slice<'_> {
     /// What was written through FHIR stays so, whatever an upload brings.
@@ -106,7 +106,7 @@ impl Slice<'_> {
         };
         let id = self.owner.vault.sample_text(address);
         let alone = record_ids.len() == 1 && numbers.iter().flatten().count() == 1;
-        if !alone || !referrers(tx, self.owner.vault, Type::Observation, &id)?.is_empty() {
+        if !alone || is_referred(tx, self.owner.vault, Type::Observation, &id)? {
             return Ok(false);
         }
         blocks::override_insert(tx, address, OverrideKind::Withdrawn)?;

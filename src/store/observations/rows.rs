@@ -96,7 +96,8 @@ impl<'a> Judge<'a> {
     pub fn new(look: &'a Look<'a>, templates: &'a Templates, scope: &Scope) -> Judge<'a> {
         let patients = scope.owners.iter().map(|(shelf, whose)| (*shelf, whose.born.to_string())).collect();
         let limits = Blooms::of(look.vault, look.visible);
-        let (by_template, certain, owners) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (by_template, certain) = (HashMap::new(), HashMap::new());
+        let owners = scope.owners.iter().map(|(shelf, whose)| (*shelf, Some(*whose))).collect();
         let (stamp, masks) = ((Millis::MIN, String::new()), masks(look.vault, &look.query.filters));
         Judge { look, templates, by_template, certain, owners, patients, stamp, template: None, masks, limits }
     }
@@ -176,17 +177,21 @@ impl<'a> Judge<'a> {
         let shelf = open.header.shelf;
         let at = (shelf, open.block.key(row).0, open.block.template(row));
         let template = self.templates.get(tx, &open.keys, at)?;
-        match *self.certain.entry(at).or_insert_with(|| certain(visible, &template)) {
+        let whose = if visible.asks_whose() { self.owner(tx, shelf)? } else { None };
+        match *self.certain.entry(at).or_insert_with(|| certain(visible, whose, &template)) {
             Certain::Shown(seen) => return Ok(Some(seen)),
             Certain::Hidden => return Ok(None),
             Certain::Open => {}
         }
-        let whose = match self.owners.entry(shelf) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(place) => *place.insert(keys::whose(tx, shelf)?),
-        };
-        let Some(whose) = whose else { return Ok(None) };
+        let Some(whose) = self.owner(tx, shelf)? else { return Ok(None) };
         judged(tx, (self.look.vault, visible), (&template, whose), (open, row))
+    }
+
+    fn owner(&mut self, tx: &mut Tx<'_>, shelf: Shelf) -> Result<Option<Whose>> {
+        match self.owners.entry(shelf) {
+            Entry::Occupied(known) => Ok(*known.get()),
+            Entry::Vacant(place) => Ok(*place.insert(keys::whose(tx, shelf)?)),
+        }
     }
 
     fn identified(&self, tx: &mut Tx<'_>, open: &mut Open, row: usize, filter: &Filter) -> Result<bool> {
@@ -317,9 +322,9 @@ pub(in crate::store) fn row_told(tx: &mut Tx<'_>, with: Reader<'_>, patient: Who
 }
 
 /// What is certain of all samples of a template.
-fn certain(visible: &Visible, template: &Known) -> Certain {
+fn certain(visible: &Visible, whose: Option<Whose>, template: &Known) -> Certain {
     const OWN: [&str; 7] = ["date", "identifier", "patient", "status", "subject", "_id", "_lastUpdated"];
-    visible.certain(&Opened { id: "", rows: &template.rows, last_updated: DateRange::instant(0) }, &OWN)
+    visible.certain(whose.map(|whose| whose.now), &Opened { id: "", rows: &template.rows, last_updated: DateRange::instant(0) }, &OWN)
 }
 
 /// May a row be shown, by the values of its template and its own?

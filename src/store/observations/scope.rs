@@ -67,9 +67,11 @@ fn patient(criterion: &Criterion) -> Option<PatientId> {
 }
 
 fn shelves<'p>(tx: &mut Tx<'_>, patients: impl IntoIterator<Item = &'p PatientId>) -> Result<HashMap<Shelf, Whose>> {
-    let mut all = HashMap::new();
-    for patient in patients {
-        all.extend(keys::person(tx, *patient)?);
-    }
-    Ok(all)
+    let patients: Vec<PatientId> = patients.into_iter().copied().collect();
+    let all = match patients.as_slice() {
+        // Prepared once for all who ask of one person.
+        [one] => keys::person(tx, *one)?,
+        many => keys::persons(tx, many)?,
+    };
+    Ok(all.into_iter().collect())
 }

@@ -388,7 +388,7 @@ const MATRIX: &[(u16, &str, Proof)] = &[
         "what the server sets is not the client's; labels of meta.security are what its author says",
         Test("smart::matrix::writes::a64_what_the_server_sets_cannot_be_sent"),
     ),
-    (65, "a label that cannot be seen is removed", Test("granular_writes::what_is_made_or_changed_stays_within_the_scope")),
+    (65, "a label that cannot be seen is removed", Test("granular_writes::labels_are_taken_off_by_those_alone_whom_they_do_not_bind")),
     (66, "masks", Reason("There are no masks here.")),
     (
         67,

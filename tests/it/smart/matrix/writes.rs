@@ -288,7 +288,7 @@ both! {
         next["id"] = json!(id);
         let changed = put(&client, &format!("/fhir/Observation/{id}"), &next).is(200);
         assert!(!changed.text().contains("unseen"), "{}", changed.text());
-        let patched = patch(&client, &format!("/fhir/Observation/{id}"), &json!([{"op": "replace", "path": "/status", "value": "amended"}])).is(200);
+        let patched = patch(&client, &format!("/fhir/Observation/{id}"), &json!([{"op": "replace", "path": "/status", "value": "amended"}])).is(403);
         assert!(!patched.text().contains("unseen"), "{}", patched.text());
         let batch = bundled(&client, "batch", &json!({"method": "POST", "url": "Observation"}), Some(&observation(&w.a.patient, "unseen"))).is(200);
         assert!(!batch.text().contains("unseen"), "{}", batch.text());
