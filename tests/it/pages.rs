@@ -177,10 +177,10 @@ both! {
         assert_eq!(browser.get(&other.path(&[scope, ("launch", Some(&opened))])).told("error"), "invalid_request");
         let consent = browser.get(&app.path(&[scope, ("launch", Some(&opened))])).is(200);
         assert!(consent.text().contains("Anabel Solveig"), "{}", consent.text());
-        assert_eq!(browser.get(&app.path(&[scope, ("launch", Some(&opened))])).told("error"), "invalid_request", "it was used");
         let sent = browser.submit(&consent.form("/oauth/consent"), &[], Some(("decision", "allow")));
         let token = app.token(&sent.told("code"));
         assert_eq!((&token["patient"], &token["intent"], &token["need_patient_banner"]), (&json!(ana), &json!("review"), &json!(false)));
+        assert_eq!(browser.get(&app.path(&[scope, ("launch", Some(&opened))])).told("error"), "invalid_request", "it was used");
         let of_hidden = launch(server, &app.id, &hidden, &json!({}));
         assert_eq!(browser.get(&app.path(&[scope, ("launch", Some(&of_hidden))])).told("error"), "access_denied");
         let late = launch(server, &app.id, &bea, &json!({}));
