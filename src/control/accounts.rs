@@ -64,6 +64,7 @@ pub(super) fn add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     if let Some(role) = role.filter(|role| !role.is_granted()) {
         return Err(Error::new(Kind::Usage, format!("nobody signs in with role {}; choose another", role.name())));
     }
+    role.map_or(Ok(()), |role| roles::fits(role, text(order, "fhir_user").as_deref()))?;
     let password = if order["no_password"] == true { None } else { Some(password(app, order, &name)?) };
     let second = if order["totp"] == true { Some(second(app, &name)?) } else { None };
     let facts = Facts {

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{noted, roles, text};
-use crate::access::Role;
+use super::{noted, plain, roles, text};
+use crate::access::{PatientRule, Role};
 use crate::app::App;
 use crate::audit::{Did, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::id::ClientId;
-use crate::ledger::clients::{self, CODE, CREDENTIALS, Facts, Made, Proof, REFRESH, Status};
+use crate::jose::ClientKeys;
+use crate::ledger::clients::{self, CODE, CREDENTIALS, Client, Facts, Made, Proof, REFRESH, Status};
+use crate::ledger::documents::instant;
 use crate::ledger::registration;
 
 pub(super) fn carry_out(app: &App, verb: &str, order: &Value, entry: &Entry) -> Result<String> {
@@ -20,6 +22,7 @@ pub(super) fn carry_out(app: &App, verb: &str, order: &Value, entry: &Entry) -> 
         "client rotate" => rotate(app, order, entry),
         "client disable" => disable(app, order, entry),
         "client list" => list(app, entry),
+        "client show" => show(app, order, entry),
         _ => Err(Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")),
     }
 }
@@ -38,7 +41,17 @@ fn role(app: &App, order: &Value) -> Result<Option<Role>> {
         return Ok(None);
     }
     let role = roles::named(app, order)?;
-    if role.is_granted() { Ok(Some(role)) } else { Err(Error::new(Kind::Usage, format!("a client cannot have role {}", role.name()))) }
+    let refused = |says: String| Err(Error::new(Kind::Usage, says));
+    match role.rule() {
+        _ if !role.is_granted() => refused(format!("a client cannot have role {}", role.name())),
+        PatientRule::All | PatientRule::None => Ok(Some(role)),
+        // It is nobody's record and in nobody's care team.
+        rule => refused(format!(
+            "role {} is for people (its patients are {}), a backend service sees all patients or none; firth role list shows the roles",
+            role.name(),
+            rule.name()
+        )),
+    }
 }
 
 /// What may be asked, as far as it is served; without a word what the role may do, or what apps usually ask.
@@ -130,7 +143,7 @@ fn approve(app: &App, order: &Value, entry: &Entry) -> Result<String> {
         *status = Status::Approved;
         registration::check(facts)
     })?;
-    Ok(format!("approved {}\n", changed.id))
+    Ok(format!("approved {}\n{}", changed.id, described(&changed)?))
 }
 
 fn disable(app: &App, order: &Value, entry: &Entry) -> Result<String> {
@@ -147,7 +160,7 @@ fn change(
     entry: &Entry,
     of: (ClientId, Option<Role>),
     how: impl Fn(&mut Status, &mut Facts) -> Result<()> + Send + 'static,
-) -> Result<clients::Client> {
+) -> Result<Client> {
     let (vault, entry, (id, role)) = (Arc::clone(&app.vault), entry.clone(), of);
     app.db.write("client.change", move |tx| {
         let changed = clients::change(tx, &vault, id, &how)?;
@@ -180,13 +193,9 @@ fn rotate(app: &App, order: &Value, entry: &Entry) -> Result<String> {
 fn list(app: &App, entry: &Entry) -> Result<String> {
     let all = app.db.read("client.list", |tx| clients::list(tx, &app.vault))?;
     noted(app, entry)?;
-    let line = |client: clients::Client| {
+    let line = |client: Client| {
         let facts = client.facts;
-        let kind = match facts.kind {
-            Proof::Public => "public",
-            Proof::Secret => "secret",
-            Proof::Keys => "keys",
-        };
+        let kind = kind(&facts);
         let role = facts.role.unwrap_or_else(|| "-".into());
         format!(
             "{}\t{}\t{kind}\t{}\t{role}\t{}\t{}\n",
@@ -198,4 +207,55 @@ fn list(app: &App, entry: &Entry) -> Result<String> {
         )
     };
     Ok(all.into_iter().map(line).collect())
+}
+
+const fn kind(facts: &Facts) -> &'static str {
+    match facts.kind {
+        Proof::Public => "public",
+        Proof::Secret => "secret",
+        Proof::Keys => "keys",
+    }
+}
+
+/// All that was registered of one client, for who decides about it.
+fn show(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+    let id = id(order)?;
+    let unknown = || Error::new(Kind::NotFound, "there is no such client; firth client list shows them");
+    let client = app.db.read("client.show", |tx| clients::get(tx, &app.vault, id))?.ok_or_else(unknown)?;
+    let lines = described(&client)?;
+    noted(app, &Entry { resource: Some(named(id, None)), ..entry.clone() })?;
+    Ok(lines)
+}
+
+/// A line `name: value` for each; what a client may have more than once has a line each, what it has not has none.
+fn described(client: &Client) -> Result<String> {
+    let facts = &client.facts;
+    let (grant_types, registered) = (facts.grant_types.join(" "), instant(client.created_at));
+    let keys = facts.jwks.as_deref().map(ClientKeys::parse).transpose()?;
+    let keys = keys.map(|keys| format!("kid {}", keys.kids().collect::<Vec<_>>().join(", ")));
+    let all = |name: &'static str, values: &'_ [String]| values.iter().map(|value| (name, value.clone())).collect::<Vec<_>>();
+    let one = |name: &'static str, value: Option<String>| value.map(|value| (name, value)).into_iter().collect::<Vec<_>>();
+    let is = |name: &'static str, so: bool| one(name, so.then(|| "yes".to_owned()));
+    let lines = [
+        one("client_id", Some(client.id.to_string())),
+        one("status", Some(client.status.name().to_owned())),
+        one("name", Some(facts.name.clone())),
+        one("kind", Some(kind(facts).to_owned())),
+        one("registered", Some(registered)),
+        one("grant_types", Some(grant_types)),
+        one("scope", Some(facts.scopes.clone())),
+        one("role", facts.role.clone()),
+        all("redirect_uri", &facts.redirect_uris),
+        all("origin", &facts.origins),
+        one("jwks", keys),
+        one("jwks_uri", facts.jwks_uri.clone()),
+        is("private_jwks_uri", facts.jwks_private),
+        one("launch_uri", facts.launch_uri.clone()),
+        one("client_uri", facts.client_uri.clone()),
+        one("logo_uri", facts.logo_uri.clone()),
+        all("contact", &facts.contacts),
+        is("dpop_bound", facts.dpop_bound),
+    ];
+    // Whoever registered it wrote the values: none of them can look like a line of ours.
+    Ok(lines.concat().iter().map(|(name, value)| format!("{name}: {}\n", plain(value))).collect())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{noted, text};
+use super::{noted, plain, text};
 use crate::app::App;
 use crate::audit::{BREAK_THE_GLASS, Did, Entry, entries};
 use crate::clock::Millis;
@@ -24,7 +24,8 @@ pub(super) fn review(app: &App, order: &Value, entry: &Entry) -> Result<String> 
 }
 
 fn close(app: &App, id: &str, disposition: &str, entry: &Entry) -> Result<String> {
-    let id = GrantId::parse(id)?;
+    let unknown = |_| Error::new(Kind::NotFound, format!("'{id}' is not the id of a break-glass access; firth access review shows them"));
+    let id = GrantId::parse(id).map_err(unknown)?;
     if disposition.trim().is_empty() {
         return Err(Error::new(Kind::Usage, "a review says what was found; add --disposition TEXT"));
     }
@@ -67,11 +68,6 @@ fn line(row: &Row, facts: &Facts, names: (Option<&str>, Option<&str>)) -> String
     let times = (instant(row.granted_at), instant(row.expires_at));
     let (account, client, reason) = (plain(&account), plain(&client), plain(&facts.reason));
     format!("{}\t{}\t{}\t{account}{user}\t{client}\tPatient/{}\t{reason}\n", row.id, times.0, times.1, row.patient)
-}
-
-/// A text that stays on its line.
-fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 /// What the user did with the client under it.

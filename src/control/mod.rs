@@ -105,7 +105,7 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let of_credentials = ["token ", "app ", "client ", "account "].iter().any(|what| verb.starts_with(what));
     let action = match verb {
         "role grant" | "role revoke" => Action::RoleChange,
-        _ if verb.ends_with(" list") => Action::Activity,
+        _ if verb.ends_with(" list") || verb == "client show" => Action::Activity,
         "client add" | "client approve" if text(order, "role").is_some() => Action::RoleChange,
         _ if of_credentials => Action::Credential,
         _ => Action::Activity,
@@ -151,6 +151,11 @@ fn noted(app: &App, entry: &Entry) -> Result<()> {
 
 fn text(order: &Value, name: &str) -> Option<String> {
     order[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// A text that stays on its line.
+fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 fn app_create(app: &App, order: &Value, entry: &Entry) -> Result<String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{noted, text};
-use crate::access::{NO_RESEARCHER, Role};
+use crate::access::{NO_RESEARCHER, PatientRule, Role};
 use crate::app::App;
 use crate::audit::{Did, Entry};
 use crate::error::{Error, Kind, Result};
@@ -21,6 +21,24 @@ pub(super) fn named(app: &App, order: &Value) -> Result<Role> {
         let known: Vec<&str> = app.roles.iter().filter(|role| role.is_granted()).map(Role::name).collect();
         Error::new(Kind::Usage, format!("there is no role '{name}'; choose one of {}", known.join(", ")))
     })
+}
+
+/// Refuses a role in which an account of this `fhirUser` would see nobody, or what it was not meant to see.
+pub(super) fn fits(role: Role, fhir_user: Option<&str>) -> Result<()> {
+    let refused = |says: &str| Err(Error::new(Kind::Usage, format!("role {} {says}", role.name())));
+    let of = fhir_user.and_then(|user| user.split('/').next());
+    match (role.rule(), of) {
+        (PatientRule::CareTeam, Some("Patient")) => refused(
+            "sees whom the person cares for; a Patient cares for nobody: name the Practitioner or PractitionerRole by --fhir-user, or choose role patient",
+        ),
+        (PatientRule::Own, None) => {
+            refused("sees the person's own record; say which by --fhir-user Patient/ID or --fhir-user RelatedPerson/ID")
+        }
+        (PatientRule::Own, Some("Practitioner" | "PractitionerRole")) => refused(
+            "sees the person's own record, which is a Patient's or a RelatedPerson's: name that by --fhir-user, or choose another role",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// A line a role: name, whose data, scopes, separated by tabs.
@@ -51,6 +69,7 @@ fn change(app: &App, order: &Value, entry: &Entry, role: Option<Role>) -> Result
     let changed = app.db.write("role.change", move |tx| {
         let unknown = || Error::new(Kind::NotFound, "there is no account of this name; firth account list shows them");
         let account = accounts::by_name(tx, &vault, &name)?.ok_or_else(unknown)?;
+        role.map_or(Ok(()), |role| fits(role, account.facts.fhir_user.as_deref()))?;
         // From now on the claims of the provider say nothing of it.
         let facts = Facts { role: role.map(|role| role.name().to_owned()), role_by_claims: false, ..account.facts.clone() };
         let changed = accounts::change(tx, &vault, &account, (account.status, facts))?;

@@ -41,6 +41,11 @@ pub fn redirect(uri: &str) -> Result<()> {
         Some((scheme, host)) => scheme == "https" || (scheme == "http" && is_loopback(&host)) || is_private_use(uri),
         None => is_private_use(uri),
     };
+    let authority = uri.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next()).unwrap_or_default();
+    if authority.contains('*') {
+        let says = "a redirect URI is compared letter for letter, and a * in its host stands for nothing else; register each address";
+        return Err(Error::new(Kind::RedirectRefused, says).at("redirect_uris"));
+    }
     let says = "a redirect URI is an https URL, an http URL on a loopback address, or of a private-use scheme, and has no fragment";
     if fits { Ok(()) } else { Err(Error::new(Kind::RedirectRefused, says).at("redirect_uris")) }
 }
@@ -185,6 +190,7 @@ mod tests {
             "http://localhost/cb",
             "com.example.app:/cb",
             "com.example.app://cb",
+            "https://app.example/cb*",
         ] {
             assert!(redirect(good).is_ok(), "{good}");
         }
@@ -203,6 +209,9 @@ mod tests {
             "http://localhost.example/",
             "https://app.example\\@evil.example/",
             "com.example.app:",
+            "https://*.example/cb",
+            "https://app.example:*/cb",
+            "com.example.app://*/cb",
         ] {
             assert!(redirect(bad).is_err(), "{bad}");
         }

@@ -21,7 +21,7 @@ use crate::vault::Vault;
 pub const LASTS: Millis = 3_600_000;
 /// How old the sign-in may be.
 pub const FRESH: Millis = 300_000;
-/// The letters that a reason has at least.
+/// The characters that a reason has at least.
 pub const REASON_MIN: usize = 10;
 const REASON_MAX: usize = 2_000;
 
@@ -67,7 +67,7 @@ pub fn reason(text: &str) -> Result<String> {
     if text.chars().count() < REASON_MIN {
         return Err(at(Error::new(
             Kind::Unprocessable,
-            format!("the reason has fewer than {REASON_MIN} letters; say what the emergency is"),
+            format!("the reason has fewer than {REASON_MIN} characters; say what the emergency is"),
         )));
     }
     if text.len() > REASON_MAX {

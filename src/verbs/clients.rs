@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 pub enum ClientVerb {
     /// Make a client, approved; its secret is printed once
     Add(Box<Add>),
-    /// Approve a client that was registered and waits, or one that was disabled
+    /// Approve a client that was registered and waits, or one that was disabled; prints what was approved
     Approve {
         id: String,
         /// The role of a backend service
@@ -32,6 +32,8 @@ pub enum ClientVerb {
     Disable { id: String },
     /// List clients
     List,
+    /// Show all that was registered of one: look before you approve it
+    Show { id: String },
 }
 
 #[derive(Args, Debug)]
@@ -122,6 +124,7 @@ pub fn run(place: &Where, what: &ClientVerb) -> Result<()> {
         }
         ClientVerb::Disable { id } => json!({"verb": "client disable", "id": id}),
         ClientVerb::List => json!({"verb": "client list"}),
+        ClientVerb::Show { id } => json!({"verb": "client show", "id": id}),
     };
     ask::tell(place, &order)
 }

@@ -63,8 +63,8 @@ both! {
         let (alice, _) = person(server);
         let (ruiz, _) = clinician(server, "ruiz");
         for (parameter, said) in [
-            (json!([{"name": "reason", "valueString": "too short"}]), "fewer than 10 letters"),
-            (json!([{"name": "reason", "valueString": "          x"}]), "fewer than 10 letters"),
+            (json!([{"name": "reason", "valueString": "too short"}]), "fewer than 10 characters"),
+            (json!([{"name": "reason", "valueString": "          x"}]), "fewer than 10 characters"),
             (json!([{"name": "note", "valueString": "long enough to be one"}]), "the parameter reason alone"),
             (json!([{"name": "reason", "valueCode": "emergency-room"}]), "valueString"),
         ] {
@@ -114,6 +114,9 @@ both! {
         assert_eq!(&parts[3..], [&format!("ruiz ({practitioner})"), "Ward", &format!("Patient/{alice}"), REASON], "{told}");
         let read: Vec<&str> = lines.filter(|line| line.contains("\tread\t200\t")).collect();
         assert!(read.len() == 1 && read[0].ends_with(&format!("Observation/{weighed}")), "{told}");
+        let unknown = server.place.firth(&["access", "review", "--close", "x", "--disposition", "justified"]);
+        let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+        assert!(!unknown.status.success() && said.contains("'x' is not the id of a break-glass access"), "{said}");
         let refused = server.place.firth(&["access", "review", "--close", parts[0]]);
         assert!(!refused.status.success());
         server.place.tells(&["access", "review", "--close", parts[0], "--disposition", "justified: emergency room"]);

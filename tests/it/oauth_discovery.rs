@@ -259,6 +259,10 @@ both! {
         ] {
             refused(&launch(wrong), 400, "invalid_request");
         }
+        let service = server.service("ES384", &["--role", "ehr-system"]);
+        let of_service = launch(json!({"client_id": service.id}));
+        refused(&of_service, 400, "invalid_request");
+        assert!(of_service.text_at("/error_description").starts_with("client_id: the client has no redirect URI"), "{}", of_service.text());
         for nobody in [server.nobody(), alice.own(), server.clinician(&[&alice]), server.auditor()] {
             let refusal = nobody.post("/oauth/launch", &json!({"client_id": client, "patient": alice.patient}));
             assert!([401, 403].contains(&refusal.status), "{}", refusal.text());
@@ -319,5 +323,70 @@ both! {
         server.plant(token["access_token"].as_str().unwrap());
         assert_eq!((&token["token_type"], &token["expires_in"], &token["scope"]), (&json!("Bearer"), &json!(300), &json!("system/Patient.rs")));
         assert!(parts[3].contains(&alice.patient), "{out}");
+    }
+}
+
+both! {
+    fn an_operator_sees_what_is_approved(server) {
+        let app = json!({"client_name": "An app", "redirect_uris": ["https://app.example/cb", "com.example.app:/cb"],
+            "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"], "scope": "openid patient/Patient.rs",
+            "contacts": ["a@app.example\nrole: operator"], "logo_uri": "https://app.example/logo", "initiate_login_uri": "https://app.example/launch",
+            "dpop_bound_access_tokens": true});
+        let id = server.nobody().post("/oauth/register", &app).is(201).text_at("/client_id");
+        let shown = server.place.tells(&["client", "show", &id]);
+        let lines: Vec<&str> = shown.lines().collect();
+        let of_id = format!("client_id: {id}");
+        for line in [
+            of_id.as_str(),
+            "status: waiting",
+            "name: An app",
+            "kind: public",
+            "grant_types: authorization_code refresh_token",
+            "scope: openid patient/Patient.rs",
+            "redirect_uri: https://app.example/cb",
+            "redirect_uri: com.example.app:/cb",
+            "launch_uri: https://app.example/launch",
+            "logo_uri: https://app.example/logo",
+            "contact: a@app.example role: operator",
+            "dpop_bound: yes",
+        ] {
+            assert!(lines.contains(&line), "{line}: {shown}");
+        }
+        // What somebody registered makes no line of its own.
+        assert!(!shown.contains("\nrole:") && !shown.contains("jwks") && lines.iter().any(|line| line.starts_with("registered: 20")), "{shown}");
+        let approved = server.place.tells(&["client", "approve", &id]);
+        assert_eq!(approved, format!("approved {id}\n{}", shown.replace("status: waiting", "status: approved")));
+        let service = server.service("ES384", &["--role", "ehr-system"]);
+        let shown = server.place.tells(&["client", "show", &service.id]);
+        assert!(shown.contains(&format!("\njwks: kid {}\n", service.pair.kid)) && shown.contains("\nrole: ehr-system\n"), "{shown}");
+        let unknown = server.place.firth(&["client", "show", &once()]);
+        assert!(!unknown.status.success() && String::from_utf8_lossy(&unknown.stderr).contains("firth client list shows them"));
+        let events = server.auditor().search("AuditEvent?_count=100").matches();
+        let of_verb: Vec<&Value> = events.iter().filter(|event| event.to_string().contains("firth client show") && event["outcome"] == json!("0")).collect();
+        // Who looks changes nothing.
+        assert!(of_verb.len() == 2 && of_verb.iter().all(|event| event["type"]["code"] == json!("110100")), "{of_verb:#?}");
+    }
+}
+
+both! {
+    fn what_can_never_work_is_not_registered(server) {
+        let refuses = |change: Value, error: &str, says: &str| {
+            let mut app = json!({"client_name": "An app", "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "none"});
+            crate::support::oauth::merge(&mut app, &change);
+            let reply = server.nobody().post("/oauth/register", &app);
+            refused(&reply, 400, error);
+            assert!(reply.text_at("/error_description").contains(says), "{}", reply.text());
+        };
+        refuses(json!({"redirect_uris": ["https://*.example/cb"]}), "invalid_redirect_uri", "redirect_uris: a redirect URI is compared letter for letter");
+        refuses(json!({"grant_types": ["implicit"]}), "invalid_client_metadata", "grant_types: they are");
+        let file = server.jwks_file(&Pair::new("ES384"));
+        for (arguments, says) in [
+            (vec!["--jwks", &file, "--role", "clinician"], "is for people"),
+            (vec!["--public", "--redirect-uri", "https://*.example/cb"], "letter for letter"),
+        ] {
+            let output = server.place.firth(&[&["client", "add", "--name", "X"], arguments.as_slice()].concat());
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && said.contains(says), "{arguments:?}: {said}");
+        }
     }
 }

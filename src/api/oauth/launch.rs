@@ -51,7 +51,10 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     };
     let (vault, templates, entry) = (Arc::clone(&app.vault), Arc::clone(&app.templates), request.entry.clone());
     let secret = app.db.write("launch", move |tx| {
-        clients::get(tx, &vault, client)?.filter(|client| client.status == Status::Approved).ok_or_else(no_client)?;
+        let known = clients::get(tx, &vault, client)?.filter(|client| client.status == Status::Approved).ok_or_else(no_client)?;
+        if known.facts.redirect_uris.is_empty() {
+            return Err(Error::new(Kind::Invalid, "the client has no redirect URI: nobody can start a backend service").at("client_id"));
+        }
         in_context(tx, (&vault, &templates, &policy), (patient, launch.encounter.as_deref()))?;
         let secret = launches::make(tx, &vault, client, &launch)?;
         entry.commit(tx, Did { patients: vec![patient.to_string()], ..Did::new(201, format!("client/{client}")) })?;

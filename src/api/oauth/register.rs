@@ -11,7 +11,7 @@ use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::audit::Did;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::clients::{self, CODE, Facts, Made, Proof, Status};
+use crate::ledger::clients::{self, CODE, CREDENTIALS, Facts, Made, Proof, Status};
 use crate::ledger::registration;
 use crate::store::clients as rows;
 
@@ -62,7 +62,7 @@ fn facts(body: &Map<String, Value>) -> Result<(Facts, String)> {
         return Err(refused("response_types", "the one response type is code"));
     }
     let asked = text(body, "scope")?;
-    if asked.is_none() && !facts.may(CODE) {
+    if asked.is_none() && !facts.may(CODE) && facts.may(CREDENTIALS) {
         return Err(refused("scope", "a backend service names the scopes that it will ask for"));
     }
     facts.scopes = registration::scopes(asked.as_deref().unwrap_or(registration::DEFAULT_SCOPES))?;
