@@ -57,27 +57,50 @@ pub fn claimed_key(assertion: &str) -> Option<String> {
     Jws::parse(assertion).ok().and_then(|jws| text(&jws.header, "kid").map(str::to_owned))
 }
 
+/// What can be judged of an assertion without knowing whose it is: how it is written, for whom and for how long. Nothing of
+/// it is believed by that, but a refusal tells nothing of any client, so its maker may be told why (the `cause`).
+pub fn well_formed(assertion: &str, token_endpoint: &str, now: Millis) -> Result<()> {
+    let judged = || {
+        let jws = Jws::parse(assertion)?;
+        head(&jws)?;
+        let claims = jws.unverified()?;
+        if text(&claims, "iss").is_none() || text(&claims, "iss") != text(&claims, "sub") {
+            return Err("iss and sub are not both the client_id");
+        }
+        once(&claims, (token_endpoint, now)).map(drop)
+    };
+    judged().map_err(|why| refused(why))
+}
+
 pub fn verify(assertion: &str, expected: &Expected<'_>) -> Result<Assertion> {
     read(assertion, expected).map_err(|why| refused(why))
 }
 
 fn read(assertion: &str, expected: &Expected<'_>) -> Result<Assertion, Why> {
     let jws = Jws::parse(assertion)?;
-    let algorithm = jws.pinned(&ALGORITHMS, TYP)?;
-    jws.without(&REFUSED)?;
+    let (algorithm, kid) = head(&jws)?;
     if jws.header.contains_key("jku") && (expected.jwks_url.is_none() || text(&jws.header, "jku") != expected.jwks_url) {
         return Err("jku is not the registered address of the keys");
     }
-    let kid = text(&jws.header, "kid").ok_or("no kid")?;
     let key = expected.keys.find(kid, algorithm).ok_or("kid is not a key of the client for this alg")?;
-    judged(&jws.claims(algorithm, key)?, expected)
-}
-
-fn judged(claims: &Object, expected: &Expected<'_>) -> Result<Assertion, Why> {
-    if ["iss", "sub"].iter().any(|name| text(claims, name) != Some(expected.client_id)) {
+    let claims = jws.claims(algorithm, key)?;
+    if ["iss", "sub"].iter().any(|name| text(&claims, name) != Some(expected.client_id)) {
         return Err("iss or sub is not the client");
     }
-    let for_us = |value: &Value| value.as_str() == Some(expected.token_endpoint);
+    let (jti, exp) = once(&claims, (expected.token_endpoint, expected.now))?;
+    Ok(Assertion { client_id: expected.client_id.to_owned(), jti, exp })
+}
+
+/// The algorithm, and which key it names.
+fn head<'j>(jws: &'j Jws<'_>) -> Result<(Algorithm, &'j str), Why> {
+    let algorithm = jws.pinned(&ALGORITHMS, TYP)?;
+    jws.without(&REFUSED)?;
+    Ok((algorithm, text(&jws.header, "kid").ok_or("no kid")?))
+}
+
+/// By what the assertion is known when it comes again, and until when it is good: if it is for this endpoint, now.
+fn once(claims: &Object, (token_endpoint, now): (&str, Millis)) -> Result<(String, Millis), Why> {
+    let for_us = |value: &Value| value.as_str() == Some(token_endpoint);
     let addressed = match claims.get("aud") {
         Some(Value::Array(all)) => all.iter().any(for_us),
         Some(one) => for_us(one),
@@ -88,12 +111,12 @@ fn judged(claims: &Object, expected: &Expected<'_>) -> Result<Assertion, Why> {
     }
     let exp = json::seconds(claims, "exp")?.ok_or("no exp")?;
     let begun: Vec<Seconds> = [json::seconds(claims, "nbf")?, json::seconds(claims, "iat")?].into_iter().flatten().collect();
-    in_time(exp, &begun, expected.now)?;
-    if (exp - LONGEST).saturating_mul(1000) > expected.now {
+    in_time(exp, &begun, now)?;
+    if (exp - LONGEST).saturating_mul(1000) > now {
         return Err("exp is more than 5 minutes ahead");
     }
     let jti = text(claims, "jti").filter(|jti| (1..=255).contains(&jti.chars().count())).ok_or("no jti of 1 to 255 characters")?;
-    Ok(Assertion { client_id: expected.client_id.to_owned(), jti: jti.to_owned(), exp: exp * 1000 })
+    Ok((jti.to_owned(), exp * 1000))
 }
 
 #[cfg(test)]
@@ -129,8 +152,33 @@ mod tests {
 
     fn judge(token: &str) -> Result<Assertion> {
         let keys = keys();
+        let before = well_formed(token, TOKEN, NOW);
         let expected = Expected { client_id: "app", keys: &keys, jwks_url: Some(JWKS), token_endpoint: TOKEN, now: NOW };
-        verify(token, &expected)
+        let judged = verify(token, &expected);
+        // What is refused for its form is refused with the keys as well.
+        assert!(before.is_ok() || judged.is_err(), "{token}");
+        judged
+    }
+
+    #[test]
+    fn the_form_is_judged_without_a_key() {
+        let of = |header: &Value, claims: &Value| {
+            well_formed(&forge::token(&header.to_string(), &claims.to_string(), |_| Vec::new()), TOKEN, NOW)
+                .map_err(|e| e.cause.unwrap_or_default())
+        };
+        assert_eq!(of(&with(header(), "kid", json!("nobody's")), &claims()), Ok(()));
+        for (header, claims, why) in [
+            (without(header(), "kid"), claims(), "no kid"),
+            (with(header(), "alg", json!("none")), claims(), "alg is not one of this use"),
+            (header(), with(claims(), "sub", json!("other")), "iss and sub are not both the client_id"),
+            (header(), without(without(claims(), "iss"), "sub"), "iss and sub are not both the client_id"),
+            (header(), with(claims(), "aud", json!("x")), "aud is not the token endpoint"),
+            (header(), with(claims(), "exp", json!(AT)), "exp has passed"),
+            (header(), with(claims(), "exp", json!(AT + 301)), "exp is more than 5 minutes ahead"),
+            (header(), without(claims(), "jti"), "no jti of 1 to 255 characters"),
+        ] {
+            assert_eq!(of(&header, &claims), Err(why.to_owned()));
+        }
     }
 
     #[track_caller]

@@ -8,7 +8,8 @@
 //! - the signature is verified before the payload is read;
 //! - a member that stands twice, padding, spare bits of base64url, `crit`, keys and addresses of keys in a header are refused.
 //!
-//! A refusal says the same to everybody; the reason is its `cause`, for the log, and holds nothing of the token.
+//! A refusal says the same to everybody; the reason is its `cause`, for the log, and holds nothing of the token. What is wrong
+//! with an assertion whoever sent it (`assertion::well_formed`) may be told.
 
 pub mod access_token;
 pub mod assertion;

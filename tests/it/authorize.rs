@@ -199,6 +199,8 @@ both! {
             let page = server.browser().get(&app.path(&changes)).is(400);
             assert!(page.reply.header("location").is_none() && page.heading() == "This does not work", "{changes:?}");
         }
+        let missing = server.browser().get(&app.path(&[("redirect_uri", None)])).is(400);
+        assert!(missing.text().contains("redirect_uri is missing"), "{}", missing.text());
         let twice = format!("{}&redirect_uri=https%3A%2F%2Fevil.example", app.path(&[]));
         server.browser().get(&twice).is(400);
         let native_app = server.app_of_people(&["--redirect-uri", "http://127.0.0.1/cb"]);

@@ -131,11 +131,9 @@ within! {
     fn codes_that_are_not_taken(server) {
         let scene = Scene::new(server);
         for more in [
-            ("code_verifier", ""),
             ("code_verifier", "x"),
             ("code_verifier", "another-verifier-of-43-characters-or-more-0123456789"),
             ("code_verifier", &sha256(VERIFIER)),
-            ("redirect_uri", ""),
             ("redirect_uri", "https://app.example/cb?a=b/"),
             ("redirect_uri", "https://app.example/cb"),
             ("redirect_uri", "https://app.example/CB?a=b"),
@@ -144,6 +142,14 @@ within! {
             let code = scene.code(LASTING);
             refused(&scene.exchange(&code, &[more]), 400, "invalid_grant");
             refused(&scene.exchange(&code, &[]), 400, "invalid_grant");
+        }
+        // What is missing is named, and the code stays good.
+        for missing in ["code_verifier", "redirect_uri"] {
+            let code = scene.code(LASTING);
+            let reply = scene.exchange(&code, &[(missing, "")]);
+            refused(&reply, 400, "invalid_request");
+            assert!(reply.text_at("/error_description").starts_with(missing), "{}", reply.text());
+            scene.exchange(&code, &[]).is(200);
         }
         refused(&scene.exchange("fc-unknown", &[]), 400, "invalid_grant");
         refused(&scene.exchange("", &[]), 400, "invalid_request");

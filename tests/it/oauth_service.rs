@@ -95,6 +95,39 @@ both! {
 }
 
 both! {
+    fn what_is_wrong_with_an_assertion_is_said_unless_it_tells_who_is_a_client(server) {
+        let service = server.service("ES384", SCOPES);
+        let says = |service: &oauth::Service<'_>, header: Value, claims: Value| {
+            let reply = service.ask(&service.assertion(&header, &claims), "system/Patient.rs");
+            refused(&reply, 401, "invalid_client");
+            reply.text_at("/error_description")
+        };
+        let stranger = oauth::Service { server, id: once(), pair: Pair::new("ES384") };
+        for (header, claims, why) in [
+            (json!({}), json!({"aud": server.url()}), "aud is not the token endpoint"),
+            (json!({}), json!({"exp": now() - 1}), "exp has passed"),
+            (json!({}), json!({"exp": now() + 400}), "exp is more than 5 minutes ahead"),
+            (json!({}), json!({"jti": null}), "no jti"),
+            (json!({}), json!({"sub": once()}), "iss and sub are not both the client_id"),
+            (json!({"kid": null}), json!({}), "no kid"),
+            (json!({"alg": "RS256"}), json!({}), "alg is not one of this use"),
+        ] {
+            let told = says(&service, header.clone(), claims.clone());
+            assert!(told.contains(why), "{told}");
+            assert_eq!(told, says(&stranger, header, claims));
+        }
+        let unknown = says(&stranger, json!({}), json!({}));
+        assert!(["no such client", "kid", "signature", "jku"].iter().all(|word| unknown.contains(word)), "{unknown}");
+        let forger = oauth::Service { server, id: service.id.clone(), pair: Pair { kid: service.pair.kid.clone(), ..Pair::new("ES384") } };
+        assert_eq!(says(&forger, json!({}), json!({})), unknown);
+        assert_eq!(says(&service, json!({"kid": "another"}), json!({})), unknown);
+        assert_eq!(says(&service, json!({"jku": "https://evil.example/jwks"}), json!({})), unknown);
+        let (public, _) = server.client(&["--name", "Public", "--public", "--redirect-uri", "https://app.example/cb"]);
+        assert_eq!(says(&oauth::Service { server, id: public, pair: Pair::new("ES384") }, json!({}), json!({})), unknown);
+    }
+}
+
+both! {
     fn an_assertion_is_good_once(server) {
         let service = server.service("ES384", SCOPES);
         let assertion = service.assertion(&json!({}), &json!({}));

@@ -74,7 +74,9 @@ pub fn who(app: &App, parameters: &Parameters) -> Result<(Client, Back)> {
         }
         Status::Disabled => return Err(refused(&format!("{} is not allowed on this server any more.", client.facts.name))),
     }
-    let redirect_uri = parameters.one("redirect_uri").unwrap_or_default();
+    let Some(redirect_uri) = parameters.one("redirect_uri").filter(|uri| !uri.is_empty()) else {
+        return Err(refused(&format!("{} did not say where it wants to be answered: redirect_uri is missing.", client.facts.name)));
+    };
     if !client.facts.redirect_uris.iter().any(|known| fits(known, redirect_uri)) {
         let says =
             format!("{} wants to be answered at an address that is not registered for it, so you are sent nowhere.", client.facts.name);

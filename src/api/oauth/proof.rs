@@ -107,6 +107,29 @@ fn named(said: &Said<'_>, form: &Form) -> Result<ClientId> {
 
 fn of_request(app: &App, request: &Request, form: &Form) -> Result<Proved> {
     let said = said(request, form)?;
+    if let Said::Assertion(shown) = said {
+        let judged = assertion::well_formed(shown, &token_endpoint(app), app.clock.now());
+        let why = judged.map_err(|e| e.cause.unwrap_or_default());
+        why.map_err(|why| Error::new(Kind::ClientUnknown, format!("The client assertion is not valid: {why}.")).because(why))?;
+        let told = |e: Error| if e.kind == Kind::ClientUnknown { unsigned().because(e.cause.unwrap_or_default()) } else { e };
+        return known(app, said, form).map_err(told);
+    }
+    known(app, said, form)
+}
+
+/// All that is told of an assertion that is well written, whether there is such a client or not.
+#[track_caller]
+fn unsigned() -> Error {
+    let says =
+        "There is no such client, or it has no key of this kid and alg, or the signature is not of that key, or jku is not registered.";
+    Error::new(Kind::ClientUnknown, says)
+}
+
+fn token_endpoint(app: &App) -> String {
+    format!("{}/oauth/token", app.public_url)
+}
+
+fn known(app: &App, said: Said<'_>, form: &Form) -> Result<Proved> {
     let id = named(&said, form)?;
     let client = app.db.read("client", |tx| clients::get(tx, &app.vault, id))?;
     let client = client.ok_or_else(|| unknown().because("there is no such client"))?;
@@ -180,7 +203,7 @@ fn by_key(app: &App, client: &Client, shown: &str) -> Result<Once> {
         client_id: &id,
         keys: &keys,
         jwks_url: facts.jwks_uri.as_deref(),
-        token_endpoint: &format!("{}/oauth/token", app.public_url),
+        token_endpoint: &token_endpoint(app),
         now: app.clock.now(),
     };
     let proved = assertion::verify(shown, &expected).map_err(|e| unknown().because(e.cause.unwrap_or_default()))?;

@@ -149,7 +149,8 @@ impl Asking {
 fn exchange(tx: &mut Tx<'_>, vault: &Vault, asking: &Asking, reused: &mut Reused) -> Result<Settled> {
     let form = &asking.form;
     let shown = Shown { client: &asking.client, secret: form.required("code")?, jkt: asking.jkt.as_deref() };
-    let with = Exchange { redirect_uri: form.get("redirect_uri"), verifier: form.get("code_verifier") };
+    // What is not there is no wrong try at the code, which stays good (RFC 6749 section 5.2, invalid_request).
+    let with = Exchange { redirect_uri: Some(form.required("redirect_uri")?), verifier: Some(form.required("code_verifier")?) };
     let (held, refresh) = good(grants::exchange(tx, vault, &shown, &with)?, reused)?;
     let fhir_user = match access_tokens::standing(tx, vault, &held, &asking.roles) {
         Ok(standing) => standing.fhir_user,
