@@ -112,7 +112,7 @@ pub struct Trier {
     pub address: String,
 }
 
-/// How many tries may fail before the next one waits, and how long it waits at most. The wait doubles from a second.
+/// How many tries may fail without a wait, and how long it waits at most. The wait doubles from a second.
 struct Limit {
     free: i32,
     longest_ms: Millis,

@@ -80,7 +80,7 @@ both! {
         assert!(!one.text().contains("0047114"), "only the last digits of a number are shown");
         assert!(["Anabel Solveig", "1987-03-24", "female", "\u{2026}1147"].iter().all(|text| one.text().contains(text)), "{}", one.text());
         let consent = browser.submit(&one.form_with(("patient", &ana)), &[], Some(("patient", &ana))).is(200);
-        assert!(consent.text().contains("Anabel Solveig, born 1987-03-24"));
+        assert!(consent.text().contains("Anabel Solveig, born 1987-03-24, sex female, record number \u{2026}1147"));
         let sent = browser.submit(&consent.form("/oauth/consent"), &[], Some(("decision", "allow")));
         let token = app.token(&sent.told("code"));
         assert_eq!(token["patient"], json!(ana));
@@ -151,6 +151,59 @@ both! {
         let mut of_ana = codes(&of(&ana));
         of_ana.sort();
         assert_eq!((of_ana, codes(&of(&bea))), (vec!["read".to_owned(), "search-type".into()], vec!["search-type".to_owned()]));
+    }
+}
+
+both! {
+    fn what_is_not_known_of_a_patient_is_left_out(server) {
+        let named = json!({"resourceType": "Patient", "name": [{"given": ["Ines"], "family": "Marlow"}]});
+        let ines = server.ehr().post("/fhir/Patient", &named).is(201).text_at("/id");
+        clinician(server, &[&ines]);
+        let app = server.app_of_people(&[]);
+        let browser = server.browser();
+        let consent = browser.sign_in(&browser.get(&app.path(&[])), "ruiz", PASSWORD).is(200);
+        assert!(consent.text().contains("<dd>Ines Marlow</dd>"), "{}", consent.text());
+    }
+}
+
+both! {
+    fn all_types_at_once_are_shown_and_answered_type_by_type(server) {
+        let ana = server.person("ana");
+        of_herself(server, &ana);
+        let app = server.app_of_people(&[]);
+        let browser = server.browser();
+        let path = app.path(&[("scope", Some("launch/patient patient/*.rs"))]);
+        let consent = browser.sign_in(&browser.get(&path), "ana", PASSWORD).is(200);
+        assert!(consent.text().contains("value=\"patient/Observation.rs\"") && !consent.text().contains("value=\"patient/*.rs\""), "{}", consent.text());
+        let token = app.token(&browser.submit(&consent.form("/oauth/consent"), &[], Some(("decision", "allow"))).told("code"));
+        let scope = token["scope"].as_str().unwrap();
+        assert!(scope.contains("patient/Observation.rs") && !scope.contains('*'), "{scope}");
+    }
+}
+
+both! {
+    fn the_account_names_the_patients_of_its_apps(server) {
+        let ana = patient(server, "Anabel Solveig", "1987-03-24", "MRN-00471147");
+        clinician(server, &[&ana]);
+        let app = server.app_of_people(&[]);
+        let browser = server.browser();
+        let consent = browser.sign_in(&browser.get(&app.path(&[])), "ruiz", PASSWORD).is(200);
+        app.token(&browser.submit(&consent.form("/oauth/consent"), &[], Some(("decision", "allow"))).told("code"));
+        let reads = || {
+            let events = server.auditor().search(&format!("AuditEvent?patient={ana}&_count=100")).matches();
+            let of = |event: &&Value| event.to_string().contains("\"clinician\"") && event["subtype"][0]["code"] == json!("read");
+            events.iter().filter(of).count()
+        };
+        let before = reads();
+        let page = browser.get("/account").is(200).text();
+        assert!(page.contains("for Anabel Solveig</p>") && !page.contains(&ana), "{page}");
+        assert_eq!(reads(), before + 1, "the name that is shown is a read");
+        // Of whom the person may not see any more the id alone is told.
+        let team = server.ehr().search(&format!("CareTeam?patient={ana}")).matches()[0]["id"].as_str().unwrap().to_owned();
+        server.ehr().delete(&format!("/fhir/CareTeam/{team}"));
+        let page = browser.get("/account").is(200).text();
+        assert!(page.contains(&format!("for Patient/{ana}</p>")) && !page.contains("Anabel"), "{page}");
+        assert_eq!(reads(), before + 1);
     }
 }
 

@@ -204,6 +204,7 @@ both! {
         browser.signs_in("ruiz", PASSWORD);
         server.sql(false, "UPDATE session SET auth_time = auth_time - 3600000").unwrap();
         let form = browser.get("/account/password").form("/sign-in/password");
+        assert_eq!(form.values("username"), ["ruiz"], "for the password manager");
         let new = "orchid ladder sings sideways";
         browser.submit(&form, &[("current", PASSWORD), ("password", new), ("again", new)], None).is(303);
         let asked = encoded(&crate::smart::flow::asked(&app, "user/*.rs", &[("max_age", "1800")]));
@@ -349,12 +350,17 @@ both! {
     fn what_an_account_cannot_be_is_refused(server) {
         server.account("ruiz", &["--role", "clinician"]);
         let unknown = format!("Practitioner/{}", uuid::Uuid::new_v4());
+        let (practitioner, patient) = (server.practitioner(), format!("Patient/{}", server.person("ana").patient));
         for (arguments, says) in [
             (vec!["account", "add", "Ruiz", "--role", "clinician"], "exists already"),
             (vec!["account", "add", "sol", "--role", "king"], "there is no role 'king'"),
             (vec!["account", "add", "sol", "--role", "device-sdk"], "nobody signs in with role device-sdk"),
             (vec!["account", "add", "sol", "--fhir-user", "Device/1"], "fhirUser is one of"),
             (vec!["account", "add", "sol", "--fhir-user", &unknown], "make it first"),
+            (vec!["account", "add", "sol", "--role", "patient"], "say which by --fhir-user"),
+            (vec!["account", "add", "sol", "--role", "patient", "--fhir-user", &practitioner], "a Patient's or a RelatedPerson's"),
+            (vec!["account", "add", "sol", "--role", "clinician", "--fhir-user", &patient], "choose role patient"),
+            (vec!["role", "grant", "ruiz", "patient"], "say which by --fhir-user"),
             (vec!["account", "disable", "sol"], "there is no account of this name"),
             (vec!["account", "link", "sol", "--issuer", "https://idp.example", "--subject", "1"], "there is no account of this name"),
         ] {

@@ -11,7 +11,7 @@ mod redirect;
 pub use asked::Asked;
 pub use next::{agreed, client_name, find, picked, signed_in};
 pub use offer::Offered;
-pub use patients::{Found, Row, summary};
+pub use patients::{Found, Row, name_of, summary};
 
 use super::pages::{see_other, visited};
 use super::request::{Reply, Request, decode_pairs};

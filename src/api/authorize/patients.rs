@@ -65,7 +65,7 @@ fn visible(tx: &mut Tx<'_>, app: &App, of: (&SignedIn, Role), interaction: Inter
     Policy::of(&app.callers.person(tx, of.0, of.1, app.clock.now())?).visible(Type::Patient, interaction)
 }
 
-/// A patient in a list: what tells two of one name apart, and no more.
+/// A patient in a list: what tells two of one name apart, and no more. What is not known is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub id: String,
@@ -146,18 +146,25 @@ pub fn summary(app: &App, who: &SignedIn, role: Role, patient: &str) -> Result<R
     Ok(row(&serde_json::from_str(&found.json).map_err(Error::bug)?))
 }
 
+/// The name of a patient whom the person may see, if there is one.
+pub fn name_of(app: &App, who: &SignedIn, role: Role, patient: &str) -> Result<Option<String>> {
+    match summary(app, who, role, patient) {
+        Err(e) if e.kind == Kind::Invalid => Ok(None),
+        row => Ok(Some(row?.name).filter(|name| !name.is_empty())),
+    }
+}
+
 fn row(patient: &Value) -> Row {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let or = |text: String| if text.is_empty() { "not known".to_owned() } else { text };
     let identifiers = patient["identifier"].as_array().into_iter().flatten();
     // The server's own numbers tell nobody anything.
     let identifier = identifiers.filter(|one| one["system"] != crate::fhir::audit_event::USER).find_map(|one| one["value"].as_str());
     Row {
         id: text(&patient["id"]),
-        name: or(name(patient)),
-        born: or(text(&patient["birthDate"])),
-        sex: or(text(&patient["gender"])),
-        identifier: identifier.map_or_else(|| "none".into(), ending),
+        name: name(patient),
+        born: text(&patient["birthDate"]),
+        sex: text(&patient["gender"]),
+        identifier: identifier.map(ending).unwrap_or_default(),
     }
 }
 
@@ -190,8 +197,8 @@ mod tests {
         let row = row(&patient);
         assert_eq!((&*row.name, &*row.born, &*row.sex, &*row.identifier), ("Ana Maria Sol", "1987-03", "female", "\u{2026}4711"));
         let bare = super::row(&json!({"id": "b", "name": [{"text": "Bo"}], "identifier": [{"value": "12"}]}));
-        assert_eq!((&*bare.name, &*bare.born, &*bare.identifier), ("Bo", "not known", "\u{2026}2"));
-        assert_eq!(super::row(&json!({})).name, "not known");
+        assert_eq!((&*bare.name, &*bare.born, &*bare.identifier), ("Bo", "", "\u{2026}2"));
+        assert_eq!(super::row(&json!({})).name, "");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A person's own page: which apps have access, taking it back (OWASP ASVS 5.0, 10.7.3), a new password, and signing out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -9,6 +10,7 @@ use super::shell::{Shell, page};
 use super::sign_in::{ask_for_sign_in, elsewhere, password_page};
 use super::{Visit, root, see_other, visited};
 use crate::access::{Caller, PatientRule, Plain, Reader};
+use crate::api::authorize::name_of;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::audit::{Action, Did};
@@ -51,7 +53,8 @@ pub fn account(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<R
 
 fn shown(visit: &Visit<'_>, who: &SignedIn, notice: &str) -> Result<Reply> {
     let facts = &who.account.facts;
-    let apps = accesses(visit, who)?;
+    let mut apps = accesses(visit, who)?;
+    name_patients(visit, who, &mut apps)?;
     let page_of = AccountPage {
         shell: visit.shell(Vec::new()),
         form: visit.seal(&Carried { asked: None, step: Step::Account })?,
@@ -85,6 +88,24 @@ fn accesses(visit: &Visit<'_>, who: &SignedIn) -> Result<Vec<Access>> {
             })
             .collect()
     })
+}
+
+/// Puts names in the place of the ids of patients, as far as the person may see them; each is a read in the audit log.
+fn name_patients(visit: &Visit<'_>, who: &SignedIn, apps: &mut [Access]) -> Result<()> {
+    let role = who.account.facts.role.as_deref().and_then(|name| visit.app.roles.named(name));
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    for app in apps.iter_mut().filter(|app| !app.patient.is_empty()) {
+        let id = &app.patient;
+        if !known.contains_key(id) {
+            let named = role.map_or(Ok(None), |role| name_of(visit.app, who, role, id))?;
+            if named.is_some() {
+                visit.read_patients(&format!("Patient/{id}"), vec![id.clone()])?;
+            }
+            known.insert(id.clone(), named.unwrap_or_else(|| format!("Patient/{id}")));
+        }
+        app.patient = known.get(id).cloned().unwrap_or_default();
+    }
+    Ok(())
 }
 
 fn since(held: &Held) -> String {
@@ -132,7 +153,7 @@ pub fn revoke(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Re
 pub fn new_password(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     visited(app, request, |visit| match visit.signed_in()? {
         Some(who) if who.account.facts.password.is_some() => {
-            password_page(visit, &Carried { asked: None, step: Step::Account }, Vec::new())
+            password_page(visit, &Carried { asked: None, step: Step::Account }, Vec::new(), &who.account.facts.name)
         }
         Some(who) => shown(visit, &who, "You sign in without a password of this server."),
         None => ask_for_sign_in(visit, None, Vec::new(), ""),

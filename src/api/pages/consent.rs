@@ -7,7 +7,7 @@ use super::shell::{Shell, page};
 use super::sign_in::elsewhere;
 use super::{Visit, visited};
 use crate::access::{Caller, Plain};
-use crate::api::authorize::{self, Asked, Offered, summary};
+use crate::api::authorize::{self, Asked, Offered, Row, summary};
 use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::audit::Action;
@@ -43,7 +43,7 @@ pub fn consent_page(visit: &mut Visit<'_>, asked: Asked, of: (&Client, &SignedIn
         Some(id) => {
             let row = summary(visit.app, who, offered.role, id)?;
             visit.read_patients(&format!("Patient/{id}"), vec![id.clone()])?;
-            format!("{}, born {}, {}, record number {}", row.name, row.born, row.sex, row.identifier)
+            told(&row)
         }
     };
     let redirect_uri = asked.redirect_uri.clone();
@@ -62,6 +62,14 @@ pub fn consent_page(visit: &mut Visit<'_>, asked: Asked, of: (&Client, &SignedIn
         lasting: lasting(offered),
     };
     page(200, &shown, Some(&redirect_uri))
+}
+
+/// What tells the patient from others, as far as it is known.
+fn told(row: &Row) -> String {
+    let name = if row.name.is_empty() { format!("Patient/{}", row.id) } else { row.name.clone() };
+    let more = [("born", &row.born), ("sex", &row.sex), ("record number", &row.identifier)];
+    let more = more.into_iter().filter(|(_, value)| !value.is_empty());
+    std::iter::once(name).chain(more.map(|(of, value)| format!("{of} {value}"))).collect::<Vec<_>>().join(", ")
 }
 
 /// Where the person is sent afterwards: what an app calls itself proves nothing, its address does.

@@ -89,7 +89,8 @@ fn again(visit: &Visit<'_>, refused: &Refused, shown: impl FnOnce(&Visit<'_>, Ve
         Refused::Wrong(at, says) => (Fault::new(at, *says), 403, Kind::Unauthenticated),
         Refused::TooEarly(ms) => {
             let seconds = (ms + 999) / 1_000;
-            (Fault::new("", format!("Too many tries have failed. Try again in {seconds} seconds.")), 429, Kind::Throttled)
+            let plural = if seconds == 1 { "" } else { "s" };
+            (Fault::new("", format!("Too many tries have failed. Try again in {seconds} second{plural}.")), 429, Kind::Throttled)
         }
     };
     let reply = Reply { status, ..shown(visit, vec![fault])? }.with("x-firth-error", kind.wire().code);
@@ -161,7 +162,7 @@ fn after_password(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account
 fn after_code(visit: &mut Visit<'_>, asked: Option<Asked>, account: &Account, half: Half) -> Result<Reply> {
     if account.facts.password_until.is_some() {
         halfway(visit, account);
-        return password_page(visit, &Carried { asked, step: Step::FirstPassword(half) }, Vec::new());
+        return password_page(visit, &Carried { asked, step: Step::FirstPassword(half) }, Vec::new(), &account.facts.name);
     }
     begin(visit, asked, account, Begin::Name(&half.name))
 }
@@ -180,11 +181,9 @@ fn code_page(visit: &Visit<'_>, carried: &Carried, faults: Vec<Fault>) -> Result
     page(200, &CodePage { shell: visit.shell(faults), form: visit.seal(carried)? }, onward(carried))
 }
 
-pub fn password_page(visit: &Visit<'_>, carried: &Carried, faults: Vec<Fault>) -> Result<Reply> {
-    let (first, name) = match &carried.step {
-        Step::FirstPassword(half) => (true, half.name.as_str()),
-        _ => (false, ""),
-    };
+/// The page on which the account of this name gets another password; the name is there for password managers.
+pub fn password_page(visit: &Visit<'_>, carried: &Carried, faults: Vec<Fault>, name: &str) -> Result<Reply> {
+    let first = matches!(carried.step, Step::FirstPassword(_));
     let shown = PasswordPage { shell: visit.shell(faults), form: visit.seal(carried)?, first, name };
     page(200, &shown, onward(carried))
 }
@@ -246,7 +245,7 @@ pub fn first_password(app: &App, request: &mut Request, _: Option<&Caller>) -> R
                         Refused::Wrong(..) => Refused::Wrong("current", "This is not your password."),
                         early => early,
                     };
-                    return again(visit, &refused, |visit, faults| password_page(visit, &carried, faults));
+                    return again(visit, &refused, |visit, faults| password_page(visit, &carried, faults, &name));
                 }
                 let Some(changed) = chosen(visit, &form, &who.account)? else { return unfit(visit, &form, &who.account) };
                 // A password alone is no sign-in anew of who has a second factor.
@@ -273,7 +272,7 @@ fn unfit(visit: &Visit<'_>, form: &Form, account: &Account) -> Result<Reply> {
     if faults.is_empty() {
         faults.push(Fault::new("password", "This is the password that you have; choose another."));
     }
-    let reply = password_page(visit, &form.carried, faults)?;
+    let reply = password_page(visit, &form.carried, faults, &account.facts.name)?;
     Ok(Reply { status: 422, ..reply }.with("x-firth-error", Kind::Unprocessable.wire().code))
 }
 
