@@ -110,7 +110,8 @@ impl<T> Published<T> {
             return Ok(None);
         }
         let _turn = turns.take()?;
-        state.asking = true;
+        // Until it has answered it counts as failed, should asking end in a panic.
+        (state.asking, state.failed_at) = (true, Some(now));
         drop(state);
         let asking = Asking(self);
         let came = ask().map(Arc::new);

@@ -36,8 +36,8 @@ fn of_header(value: &str) -> Token<'_> {
     }
 }
 
-/// Who shows it, `known` when that was found out already. Two tokens, and a token in the address, are none: which of the two a proxy before us has looked at nobody
-/// knows, and what stands in an address stands in logs.
+/// Who shows it, `known` when that was found out already. Two tokens, and a token in the address, are none: which of the two
+/// a proxy before us has looked at nobody knows, and what stands in an address stands in logs.
 pub fn caller(app: &App, request: &Request, known: Option<Arc<Caller>>) -> Result<Arc<Caller>> {
     if request.headers.iter().filter(|(name, _)| name == "authorization").count() > 1 {
         return Err(Error::new(Kind::Parameter, "the Authorization header stands twice").at("Authorization"));

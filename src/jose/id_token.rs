@@ -27,6 +27,9 @@ pub struct IdToken {
     /// The absolute URL of who signed in (SMART App Launch 2.2, scopes for requesting identity data).
     #[serde(default, rename = "fhirUser", skip_serializing_if = "Option::is_none")]
     pub fhir_user: Option<String>,
+    /// The same, for scope `profile` (SMART App Launch 1.0; OpenID Connect Core 1.0 section 5.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// `at_hash` of the access token that is handed out beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_hash: Option<String>,
@@ -87,6 +90,7 @@ pub(super) mod tests {
             nonce: Some("n".into()),
             auth_time: Some(AT),
             fhir_user: Some("https://firth.example/fhir/Practitioner/p".into()),
+            profile: None,
             at_hash: Some(at_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y")),
         }
     }

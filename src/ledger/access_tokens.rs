@@ -51,7 +51,8 @@ pub fn issue(issuer: &Issuer<'_>, of: &Of<'_>) -> Result<Tokens> {
     let (now, openid) = (issuer.now, grants::has(scopes, Plain::OpenId));
     let ttl = if held.by.account.is_some() { grants::TOKEN_TTL } else { grants::SERVICE_TTL };
     let until = held.expires_at.map_or(now + ttl, |at| at.min(now + ttl));
-    let fhir_user = of.fhir_user.filter(|_| grants::has(scopes, Plain::FhirUser)).map(|user| format!("{}/fhir/{user}", issuer.url));
+    let user = |plain| of.fhir_user.filter(|_| grants::has(scopes, plain)).map(|user| format!("{}/fhir/{user}", issuer.url));
+    let (fhir_user, profile) = (user(Plain::FhirUser), user(Plain::Profile));
     let subject = held.by.account.map_or_else(|| held.by.client.to_string(), |account| account.to_string());
     let granted = &held.granted;
     let claims = AccessToken {
@@ -86,6 +87,7 @@ pub fn issue(issuer: &Issuer<'_>, of: &Of<'_>) -> Result<Tokens> {
             nonce: granted.nonce.clone(),
             auth_time: claims.auth_time,
             fhir_user,
+            profile,
             at_hash: Some(id_token::at_hash(&access)),
         };
         id_token::issue(&ring, &claims, now)

@@ -106,6 +106,11 @@ fn kept(vault: &Vault, id: GrantId, scopes: &str) -> Result<String> {
     Ok(format!("{SEALED}{}", BASE64URL_NOPAD.encode(&sealed::seal(vault, place(&id), &scopes)?)))
 }
 
+/// When a token ends; None when nothing but its revocation ends it.
+pub fn expires_at(tx: &mut Tx<'_>, token: &str) -> Result<Option<Millis>> {
+    Ok(rows::shown(tx, &secret_digest(token))?.and_then(|shown| shown.credential.expires_at))
+}
+
 /// The scopes of a credential, as they were issued.
 pub fn scopes(vault: &Vault, of: &Credential) -> Result<String> {
     match of.scopes.strip_prefix(SEALED) {

@@ -165,9 +165,9 @@ fn secret(tx: &mut Tx<'_>, vault: &Vault, grant: GrantId, kind: (Kind, Millis, O
 /// Makes the grant and its code, which is good for a minute and once.
 pub fn code(tx: &mut Tx<'_>, vault: &Vault, by: &By, granted: &Granted) -> Result<String> {
     let now = tx.committed_at();
-    let session = by.session.filter(|_| !granted.has(Plain::OfflineAccess));
     let gone = || Error::new(error::Kind::Unauthenticated, "You are no longer signed in.");
-    let signed_in = session.map(|session| sessions::hold(tx, session)?.filter(|end| *end > now).ok_or_else(gone)).transpose()?;
+    // What ends a session must not come between: it ends what was granted before it.
+    let signed_in = by.session.map(|session| sessions::hold(tx, session)?.filter(|end| *end > now).ok_or_else(gone)).transpose()?;
     let once = now + CODE_TTL + TOKEN_TTL + MARGIN;
     let expires_at = match signed_in {
         _ if granted.has(Plain::OfflineAccess) => now + OFFLINE_TTL,
@@ -175,6 +175,7 @@ pub fn code(tx: &mut Tx<'_>, vault: &Vault, by: &By, granted: &Granted) -> Resul
         Some(end) => end.min(once),
         None => once,
     };
+    let session = by.session.filter(|_| !granted.has(Plain::OfflineAccess));
     let held = insert(tx, vault, &By { session, ..*by }, granted, expires_at)?;
     secret(tx, vault, held.id, (Kind::Code, now + CODE_TTL, None))
 }

@@ -7,18 +7,22 @@ use super::submitted::Submitted;
 use crate::error::{Error, Result};
 use crate::fhir::body;
 use crate::fhir::validate::object;
-use crate::policy::Visible;
 use crate::search::IndexRow;
-use crate::store::resources::Version;
+use crate::store::Tx;
+use crate::store::resources::{Reader, Version, version};
 
 /// The system and the code, which make it the same label.
 type Label = (Option<String>, Option<String>);
 
-/// What is submitted, with those labels of the version before that it lacks and may not take off.
-pub fn kept<'s>(visible: &Visible, submitted: &'s Submitted, now: &Version) -> Result<Cow<'s, Submitted>> {
-    if now.deleted || visible.relabels(now.patient.map(|whose| whose.now)) {
+/// What is submitted, with those labels of the version before that it lacks and may not take off. What comes back after a
+/// deletion has those from before it.
+pub fn kept<'s>(tx: &mut Tx<'_>, with: Reader<'_>, submitted: &'s Submitted, before: (&str, &Version)) -> Result<Cow<'s, Submitted>> {
+    let (id, now) = before;
+    if with.visible.relabels(now.patient.map(|whose| whose.now)) {
         return Ok(Cow::Borrowed(submitted));
     }
+    let last = if now.deleted { version(tx, with, (submitted.of, id, now.version.checked_sub(1)))? } else { None };
+    let now = last.as_ref().unwrap_or(now);
     let (text, mut own, mut lost, mut rows) = (submitted.body.text("", 1, ""), Vec::new(), Vec::new(), Vec::new());
     for one in body::labels(&text) {
         own.push(label(one)?);

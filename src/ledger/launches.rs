@@ -43,10 +43,9 @@ pub fn make(tx: &mut Tx<'_>, vault: &Vault, client: ClientId, launch: &Launch) -
     Ok(secret)
 }
 
-/// The launch behind a `launch` parameter; None when it is unknown, another client's, expired by `now` or was used.
-pub fn find(tx: &mut Tx<'_>, vault: &Vault, of: (&str, ClientId), now: Millis) -> Result<Option<Launch>> {
-    let (launch, client) = of;
-    let digest = secret_digest(launch);
+/// The launch behind a `launch` parameter; None when it is unknown, another client's, expired by now or was used.
+pub fn find(tx: &mut Tx<'_>, vault: &Vault, launch: &str, of: (ClientId, Millis)) -> Result<Option<Launch>> {
+    let ((client, now), digest) = (of, secret_digest(launch));
     let good = |row: &Row| row.client == client && row.expires_at > now && row.used_at.is_none();
     let Some(row) = rows::find(tx, &digest)?.filter(good) else { return Ok(None) };
     sealed::open(vault, Place { kind: "launch", id: &digest, version: 1 }, &row.sealed).map(Some)

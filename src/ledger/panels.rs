@@ -77,8 +77,8 @@ struct Find<'t, 'c> {
 }
 
 impl Find<'_, '_> {
-    /// The user and what the user is in. A role that is over counts for nothing. Of one that says what only its author
-    /// understands it is not certain.
+    /// The user and what the user is in. Whoever signed in as one role cares for nobody by another: a Consent may name the
+    /// person by it all the same.
     fn user(&mut self, kind: &str, id: &str) -> Result<()> {
         self.party.add(kind, id);
         let own = if kind == "PractitionerRole" { self.one(Type::PractitionerRole, id)? } else { None };
@@ -86,35 +86,40 @@ impl Find<'_, '_> {
             "Practitioner" => Some(id.to_owned()),
             _ => own.as_deref().and_then(object).and_then(|role| person(&role)),
         };
-        let mut roles: Vec<String> = own.into_iter().collect();
-        if let Some(id) = practitioner {
-            self.party.add("Practitioner", &id);
-            roles.extend(self.pointing(Type::PractitionerRole, "practitioner", &[("Practitioner".to_owned(), id)])?);
-        }
-        let mut organizations = Vec::new();
-        for role in roles.iter().filter_map(|text| object(text)) {
-            if is_false(&role, "active") || !self.moment.covered_by(period(&role, "period")) {
-                continue;
-            }
-            if !plain(&role) {
-                self.party.unsure = true;
-                continue;
-            }
-            self.cares("PractitionerRole", role.text("id").unwrap_or_default());
-            if let Some(id) = person(&role) {
-                self.cares("Practitioner", &id);
-            }
-            organizations.extend(pointed(&role, "organization").filter(|(kind, _)| *kind == "Organization").map(|(_, id)| id.to_owned()));
-        }
         // Whoever is a role is that role only while it lasts.
         if kind != "PractitionerRole" {
             self.cares(kind, id);
         }
-        for id in &organizations {
-            self.caring.push(("Organization".to_owned(), id.clone()));
-            self.organization(id)?;
+        if let Some(role) = &own {
+            self.role(role, true)?;
+        }
+        let Some(practitioner) = practitioner else { return Ok(()) };
+        self.party.add("Practitioner", &practitioner);
+        for role in self.pointing(Type::PractitionerRole, "practitioner", &[("Practitioner".to_owned(), practitioner)])? {
+            self.role(&role, own.is_none())?;
         }
         Ok(())
+    }
+
+    /// A role that is over counts for nothing. Of one that says what only its author understands it is not certain.
+    fn role(&mut self, text: &str, cares: bool) -> Result<()> {
+        let Some(role) = object(text) else { return Ok(()) };
+        if is_false(&role, "active") || !self.moment.covered_by(period(&role, "period")) {
+            return Ok(());
+        }
+        if !plain(&role) {
+            self.party.unsure = true;
+            return Ok(());
+        }
+        let organization = pointed(&role, "organization").filter(|(kind, _)| *kind == "Organization").map(|(_, id)| id.to_owned());
+        let id = role.text("id").unwrap_or_default();
+        if cares {
+            self.cares("PractitionerRole", id);
+            person(&role).iter().for_each(|id| self.cares("Practitioner", id));
+            self.caring.extend(organization.iter().map(|id| ("Organization".to_owned(), id.clone())));
+        }
+        self.party.add("PractitionerRole", id);
+        organization.map_or(Ok(()), |id| self.organization(&id))
     }
 
     fn cares(&mut self, kind: &str, id: &str) {

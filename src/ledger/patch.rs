@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fhir::patch::{fhirpath_patch, json_patch};
 use crate::search::Type;
 use crate::store::Tx;
-use crate::store::resources::version;
+use crate::store::resources::{Version, version};
 
 /// The changes, as they came.
 #[derive(Clone, Debug)]
@@ -27,8 +27,7 @@ pub fn patched(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patch: 
     if now.deleted {
         return Err(gone(what));
     }
-    let read = writer.policy.visible(of, Interaction::Read).ok();
-    if !matches!(read, Some(read) if version(tx, writer.reader(&read), (of, id, Some(now.version)))?.is_some()) {
+    if !may_read(tx, writer, what, &now)? {
         let says = format!("a patch tells what is there, so it takes the right to read this {}; an update does not", of.name());
         return Err(Error::new(Kind::Forbidden, says).at(of.name()));
     }
@@ -41,4 +40,15 @@ pub fn patched(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patch: 
         return Err(Error::new(Kind::Unprocessable, "a patch does not change the id").at(format!("{}.id", of.name())));
     }
     Ok(submitted)
+}
+
+/// Does a read or a search show this version?
+fn may_read(tx: &mut Tx<'_>, writer: &Writer<'_>, (of, id): (Type, &str), now: &Version) -> Result<bool> {
+    for how in [Interaction::Read, Interaction::Search] {
+        let Ok(visible) = writer.policy.visible(of, how) else { continue };
+        if visible.is_everything() || version(tx, writer.reader(&visible), (of, id, Some(now.version)))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -17,7 +17,7 @@ use crate::store::blocks::{self, OverrideKind, Templates};
 use crate::store::documents::{self, Key, id_bytes};
 use crate::store::keys::Whose;
 use crate::store::resources::{self, Reader, Version};
-use crate::store::{Tx, keys};
+use crate::store::{Deadline, Tx, keys};
 use crate::vault::Vault;
 
 /// Who writes, and with what.
@@ -62,6 +62,7 @@ impl<'a> Writer<'a> {
         let (of, patient) = of;
         let Ok(visible) = self.policy.visible(of, Interaction::Read) else { return Ok(None) };
         let (json, committed_at) = what;
+        let _end = Deadline::after(self.limit);
         let seen = resources::of_text(tx, self.reader(&visible), (of, patient.map(|whose| whose.now)), (&json, committed_at))?;
         Ok(seen.map(|_| json))
     }
@@ -225,7 +226,7 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
         }
         return born(tx, (writer, &visible), submitted, (id, true));
     };
-    let submitted = &*labels::kept(&visible, submitted, &now)?;
+    let submitted = &*labels::kept(tx, writer.reader(&visible), submitted, (id, &now))?;
     if !now.deleted && submitted.body.text(id, now.version, &instant(now.committed_at)) == now.json {
         return unchanged(tx, writer, (of, id), now);
     }

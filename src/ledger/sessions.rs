@@ -4,8 +4,9 @@
 //! and the app's use of it is no use of the pages.
 //!
 //! Every try counts as failed before it is judged, so that many at once count as many; one that is right takes its count
-//! back, and a sign-in those of its name. From then on each further try waits longer, by name and address together, by name, and by address; none waits
-//! for ever, so nobody can lock somebody else out. Names that nobody has count like those of accounts.
+//! back, and a sign-in those of its name. From then on each further try waits longer, by name and address together, by
+//! name, and by address; none waits for ever, so nobody can lock somebody else out. Names that nobody has count like those
+//! of accounts.
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -64,12 +65,12 @@ pub fn begin(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, of: (Option<&st
     let (before, proved) = of;
     let before = before.map(|before| kept::find(tx, &secret_digest(before))).transpose()?.flatten();
     let id = match before {
-        Some(before) if before.account == account => {
-            kept::end(tx, before.id)?;
-            before.id
-        }
+        // A form that is sent twice at once finds it once.
+        Some(before) if before.account == account && kept::end(tx, before.id)? => before.id,
         Some(before) => {
-            over(tx, before.id)?;
+            if before.account != account {
+                over(tx, before.id)?;
+            }
             GrantId::from_random(vault.chance.bytes()?)
         }
         None => GrantId::from_random(vault.chance.bytes()?),

@@ -35,6 +35,8 @@ pub struct Policy {
     /// What patients withhold by Consent.
     withheld: Arc<Withholding>,
     compiled: Arc<Mutex<Compiled>>,
+    /// Of one that judges what stands for a Binary: is the Binary to be shown?
+    shows: bool,
 }
 
 /// Constraints by type and letter, as far as they were compiled.
@@ -50,6 +52,7 @@ impl Policy {
             emergencies: Arc::clone(&who.emergencies),
             withheld: Arc::clone(&who.withheld),
             compiled: Arc::default(),
+            shows: false,
         }
     }
 
@@ -108,7 +111,7 @@ impl Policy {
             }
             whom => whom.clone(),
         };
-        let visible = Visible::compiled(of, whom, limits).behind(self.behind(of));
+        let visible = Visible::compiled(of, whom, limits).behind(self.behind(of, reads));
         // The Consent itself is for those to read who keep to it, and the audit log is nobody's to withhold.
         if self.withheld.is_empty() || matches!(of, Type::Consent | Type::AuditEvent) {
             return visible;
@@ -117,10 +120,15 @@ impl Policy {
     }
 
     /// A Binary says nothing by which it could be judged: other resources stand for it, where any may be hidden at all.
-    fn behind(&self, of: Type) -> Option<Arc<Policy>> {
-        let limited =
-            || self.whom != Whom::Everybody || !self.withheld.is_empty() || self.role.scopes().is_granular() || self.scopes.is_granular();
-        (of == Type::Binary && limited()).then(|| Arc::new(self.clone()))
+    fn behind(&self, of: Type, shows: bool) -> Option<Arc<Policy>> {
+        let hidden = |of: &Type| *of != Type::AuditEvent && self.limited(*of, Interaction::Read).map_or(true, |limits| !limits.is_empty());
+        let limited = || self.whom != Whom::Everybody || !self.withheld.is_empty() || Type::ALL.iter().any(hidden);
+        (of == Type::Binary && limited()).then(|| Arc::new(Policy { shows, ..self.clone() }))
+    }
+
+    /// What may stand for a Binary: where it is to be shown, what may be read itself.
+    pub fn standing(&self, of: Type) -> Option<Visible> {
+        if self.shows { self.visible(of, Interaction::Read).ok() } else { Some(self.pointed(of)) }
     }
 
     /// Is anything withheld from the caller by Consent?

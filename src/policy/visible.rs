@@ -144,9 +144,14 @@ impl Visible {
         !self.withheld.is_empty()
     }
 
-    /// Must the codings of a resource be known, besides the values that it is searched by?
+    /// Must the codings of some resource be known, besides the values that it is searched by?
     pub fn asks_codings(&self) -> bool {
         self.withheld.iter().any(|kept| kept.by.coded)
+    }
+
+    /// Must those of a resource of this patient?
+    pub fn asks_codings_of(&self, whose: Option<PatientId>) -> bool {
+        self.asks_codings() && self.kept(whose).next().is_some()
     }
 
     /// May labels be taken off a resource of this patient? That is for who sees all of the type, whatever its labels: whom

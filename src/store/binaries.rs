@@ -26,7 +26,7 @@ pub fn stood_for(tx: &mut Tx<'_>, with: Reader<'_>, what: (&str, Option<(String,
     if let Some((kind, context)) = context
         && let Some(of) = Type::parse(&kind)
     {
-        let Some(visible) = policy.pointed(of).through(with.visible) else { return Ok(false) };
+        let Some(visible) = policy.standing(of).and_then(|visible| visible.through(with.visible)) else { return Ok(false) };
         let shown = resources::version(tx, Reader { visible: &visible, ..with }, (of, &context, None))?;
         if shown.is_none() && exists(tx, with, (of, &context))? {
             return Ok(false);

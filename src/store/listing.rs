@@ -224,15 +224,14 @@ fn opened(tx: &mut Tx<'_>, vault: &Vault, by: (Type, &Visible), found: (&Found, 
     let json = String::from_utf8(keys.body.open_packed(body_place(shelf, &id, row.version as u32), &row.body)?).map_err(Error::bug)?;
     let document = object(&json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
     let id = document.text("id").unwrap_or_default().to_owned();
-    let rows = values(visible, resource, &document);
+    let at_once = visible.chosen_at_once();
+    let whose = if at_once.is_none() && visible.asks_whose() { keys::patient_of(tx, shelf)? } else { None };
+    let rows = values((visible, whose), resource, &document);
     let context = context(resource, &document);
     drop(document);
-    let seen = match visible.chosen_at_once() {
+    let seen = match at_once {
         Some(seen) => Some(seen),
-        None => {
-            let whose = if visible.asks_whose() { keys::patient_of(tx, shelf)? } else { None };
-            visible.chosen(whose, &Opened { id: &id, rows: &rows, last_updated: DateRange::instant(row.committed_at) })
-        }
+        None => visible.chosen(whose, &Opened { id: &id, rows: &rows, last_updated: DateRange::instant(row.committed_at) }),
     };
     if seen.is_some() && !stood_for(tx, Reader { vault, templates: &Templates::default(), visible }, (&id, context))? {
         return Ok(None);

@@ -185,16 +185,17 @@ pub fn of_text(tx: &mut Tx<'_>, with: Reader<'_>, of: (Type, Option<PatientId>),
         return Ok(with.visible.at_once(whose));
     }
     let document = object(json).ok_or_else(|| Error::bug("a stored document is not JSON"))?;
-    let (id, rows) = (document.text("id").unwrap_or_default(), values(with.visible, of, &document));
+    let (id, rows) = (document.text("id").unwrap_or_default(), values((with.visible, whose), of, &document));
     let seen = with.visible.judge(whose, &Opened { id, rows: &rows, last_updated: DateRange::instant(committed_at) });
     let shown = seen.is_some() && stood_for(tx, with, (id, context(of, &document)))?;
     Ok(seen.filter(|_| shown))
 }
 
 /// The values by which an opened document is judged.
-pub fn values(visible: &Visible, of: Type, document: &Object<'_>) -> Vec<IndexRow> {
+pub fn values(visible: (&Visible, Option<PatientId>), of: Type, document: &Object<'_>) -> Vec<IndexRow> {
+    let (visible, whose) = visible;
     let mut rows = index(of, document);
-    if visible.asks_codings() {
+    if visible.asks_codings_of(whose) {
         rows.extend(codings(document));
     }
     rows

@@ -55,10 +55,9 @@ pub fn used(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<()> {
     Ok(())
 }
 
-pub fn end(tx: &mut Tx<'_>, id: GrantId) -> Result<()> {
+pub fn end(tx: &mut Tx<'_>, id: GrantId) -> Result<bool> {
     tx.changed_access = true;
-    on!(tx, c => diesel::delete(session::table.filter(session::session_.eq(id.0.as_slice()))).execute(*c))?;
-    Ok(())
+    Ok(on!(tx, c => diesel::delete(session::table.filter(session::session_.eq(id.0.as_slice()))).execute(*c))? > 0)
 }
 
 /// Ends all sessions of an account.

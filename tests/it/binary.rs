@@ -124,6 +124,23 @@ both! {
 }
 
 both! {
+    fn a_token_for_binaries_alone_shows_what_no_resource_stands_for(server) {
+        let (ehr, alice) = (server.ehr(), server.person("alice"));
+        let weighed = created(&ehr, &weight(&alice.patient, "70.1"));
+        let body = json!({
+            "resourceType": "Binary", "contentType": "image/png", "data": "aGk=",
+            "securityContext": {"reference": format!("Observation/{weighed}")}
+        });
+        let path = format!("/fhir/Binary/{}", created(&ehr, &body));
+        let may = |scope: &str| scoped(server, "ehr-system", &[], scope).get(&path).status;
+        // R4: who may not read what the securityContext names may not read the content.
+        let scopes = ["system/Binary.rs", "system/Binary.rs system/Observation.c", "system/Binary.rs system/Observation.r"];
+        assert_eq!(scopes.map(may), [404, 404, 200]);
+        assert_eq!(["user/Binary.rs", "user/Binary.rs user/Observation.rs"].map(|scope| scoped(server, "clinician", &[&alice.patient], scope).get(&path).status), [404, 200]);
+    }
+}
+
+both! {
     fn content_of_nobody_is_seen_by_systems_only(server) {
         let (ehr, alice) = (server.ehr(), server.person("alice"));
         let id = upload(&ehr, "image/png", IMAGE).is(201).text_at("/id");
@@ -228,7 +245,7 @@ both! {
         let limited = scoped(server, "clinician", &[&alice.patient], &format!("user/Binary.rs user/DocumentReference.rs?category={KIND}|11506-3"));
         let only_binaries = scoped(server, "clinician", &[&alice.patient], "user/Binary.rs");
         for (id, seen) in [(&shown, true), (&hidden, false), (&chained, false)] {
-            assert_eq!((ways(&limited, id), ways(&only_binaries, id)), ([seen; 5], [true; 5]));
+            assert_eq!((ways(&limited, id), ways(&only_binaries, id)), ([seen; 5], [false; 5]));
         }
         // Data that a consent withholds: the document by its code, and with it what it holds.
         let code = json!([{"coding": [{"system": KIND, "code": "47420-5"}]}]);

@@ -182,6 +182,11 @@ both! {
         created(&ehr, &team(&format!("Patient/{alice}"), &format!("PractitionerRole/{role}")));
         soon(server, || sees(&ruiz, vec![&alice]));
         sent["id"] = json!(role);
+        // Another role of the same person is another way to sign in.
+        let other = json!({"resourceType": "PractitionerRole", "active": true, "practitioner": sent["practitioner"]});
+        let (other, bob) = (created(&ehr, &other), person(&ehr));
+        created(&ehr, &team(&format!("Patient/{bob}"), &format!("PractitionerRole/{other}")));
+        soon(server, || sees(&ruiz, vec![&alice]));
         sent["active"] = json!(false);
         put(&ehr, &format!("/fhir/PractitionerRole/{role}"), &sent).is(200);
         soon(server, || sees(&ruiz, vec![]));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use serde_json::{Value, json};
@@ -61,6 +61,12 @@ fn survives(server: &TestServer, kills: usize) {
                 });
             }
             thread::sleep(Duration::from_millis(20 + (kill as u64 * 97) % 400));
+            // A machine that has other things to do may not have begun.
+            let met = || in_flight.load(Ordering::SeqCst) > 0 && (kill + 1 < kills || !acknowledged.lock().unwrap().is_empty());
+            let end = Instant::now() + Duration::from_secs(30);
+            while !met() && Instant::now() < end {
+                thread::sleep(Duration::from_millis(1));
+            }
             landed += usize::from(in_flight.load(Ordering::SeqCst) > 0);
             server.kill();
         });

@@ -345,7 +345,7 @@ both! {
             client.with("content-type", "application/fhir+json").send("PUT", &format!("/fhir/Observation?code={code}"), Some(body.to_string().as_bytes()))
         };
         let made = |client: &Client<'_>| client.with("if-none-exist", "code=1-8").post("/fhir/Observation", &observation(&alice.patient, "laboratory", "1-8"));
-        assert_eq!((["u", "us", "ru"].map(|letters| patched(&client(letters)).status), patched(&client("rus")).status), ([403; 3], 200));
+        assert_eq!(["u", "ru", "us", "rus"].map(|letters| patched(&client(letters)).status), [403, 403, 200, 200]);
         assert_eq!((updated(&client("u"), "1-8").status, updated(&client("us"), "1-8").status), (403, 200));
         assert_eq!((updated(&client("us"), "9-9").status, updated(&client("cus"), "9-9").status), (403, 201));
         assert_eq!((made(&client("c")).status, made(&client("cs")).status), (403, 200));

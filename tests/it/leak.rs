@@ -34,9 +34,9 @@ const NEEDLES: &[&str] = &[
     "6137.2519",
     "41.8731",
     "61.3700000000000000000000001",
-    // LOINC codes.
-    "8867-4",
-    "8480-6",
+    // LOINC codes. Where the group before the dash is that of a UUID, one could hold it by chance.
+    "\"8867-4\"",
+    "\"8480-6\"",
     "29463-7",
     // Metric keys, source types and units.
     "heart-rate",

@@ -53,6 +53,18 @@ both! {
 }
 
 both! {
+    fn of_a_token_that_was_issued_all_is_told_that_bounds_it(server) {
+        let alice = server.person("alice");
+        let (own, id) = server.token(&["--role", "patient", "--patient", &alice.patient, "--ttl", "1h"]);
+        let (asks, _) = server.token(&["--role", "ehr-system"]);
+        let told = introspects(server, &format!("Bearer {asks}"), &own).is(200).json();
+        assert_eq!((&told["active"], &told["iss"], &told["patient"]), (&json!(true), &json!(server.url()), &json!(alice.patient)), "{told}");
+        assert_eq!((&told["client_id"], &told["sub"]), (&json!(id), &json!(id)));
+        assert_eq!(told["exp"].as_i64().unwrap() - told["iat"].as_i64().unwrap(), 3_600);
+    }
+}
+
+both! {
     fn what_is_too_long_is_refused_by_its_name(server) {
         let (clinic, app) = (Clinic::new(server), server.public_app());
         let tokens = app.launches(&clinic.person, "", &format!("{READS} offline_access"), &[]);

@@ -123,7 +123,10 @@ within! {
         let body = scene.tokens("launch/patient patient/Patient.rs").json();
         assert_eq!((body.get("id_token"), body.get("refresh_token")), (None, None));
         let openid = scene.tokens("openid patient/Patient.rs").text_at("/id_token");
-        assert_eq!(claims(&openid).get("fhirUser"), None);
+        assert_eq!((claims(&openid).get("fhirUser"), claims(&openid).get("profile")), (None, None));
+        let profile = claims(&scene.tokens("openid profile patient/Patient.rs").text_at("/id_token"));
+        let user = format!("{}/fhir/Patient/{}", server.url, scene.patient);
+        assert_eq!((profile.get("fhirUser"), profile.get("profile")), (None, Some(&json!(user))));
     }
 }
 

@@ -228,10 +228,14 @@ both! {
         let context = json!({"intent": "review", "need_patient_banner": false});
         let opened = launch(server, &app.id, &ana, &context);
         assert_eq!(browser.get(&other.path(&[scope, ("launch", Some(&opened))])).told("error"), "invalid_request");
-        let consent = browser.get(&app.path(&[scope, ("launch", Some(&opened))])).is(200);
-        assert!(consent.text().contains("Anabel Solveig"), "{}", consent.text());
-        let sent = browser.submit(&consent.form("/oauth/consent"), &[], Some(("decision", "allow")));
-        let token = app.token(&sent.told("code"));
+        // The page may be loaded again.
+        let pages = [(); 2].map(|()| browser.get(&app.path(&[scope, ("launch", Some(&opened))])).is(200));
+        assert!(pages[1].text().contains("Anabel Solveig"), "{}", pages[1].text());
+        let allow = |page: &Page| browser.submit(&page.form("/oauth/consent"), &[], Some(("decision", "allow")));
+        let token = app.token(&allow(&pages[0]).told("code"));
+        for used in [allow(&pages[0]), allow(&pages[1]), browser.get(&app.path(&[scope, ("launch", Some(&opened))]))] {
+            assert_eq!(used.told("error"), "invalid_request", "one launch is one code");
+        }
         assert_eq!((&token["patient"], &token["intent"], &token["need_patient_banner"]), (&json!(ana), &json!("review"), &json!(false)));
         assert_eq!(browser.get(&app.path(&[scope, ("launch", Some(&opened))])).told("error"), "invalid_request", "it was used");
         let of_hidden = launch(server, &app.id, &hidden, &json!({}));

@@ -32,7 +32,7 @@ macro_rules! plain {
 plain! {
     OpenId "openid" "Know that it is you who signed in";
     FhirUser "fhirUser" "Know which record on this server is your own";
-    Profile "profile" "Know your profile: who you are on this server";
+    Profile "profile" "Know the address of your own record on this server";
     Launch "launch" "Know which patient and encounter were open when it was started";
     LaunchPatient "launch/patient" "Know which patient is chosen";
     LaunchEncounter "launch/encounter" "Know which encounter is chosen";

@@ -40,9 +40,8 @@ const USED: &str = "launch is not valid: it is unknown, was used, has expired, o
 
 /// It is used up with the code, so a page that is loaded again finds it.
 fn launched(visit: &Visit<'_>, launch: &str, client: ClientId) -> Result<Option<launches::Launch>> {
-    // A transaction that only reads has no time of its own.
     let now = visit.app.clock.now();
-    visit.app.db.read("launch.find", |tx| launches::find(tx, &visit.app.vault, (launch, client), now))
+    visit.app.db.read("launch.find", |tx| launches::find(tx, &visit.app.vault, launch, (client, now)))
 }
 
 /// The next step, or the answer to the app.

@@ -49,7 +49,7 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("introspection_endpoint", "POST /oauth/introspect"),
     ("revocation_endpoint", "POST /oauth/revoke"),
     ("registration_endpoint", "POST /oauth/register"),
-    ("management_endpoint", "GET /oauth/manage"),
+    ("management_endpoint", "GET /account"),
 ];
 
 /// The endpoints that are there, by their names in the documents: name and absolute address.
@@ -141,7 +141,7 @@ pub fn metadata(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<
     document["response_modes_supported"] = json!(["query"]);
     document["subject_types_supported"] = json!(["public"]);
     document["id_token_signing_alg_values_supported"] = json!(names(&[Algorithm::Rs256]));
-    document["claims_supported"] = json!(["iss", "sub", "aud", "exp", "iat", "nonce", "auth_time", "at_hash", "fhirUser"]);
+    document["claims_supported"] = json!(["iss", "sub", "aud", "exp", "iat", "nonce", "auth_time", "at_hash", "fhirUser", "profile"]);
     document["claims_parameter_supported"] = json!(false);
     document["request_parameter_supported"] = json!(false);
     document["request_uri_parameter_supported"] = json!(false);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::form::Form;
 use super::proof;
-use crate::access::{Caller, Plain, Role};
+use crate::access::{Caller, Plain, Role, Whom};
 use crate::api::presented;
 use crate::api::request::{Reply, Request};
 use crate::app::App;
@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::id::ClientId;
 use crate::ledger::access_tokens;
 use crate::ledger::clients::{self, Proof};
+use crate::ledger::credentials;
 use crate::ledger::grants::{self, Held};
 
 /// Whose tokens may be asked about.
@@ -76,8 +77,7 @@ fn told(app: &App, token: &str) -> Result<Option<(Option<ClientId>, Value)>> {
     }
     let caller = app.callers.authenticate(token, now)?;
     if !access_tokens::is_signed(token) {
-        let body = json!({"active": true, "scope": caller.scopes.to_string(), "role": caller.role.name(), "iat": caller.issued_at / 1_000, "token_type": "Bearer"});
-        return Ok(Some((None, body)));
+        return Ok(Some((None, issued(app, token, &caller)?)));
     }
     let claims = access_tokens::verify(&app.keys, token, &app.public_url, now)?;
     let held = app.db.read("grant", |tx| grants::get(tx, &app.vault, caller.credential))?;
@@ -87,6 +87,24 @@ fn told(app: &App, token: &str) -> Result<Option<(Option<ClientId>, Value)>> {
     body["token_type"] = json!(if claims.cnf.is_some() { "DPoP" } else { "Bearer" });
     context(&mut body, &held, &still(app, &held, &claims.scope)?);
     Ok(Some((Some(held.by.client), body)))
+}
+
+/// Of a token that an operator issued, or an SDK has: no client asked for it, so it stands for itself.
+fn issued(app: &App, token: &str, caller: &Caller) -> Result<Value> {
+    let id = caller.credential.to_string();
+    let mut body = json!({
+        "active": true, "iss": app.public_url, "client_id": id, "sub": id, "scope": caller.scopes.to_string(),
+        "role": caller.role.name(), "iat": caller.issued_at / 1_000, "token_type": "Bearer"
+    });
+    if let Some(at) = app.db.read("credential", |tx| credentials::expires_at(tx, token))? {
+        body["exp"] = json!(at / 1_000);
+    }
+    if let Whom::Patients(patients) = &caller.whom
+        && let [patient] = patients[..]
+    {
+        body["patient"] = json!(patient.to_string());
+    }
+    Ok(body)
 }
 
 /// What the client may ask for still, of what the token was made with.

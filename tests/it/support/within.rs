@@ -89,7 +89,7 @@ impl Within {
         let mut facts = Facts::new("An app", kind);
         facts.redirect_uris = vec![REDIRECT.into()];
         facts.grant_types = vec![CODE.into(), REFRESH.into()];
-        facts.scopes = "openid fhirUser launch/patient offline_access online_access patient/*.rs user/*.rs".into();
+        facts.scopes = "openid fhirUser profile launch/patient offline_access online_access patient/*.rs user/*.rs".into();
         change(&mut facts);
         let vault = Arc::clone(&self.app.vault);
         let made = self.app.db.write("test", move |tx| {
