@@ -1,6 +1,6 @@
 //! Every way in which a token can be shown with a question about one patient's data.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Reply, http};
 
@@ -82,5 +82,5 @@ pub fn shape(reply: &Reply) -> String {
 
 /// Does it show anything of anybody? A refusal is an OperationOutcome.
 pub fn tells(reply: &Reply) -> bool {
-    !reply.body.is_empty() && reply.at("/resourceType") != Value::from("OperationOutcome")
+    !reply.body.is_empty() && reply.at("/resourceType") != "OperationOutcome"
 }

@@ -86,7 +86,7 @@ impl<'w> Ward<'w> {
     fn shown(&self, doors: &[Door], token: &str) -> Vec<&'static str> {
         let shows = |door: &Door, reply: &Reply| match door.name {
             "HEAD" => reply.status == 200,
-            _ => reply.text().contains(&format!("\"Patient/{}\"", self.patient)) || reply.at("/id") == Value::from(self.patient.as_str()),
+            _ => reply.text().contains(&format!("\"Patient/{}\"", self.patient)) || reply.at("/id") == self.patient.as_str(),
         };
         doors.iter().filter(|door| shows(door, &door.bearer(&self.server.url, token))).map(|door| door.name).collect()
     }
