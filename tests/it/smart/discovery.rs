@@ -46,7 +46,7 @@ both! {
         let addresses = document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint") || name.ends_with("_uri"));
         shall(378, addresses.clone().count() >= 5 && addresses.clone().all(|(_, url)| url.as_str().is_some_and(|url| url.starts_with(&server.url()))));
         for (name, url) in addresses {
-            let verb = if name == "jwks_uri" || name == "authorization_endpoint" { "GET" } else { "POST" };
+            let verb = if ["jwks_uri", "authorization_endpoint", "management_endpoint"].contains(&name.as_str()) { "GET" } else { "POST" };
             assert!(![404, 405].contains(&server.nobody().with("content-type", "application/x-www-form-urlencoded").send(verb, url.as_str().unwrap(), (verb == "POST").then_some(b"")).status), "{name}");
         }
         shall(383, document["authorization_endpoint"] == json!(format!("{}/oauth/authorize", server.url())));
