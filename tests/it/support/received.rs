@@ -32,8 +32,8 @@ fn kinds(resource: &Value) -> String {
 }
 
 /// What clients said in LOINC's name, of documents that tests write: invented codes, and such as the fragment does not have.
-const CODES_OF_CLIENTS: [&str; 13] =
-    ["1111-1", "2222-2", "3333-3", "4444-4", "1-8", "2-6", "3-3", "3-4", "7-5", "9-9", "2345-7", "8302-2", "59284-0"];
+const CODES_OF_CLIENTS: [&str; 15] =
+    ["1111-1", "2222-2", "3333-3", "4444-4", "1-8", "2-6", "3-3", "3-4", "7-5", "9-9", "2345-7", "8302-2", "59284-0", "11506-3", "47420-5"];
 
 /// Does the validator know less of it than it would have to? Codes that clients sent; the profiles of SMART's brands, which
 /// no package here has; a Bundle in a Bundle, in which it takes extensions for misplaced and ids for doubled.
