@@ -42,7 +42,7 @@ pub fn stood_for(tx: &mut Tx<'_>, with: Reader<'_>, what: (&str, Option<(String,
     })
 }
 
-/// Was it ever there?
+/// Has it an entry in the directory, or is it an id that only a sample can have?
 fn exists(tx: &mut Tx<'_>, with: Reader<'_>, what: (Type, &str)) -> Result<bool> {
     let (of, id) = what;
     let sample = of == Type::Observation && with.vault.sample_address(id).is_some();

@@ -42,9 +42,11 @@ impl<'a> Tx<'a> {
         Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new(), changed_access: false, indexed: None }
     }
 
-    /// The stamp of everything this transaction writes; never goes back.
+    /// The stamp of everything this transaction writes; never goes back. One that only reads has none: what is compared
+    /// with it there has ended.
     pub fn committed_at(&self) -> Millis {
-        self.committed_at
+        debug_assert!(self.writes(), "a transaction that reads has no time of commit");
+        if self.writes() { self.committed_at } else { Millis::MAX }
     }
 
     /// Is it one that writes?

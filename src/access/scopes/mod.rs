@@ -122,11 +122,6 @@ impl Scopes {
         self.0.is_empty()
     }
 
-    /// Has any scope a constraint?
-    pub fn is_granular(&self) -> bool {
-        self.0.iter().any(|scope| !scope.constraints.is_empty())
-    }
-
     /// The first scope whose context (`patient`, `user`, `system`) is none of `role`'s.
     pub fn foreign(&self, role: &Scopes) -> Option<String> {
         let known = |scope: &&Scope| !role.0.iter().any(|of_role| of_role.context == scope.context);
