@@ -68,6 +68,12 @@ impl Policy {
         Ok(self.seeing((of, interaction), limits, &self.emergencies))
     }
 
+    /// Where a write may look for what its criteria and conditional references mean: what an emergency opens is for whom
+    /// reads alone, and a write that finds it or not would tell of it unmarked.
+    pub fn sought(&self, of: Type) -> Result<Visible> {
+        Ok(self.seeing((of, Interaction::Search), self.limited(of, Interaction::Search)?, &[]))
+    }
+
     /// Is it allowed on any resource of the type?
     pub fn may(&self, of: Type, interaction: Interaction) -> Result<()> {
         self.visible(of, interaction).map(|_| ())
