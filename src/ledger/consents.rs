@@ -40,7 +40,7 @@ impl Consents {
             Whom::Patients(patients) => Some(patients.to_vec()),
         };
         if let Some(patients) = &mut patients {
-            patients.extend(caller.emergencies.iter().filter(|patient| !caller.whom.has(**patient)));
+            patients.extend(caller.emergencies.iter().map(|one| one.now).filter(|patient| !caller.whom.has(*patient)));
         }
         let found = rows::restricting(tx, vault, patients.as_deref())?;
         let mut all: Vec<(PatientId, Arc<Consent>)> = Vec::with_capacity(found.len());

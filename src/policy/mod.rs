@@ -49,7 +49,7 @@ impl Policy {
             scopes: who.scopes.clone(),
             whom: who.whom.clone(),
             issued_at: who.issued_at,
-            emergencies: Arc::clone(&who.emergencies),
+            emergencies: who.emergencies.iter().map(|one| one.now).collect(),
             withheld: Arc::clone(&who.withheld),
             compiled: Arc::default(),
             shows: false,

@@ -248,3 +248,29 @@ both! {
         ruiz.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]})).is(422);
     }
 }
+
+both! {
+    fn an_emergency_is_of_whom_it_was_asked_for_and_goes_no_further_than_a_merge(server) {
+        let ((source, of_source), (target, of_target), ehr) = (person(server), person(server), server.ehr());
+        let parameter = |name: &str, id: &str| json!({"name": name, "valueReference": {"reference": format!("Patient/{id}")}});
+        let merged = json!({"resourceType": "Parameters", "parameter": [parameter("source-patient", &source), parameter("target-patient", &target)]});
+        ehr.post("/fhir/Patient/$merge", &merged).is(200);
+        let (ruiz, _) = clinician(server, "ruiz");
+        breaks(&ruiz, &source, reason(REASON)).is(200);
+        soon(server, || ruiz.get(&format!("/fhir/Observation/{of_source}")).status == 200);
+        ruiz.get(&format!("/fhir/Observation/{of_target}")).is(200);
+        let parted = json!({"resourceType": "Parameters", "parameter": [parameter("source-patient", &source)]});
+        ehr.post(&format!("/fhir/Patient/{target}/$unmerge"), &parted).is(200);
+        soon(server, || ruiz.get(&format!("/fhir/Observation/{of_target}")).status == 404);
+        ruiz.get(&format!("/fhir/Patient/{target}")).is(404);
+        for asked in [format!("Patient/{source}"), format!("Observation/{of_source}")] {
+            ruiz.get(&format!("/fhir/{asked}")).is(200);
+        }
+        // The review is of the one that was asked for, and tells of the other what was read while they were one.
+        let told = server.place.tells(&["access", "review"]);
+        assert!(told.lines().next().unwrap().contains(&format!("\tPatient/{source}\t")), "{told}");
+        let wanted = [format!("Observation/{of_source}"), format!("Observation/{of_target}"), format!("Patient/{source}")];
+        let missing: Vec<&String> = wanted.iter().filter(|one| !told.lines().any(|line| line.ends_with(one.as_str()))).collect();
+        assert!(missing.is_empty(), "{missing:?}: {told}");
+    }
+}

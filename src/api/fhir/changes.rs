@@ -66,7 +66,7 @@ fn answer(app: &App, request: &Request, who: &Caller, of: (&[(Type, Visible)], &
     let mut patients: Vec<String> = page.iter().filter_map(|change| change.version.patient).flat_map(Whose::named).collect();
     // That of whom an emergency opens nothing has changed tells of them, too.
     if !types.iter().all(|(of, _)| of.is_shared()) {
-        patients.extend(who.emergencies.iter().map(ToString::to_string));
+        patients.extend(who.emergencies.iter().map(|one| one.now.to_string()));
     }
     patients.sort_unstable();
     patients.dedup();

@@ -72,9 +72,9 @@ fn searched(tx: &mut Tx<'_>, who: &Caller, query: &Query) -> Result<Vec<String>>
             break;
         }
         let people = keys::people(tx, &named)?;
-        open.retain(|patient| people.contains(patient));
+        open.retain(|one| people.contains(&one.now));
     }
-    Ok(open.iter().map(ToString::to_string).collect())
+    Ok(open.iter().map(|one| one.now.to_string()).collect())
 }
 
 /// The Patients of whom alone something answers the filter; None when it does not say.
