@@ -290,6 +290,47 @@ both! {
 }
 
 both! {
+    fn a_consent_that_withholds_something_names_a_patient_who_is_here(server) {
+        let (ehr, alice) = (server.ehr(), created(&server.ehr(), &json!({
+            "resourceType": "Patient", "identifier": [{"system": "urn:mrn", "value": "1"}]
+        })));
+        let of = |patient: Value| {
+            let mut sent = consent(&alice, json!({"type": "deny"}));
+            match patient {
+                Value::Null => drop(sent.as_object_mut().unwrap().remove("patient")),
+                patient => sent["patient"] = patient,
+            }
+            sent
+        };
+        let mut contained = of(json!({"reference": "#p"}));
+        contained["contained"] = json!([{"resourceType": "Patient", "id": "p"}]);
+        let nobody = [
+            of(Value::Null),
+            of(json!({"identifier": {"system": "urn:mrn", "value": "1"}})),
+            of(json!({"type": "Patient", "identifier": {"system": "urn:mrn", "value": "1"}})),
+            of(json!({"display": "Alice"})),
+            of(json!({"reference": format!("http://elsewhere.example/fhir/Patient/{alice}")})),
+            contained,
+        ];
+        for sent in &nobody {
+            let refused = ehr.post("/fhir/Consent", sent).is(422);
+            assert_eq!(refused.at("/issue/0/expression/0"), json!("Consent.patient"), "{}", sent["patient"]);
+            assert!(refused.text().contains("would bind nobody"), "{}", refused.text());
+            let entry = json!({"request": {"method": "POST", "url": "Consent"}, "resource": sent});
+            ehr.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]})).is(422);
+            // What withholds nothing may be of whomever it says.
+            let mut draft = sent.clone();
+            draft["status"] = json!("draft");
+            created(&ehr, &draft);
+        }
+        let id = created(&ehr, &of(json!({"reference": format!("Patient/{alice}")})));
+        let patch = json!([{"op": "remove", "path": "/patient/reference"}, {"op": "add", "path": "/patient/display", "value": "Alice"}]).to_string();
+        ehr.with("content-type", "application/json-patch+json").send("PATCH", &format!("/fhir/Consent/{id}"), Some(patch.as_bytes())).is(422);
+        ehr.get(&format!("/fhir/Patient/{alice}")).is(404);
+    }
+}
+
+both! {
     fn the_highest_label_of_a_resource_counts(server) {
         let ehr = server.ehr();
         let alice = created(&ehr, &patient());
