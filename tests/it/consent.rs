@@ -331,6 +331,78 @@ both! {
 }
 
 both! {
+    fn a_consent_that_hides_its_patient_is_changed_in_a_transaction_too(server) {
+        let (ehr, alice) = (server.ehr(), created(&server.ehr(), &patient()));
+        let mut sent = consent(&alice, Value::Null);
+        sent.as_object_mut().unwrap().remove("provision");
+        sent["policyRule"]["coding"][0]["code"] = json!("OPTOUT");
+        sent["identifier"] = json!([{"system": "urn:paper", "value": "7"}]);
+        let id = created(&ehr, &sent);
+        sent["id"] = json!(id);
+        let hidden = || ehr.get(&format!("/fhir/Patient/{alice}")).status == 404;
+        let transaction = |method: &str, url: &str, resource: &Value| {
+            let entry = json!({"request": {"method": method, "url": url}, "resource": resource});
+            ehr.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]}))
+        };
+        let mut relaxed = sent.clone();
+        relaxed["policyRule"]["coding"][0]["code"] = json!("OPTIN");
+        let path = format!("Consent/{id}");
+        let patch = json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+            {"name": "type", "valueCode": "replace"}, {"name": "path", "valueString": "Consent.status"}, {"name": "value", "valueCode": "inactive"}
+        ]}]});
+        for (method, url, resource) in [
+            ("PUT", path.as_str(), &relaxed),
+            ("PUT", "Consent?identifier=urn:paper|7", &relaxed),
+            ("PATCH", path.as_str(), &patch),
+            ("PATCH", "Consent?identifier=urn:paper|7", &patch),
+        ] {
+            put(&ehr, &format!("/fhir/{path}"), &sent).is(200);
+            crate::care_team::soon(server, hidden);
+            // As it is, too.
+            transaction("PUT", &path, &sent).is(200);
+            transaction(method, url, resource).is(200);
+            crate::care_team::soon(server, || !hidden());
+        }
+        // Not to another whom the writer does not see.
+        let bob = created(&ehr, &patient());
+        created(&ehr, &consent(&bob, json!({"type": "deny"})));
+        let mut moved = sent.clone();
+        moved["patient"]["reference"] = json!(format!("Patient/{bob}"));
+        crate::care_team::soon(server, || ehr.get(&format!("/fhir/Patient/{bob}")).status == 404);
+        assert_eq!(transaction("PUT", &path, &moved).is(422).code(), "reference.not-found");
+        // Nor do others point to whom one may go on pointing to.
+        let carol = created(&ehr, &patient());
+        let mut note = json!({"resourceType": "Communication", "status": "completed", "subject": {"reference": format!("Patient/{carol}")}});
+        note["id"] = json!(created(&ehr, &note));
+        put(&ehr, &format!("/fhir/{path}"), &sent).is(200);
+        crate::care_team::soon(server, hidden);
+        note["recipient"] = json!([{"reference": format!("Patient/{alice}")}]);
+        let entry = |url: &str, resource: &Value| json!({"request": {"method": "PUT", "url": url}, "resource": resource});
+        let both = [entry(&path, &relaxed), entry(&format!("Communication/{}", note["id"].as_str().unwrap()), &note)];
+        let refused = ehr.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": both})).is(422);
+        assert_eq!(refused.at("/issue/0/expression/0"), json!("Bundle.entry[1].resource.recipient[0].reference"));
+    }
+}
+
+both! {
+    fn what_a_transaction_deletes_is_not_pointed_to_for_having_been(server) {
+        let (ehr, alice) = (server.ehr(), created(&server.ehr(), &patient()));
+        let ward = created(&ehr, &json!({"resourceType": "Organization", "name": "Ward"}));
+        let mut sent = consent(&alice, json!({"type": "permit"}));
+        sent["organization"] = json!([{"reference": format!("Organization/{ward}")}]);
+        let id = created(&ehr, &sent);
+        sent["id"] = json!(id);
+        sent["dateTime"] = json!("2026-02-01");
+        let both = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+            {"request": {"method": "DELETE", "url": format!("Organization/{ward}")}},
+            {"request": {"method": "PUT", "url": format!("Consent/{id}")}, "resource": sent}
+        ]});
+        assert_eq!(ehr.post("/fhir", &both).is(422).code(), "reference.not-found");
+        ehr.get(&format!("/fhir/Organization/{ward}")).is(200);
+    }
+}
+
+both! {
     fn the_highest_label_of_a_resource_counts(server) {
         let ehr = server.ehr();
         let alice = created(&ehr, &patient());
