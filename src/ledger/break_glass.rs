@@ -14,7 +14,7 @@ use crate::id::{AccountId, ClientId, EntryId, GrantId, PatientId};
 use crate::policy::Policy;
 use crate::search::Type;
 use crate::store::break_glass::{self as rows, Row};
-use crate::store::{Db, Tx, keys};
+use crate::store::{Db, Tx, documents, keys};
 use crate::vault::Vault;
 
 /// How long it lasts.
@@ -89,8 +89,8 @@ pub fn begin(tx: &mut Tx<'_>, vault: &Vault, who: &Caller, asked: (&str, &str)) 
     let ((account, client), (id, reason)) = (asker(who)?, asked);
     let none = || Error::new(Kind::NotFound, format!("there is no Patient/{id}"));
     let patient = PatientId::parse(id).map_err(|_| none())?;
-    let person = named(tx, patient)?;
-    if person.is_empty() {
+    // One who was deleted has nothing to be seen.
+    if documents::live_shelves(tx, Type::Patient, &[patient.0])?.is_empty() {
         return Err(none());
     }
     let facts = Facts { reason: reason.to_owned(), role: who.role.name().to_owned(), fhir_user: who.fhir_user.clone() };
@@ -99,7 +99,7 @@ pub fn begin(tx: &mut Tx<'_>, vault: &Vault, who: &Caller, asked: (&str, &str)) 
     let sealed = sealed::seal(vault, place(&id), &facts)?;
     let (granted_at, expires_at) = (now, now + LASTS);
     rows::insert(tx, &Row { id, account, client, patient, sealed, granted_at, expires_at, ended_at: None, reviewed_at: None })?;
-    Ok((expires_at, person))
+    Ok((expires_at, named(tx, patient)?))
 }
 
 /// The ids of the person, for the log: of the Patient that was asked for, and of those merged with it.

@@ -274,3 +274,14 @@ both! {
         assert!(missing.is_empty(), "{missing:?}: {told}");
     }
 }
+
+both! {
+    fn a_patient_who_was_deleted_is_opened_to_nobody(server) {
+        let ehr = server.ehr();
+        let alice = created(&ehr, &patient());
+        ehr.delete(&format!("/fhir/Patient/{alice}")).is(204);
+        let (ruiz, _) = clinician(server, "ruiz");
+        breaks(&ruiz, &alice, reason(REASON)).is(404);
+        assert_eq!(server.place.tells(&["access", "review"]), "");
+    }
+}
