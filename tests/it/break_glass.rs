@@ -285,3 +285,21 @@ both! {
         assert_eq!(server.place.tells(&["access", "review"]), "");
     }
 }
+
+both! {
+    fn what_is_opened_is_not_patched_and_criteria_do_not_find_it(server) {
+        let (alice, weighed) = person(server);
+        let (ruiz, _) = clinician(server, "ruiz");
+        breaks(&ruiz, &alice, reason(REASON)).is(200);
+        soon(server, || ruiz.get(&format!("/fhir/Observation/{weighed}")).status == 200);
+        let patches = |path: &str| {
+            let patch = json!([{"op": "replace", "path": "/status", "value": "amended"}]).to_string();
+            ruiz.with("content-type", "application/json-patch+json").send("PATCH", path, Some(patch.as_bytes()))
+        };
+        patches(&format!("/fhir/Observation/{weighed}")).is(403);
+        patches("/fhir/Observation/nothing-here").is(404);
+        patches(&format!("/fhir/Observation?_id={weighed}")).is(404);
+        ruiz.delete(&format!("/fhir/Observation?_id={weighed}")).is(204);
+        assert_eq!(server.ehr().get(&format!("/fhir/Observation/{weighed}")).is(200).at("/meta/versionId"), json!("1"));
+    }
+}
