@@ -142,6 +142,13 @@ both! {
         assert_eq!(left(json!({"type": "deny", "period": {"end": "2020-01-01"}})), all(&[&early, &late, &height, &goal]));
         assert_eq!(left(json!({"type": "deny", "purpose": [{"code": "HRESCH"}]})), all(&[&early, &late, &height, &goal]));
         assert_eq!(left(json!({"type": "deny", "purpose": [{"code": "TREAT"}]})), Vec::<String>::new());
+        // Who treats does not claim an emergency; any other code below a general one may be meant.
+        for (below, seen) in [("ETREAT", all(&[&early, &late, &height, &goal])), ("BTG", all(&[&early, &late, &height, &goal])), ("CAREMGT", Vec::new())] {
+            assert_eq!(left(json!({"type": "deny", "purpose": [{"code": below}]})), seen, "{below}");
+        }
+        // A token without a client may be used by any.
+        let client = json!({"role": {"coding": [{"code": "PRCP"}]}, "reference": {"identifier": {"system": "urn:firth:client", "value": "another"}}});
+        assert_eq!(left(json!({"type": "deny", "actor": [client]})), Vec::<String>::new());
         // What cannot be told counts as met.
         assert_eq!(left(json!({"type": "deny", "class": [{"system": "urn:mine", "code": "notes"}]})), Vec::<String>::new());
     }
