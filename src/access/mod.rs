@@ -43,11 +43,20 @@ pub struct Caller {
     /// The thumbprint of the key to which the token is bound (RFC 9449): without a proof of it the token is none.
     pub jkt: Option<String>,
     /// Whom the user may see besides, to read alone, until it ends: break-glass.
-    pub emergencies: Arc<[PatientId]>,
+    pub emergencies: Arc<[Emergency]>,
     /// What patients withhold by Consent.
     pub withheld: Arc<Withholding>,
     /// When some of this must be found out anew, though nothing was written: a period ends or begins.
     pub until: Option<Millis>,
+}
+
+/// One whom break-glass opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Emergency {
+    /// The Patient it was asked for, by whom it is recorded and reviewed.
+    pub asked: PatientId,
+    /// Who that is as long as they are merged.
+    pub now: PatientId,
 }
 
 /// The patient rule: whose data a caller may have at all.

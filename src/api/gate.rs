@@ -185,7 +185,7 @@ fn handle(app: &App, route: &'static Route, mut request: Request, known: Option<
         entry.client = caller.client.map(|client| client.to_string());
         entry.account = caller.account.map(|account| account.to_string());
         entry.fhir_user.clone_from(&caller.fhir_user);
-        entry.emergencies = caller.emergencies.iter().map(ToString::to_string).collect();
+        entry.emergencies = caller.emergencies.to_vec();
         entry.own = caller.whom.first().filter(|_| caller.role == Role::Patient).map(|own| own.to_string());
     }
     if request.uri.starts_with("/fhir/") {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use crate::access::Emergency;
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::fhir::audit_event::Action;
@@ -58,9 +59,9 @@ pub struct Entry {
     /// The purpose of use, a code of v3-ActReason, where it is an emergency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
-    /// Patients whom who asks may see by break-glass: what concerns one of them was done for that purpose. Not kept.
+    /// Whom who asks may see by break-glass: what concerns one of them was done for that purpose. Not kept.
     #[serde(skip)]
-    pub emergencies: Vec<String>,
+    pub emergencies: Vec<Emergency>,
     /// Why it was refused: an error code of `docs/errors.md`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
@@ -140,11 +141,21 @@ impl Entry {
     }
 
     pub fn encode(&self) -> Result<Vec<u8>> {
-        if self.purpose.is_none() && self.emergencies.iter().any(|patient| self.concerns(patient)) {
-            let marked = Entry { purpose: Some(BREAK_THE_GLASS.to_owned()), ..self.clone() };
-            return serde_json::to_vec(&marked).map_err(Error::bug);
+        match self.marked() {
+            Some(marked) => serde_json::to_vec(&marked),
+            None => serde_json::to_vec(self),
         }
-        serde_json::to_vec(self).map_err(Error::bug)
+        .map_err(Error::bug)
+    }
+
+    /// The entry of what concerns whom an emergency opens. It names the Patient that was asked for, by whom it is reviewed,
+    /// also where it was the data of one merged with that, or nothing at all.
+    fn marked(&self) -> Option<Entry> {
+        let open = self.emergencies.iter().filter(|_| self.purpose.is_none());
+        let touched = open.filter(|one| [one.asked, one.now].iter().any(|patient| self.concerns(&patient.to_string())));
+        let asked: Vec<String> = touched.map(|one| one.asked.to_string()).collect();
+        let purpose = Some(BREAK_THE_GLASS.to_owned());
+        (!asked.is_empty()).then(|| Entry { purpose, patients: [self.patients.clone(), asked].concat(), ..self.clone() })
     }
 
     /// Does the answer hold the patient's data, or did the request name the patient?

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::sealed::{self, Row as Place};
-use crate::access::{Caller, Interaction, Moment, PatientRule};
+use crate::access::{Caller, Emergency, Interaction, Moment, PatientRule};
 use crate::audit::{Action, BREAK_THE_GLASS, Did, Entry};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
@@ -14,7 +14,7 @@ use crate::id::{AccountId, ClientId, EntryId, GrantId, PatientId};
 use crate::policy::Policy;
 use crate::search::Type;
 use crate::store::break_glass::{self as rows, Row};
-use crate::store::{Db, Tx, keys};
+use crate::store::{Db, Tx, documents, keys};
 use crate::vault::Vault;
 
 /// How long it lasts.
@@ -88,31 +88,39 @@ pub fn fresh(who: &Caller, now: Millis) -> Result<()> {
 pub fn begin(tx: &mut Tx<'_>, vault: &Vault, who: &Caller, asked: (&str, &str)) -> Result<(Millis, Vec<String>)> {
     let ((account, client), (id, reason)) = (asker(who)?, asked);
     let none = || Error::new(Kind::NotFound, format!("there is no Patient/{id}"));
-    let person = keys::person(tx, PatientId::parse(id).map_err(|_| none())?)?;
-    let patient = person.first().map(|(_, whose)| whose.now).ok_or_else(none)?;
+    let patient = PatientId::parse(id).map_err(|_| none())?;
+    // One who was deleted has nothing to be seen.
+    if documents::live_shelves(tx, Type::Patient, &[patient.0])?.is_empty() {
+        return Err(none());
+    }
     let facts = Facts { reason: reason.to_owned(), role: who.role.name().to_owned(), fhir_user: who.fhir_user.clone() };
     let id = GrantId::from_random(vault.chance.bytes()?);
     let now = tx.committed_at();
     let sealed = sealed::seal(vault, place(&id), &facts)?;
     let (granted_at, expires_at) = (now, now + LASTS);
     rows::insert(tx, &Row { id, account, client, patient, sealed, granted_at, expires_at, ended_at: None, reviewed_at: None })?;
-    Ok((expires_at, person.into_iter().map(|(_, whose)| whose.born.to_string()).collect()))
+    Ok((expires_at, named(tx, patient)?))
+}
+
+/// The ids of the person, for the log: of the Patient that was asked for, and of those merged with it.
+fn named(tx: &mut Tx<'_>, patient: PatientId) -> Result<Vec<String>> {
+    Ok(keys::person(tx, patient)?.into_iter().map(|(_, whose)| whose.born.to_string()).collect())
 }
 
 fn place(id: &GrantId) -> Place<'_> {
     Place { kind: "break-glass", id: &id.0, version: 1 }
 }
 
-/// Whom the user may see with the client for now.
-pub fn of(tx: &mut Tx<'_>, who: (AccountId, ClientId), moment: &mut Moment) -> Result<Vec<PatientId>> {
-    let mut patients = Vec::new();
-    for (patient, expires_at) in rows::of(tx, who, moment.now())? {
+/// Whom the user may see with the client for now. Who that is is asked each time: a merge that is taken back parts them.
+pub fn of(tx: &mut Tx<'_>, who: (AccountId, ClientId), moment: &mut Moment) -> Result<Vec<Emergency>> {
+    let mut open = Vec::new();
+    for (asked, expires_at) in rows::of(tx, who, moment.now())? {
         moment.ends(expires_at);
-        patients.extend(keys::people(tx, &[patient])?);
+        open.extend(keys::people(tx, &[asked])?.into_iter().map(|now| Emergency { asked, now }));
     }
-    patients.sort_unstable();
-    patients.dedup();
-    Ok(patients)
+    open.sort_unstable();
+    open.dedup();
+    Ok(open)
 }
 
 /// Records the end of those whose hour is over.
@@ -138,7 +146,8 @@ fn end(tx: &mut Tx<'_>, vault: &Vault, row: &Row) -> Result<()> {
     entry.role = Some(facts.role);
     entry.fhir_user = facts.fhir_user;
     entry.purpose = Some(BREAK_THE_GLASS.to_owned());
-    entry.commit(tx, Did { patients: vec![row.patient.to_string()], ..Did::new(200, format!("Patient/{}", row.patient)) })
+    let patients = named(tx, row.patient)?;
+    entry.commit(tx, Did { patients, ..Did::new(200, format!("Patient/{}", row.patient)) })
 }
 
 /// Those that nobody has reviewed.

@@ -40,7 +40,7 @@ impl Consents {
             Whom::Patients(patients) => Some(patients.to_vec()),
         };
         if let Some(patients) = &mut patients {
-            patients.extend(caller.emergencies.iter().filter(|patient| !caller.whom.has(**patient)));
+            patients.extend(caller.emergencies.iter().map(|one| one.now).filter(|patient| !caller.whom.has(*patient)));
         }
         let found = rows::restricting(tx, vault, patients.as_deref())?;
         let mut all: Vec<(PatientId, Arc<Consent>)> = Vec::with_capacity(found.len());
@@ -74,20 +74,21 @@ pub(super) fn restricts(document: &Object<'_>) -> bool {
     read(document).is_some_and(|consent| consent.restricts())
 }
 
-/// Refuses a Consent that withholds something of a Patient who is not here, where only types of references are judged: it
-/// would stand on nobody's shelf and bind nobody, also once the Patient came.
+/// Refuses a Consent that withholds something and names no Patient who is here: it would stand on nobody's shelf and bind
+/// nobody, also once the Patient came.
 pub(super) fn binds(rows: &[IndexRow], patient: Option<Whose>) -> Result<()> {
+    if patient.is_some() {
+        return Ok(());
+    }
     let named = rows.iter().find_map(|row| match row {
         IndexRow::Reference { param: "patient", kind, id } if kind == Type::Patient.name() => Some(id),
         _ => None,
     });
-    match (named, patient) {
-        (Some(id), None) => {
-            let says = format!("there is no Patient/{id}, so the Consent would bind nobody; write the Patient first");
-            Err(Error::new(Kind::ReferenceUnknown, says).at("Consent.patient"))
-        }
-        _ => Ok(()),
-    }
+    let says = match named {
+        Some(id) => format!("there is no Patient/{id}, so the Consent would bind nobody; write the Patient first"),
+        None => "the Consent withholds something and would bind nobody; let patient.reference be Patient/ID of a Patient here".to_owned(),
+    };
+    Err(Error::new(Kind::ReferenceUnknown, says).at("Consent.patient"))
 }
 
 const SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope";

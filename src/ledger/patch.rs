@@ -1,6 +1,6 @@
 //! patch (https://hl7.org/fhir/R4/http.html#patch): what the current version becomes, judged like any other.
 
-use super::resources::{Writer, gone, not_found};
+use super::resources::{Writer, gone, not_found, readable};
 use super::submitted::{Submitted, refused};
 use crate::access::Interaction;
 use crate::error::{Error, Kind, Result};
@@ -23,7 +23,10 @@ pub enum Patch {
 pub fn patched(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str), patch: &Patch) -> Result<Submitted> {
     let (of, id) = what;
     let visible = writer.policy.visible(of, Interaction::Update)?;
-    let now = version(tx, writer.reader(&visible), (of, id, None))?.ok_or_else(|| not_found(what))?;
+    let Some(now) = version(tx, writer.reader(&visible), (of, id, None))? else {
+        readable(tx, writer, what)?;
+        return Err(not_found(what));
+    };
     if now.deleted {
         return Err(gone(what));
     }

@@ -18,21 +18,40 @@ use crate::store::listing::Look;
 use crate::store::resources;
 use crate::store::{Deadline, Tx, blocks, keys, observations};
 
+/// A type and an id.
+type Name = (String, String);
+
 /// Refuses a reference to what is not there, naming each. The resource is not written yet.
 pub fn check(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str), targets: &[Target]) -> Result<()> {
-    checked(tx, writer, (own.0, own.1, true), targets)
+    checked(tx, writer, own, targets, &|tx| stood(tx, writer, own, None)).map(drop)
 }
 
-/// The same, of what is written already: nothing may stay because it stood before.
-pub fn check_written(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str), targets: &[Target]) -> Result<()> {
-    checked(tx, writer, (own.0, own.1, false), targets)
+/// The same, of what is written already. `before` is the number of the version before, which may have pointed to the same,
+/// and what was deleted since. Answers which are not there, or not to be seen, and may stay.
+pub fn check_written(
+    tx: &mut Tx<'_>,
+    writer: &Writer<'_>,
+    own: (Type, &str),
+    targets: &[Target],
+    before: (u32, &HashSet<Name>),
+) -> Result<Vec<Name>> {
+    checked(tx, writer, own, targets, &|tx| {
+        let stood = stood(tx, writer, own, Some(before.0))?;
+        Ok(stood.into_iter().filter(|name| !before.1.contains(name)).collect())
+    })
 }
 
-fn checked(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, bool), targets: &[Target]) -> Result<()> {
+fn checked(
+    tx: &mut Tx<'_>,
+    writer: &Writer<'_>,
+    own: (Type, &str),
+    targets: &[Target],
+    stood: &dyn Fn(&mut Tx<'_>) -> Result<Vec<Name>>,
+) -> Result<Vec<Name>> {
+    let (mut missing, mut stay, mut before) = (Vec::new(), Vec::new(), None);
     if !writer.strict {
-        return Ok(());
+        return Ok(stay);
     }
-    let (mut missing, mut before) = (Vec::new(), None);
     for target in targets {
         if (target.kind.as_str(), target.id.as_str()) == (own.0.name(), own.1) && target.version.is_none() {
             continue;
@@ -43,9 +62,11 @@ fn checked(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, bool), target
         // What stood there before may stay: its target may have been deleted by somebody who could not see this.
         let before = match &before {
             Some(before) => before,
-            None => before.insert(if own.2 { stood(tx, writer, (own.0, own.1))? } else { Vec::new() }),
+            None => before.insert(stood(tx)?),
         };
-        if target.version.is_none() && before.contains(&(target.kind.clone(), target.id.clone())) {
+        let named = (target.kind.clone(), target.id.clone());
+        if target.version.is_none() && before.contains(&named) {
+            stay.push(named);
             continue;
         }
         // To whom the resource would belong is asked before to what it points, and in the same words of whom nobody knows.
@@ -56,7 +77,7 @@ fn checked(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str, bool), target
         missing.push(Issue::new(format!("there is no {name}"), Some(target.at.clone())));
     }
     if missing.is_empty() {
-        return Ok(());
+        return Ok(stay);
     }
     Err(Error { issues: missing, ..Error::new(Kind::ReferenceUnknown, "") })
 }
@@ -95,11 +116,11 @@ pub fn present<'t>(tx: &mut Tx<'_>, writer: &Writer<'_>, targets: impl Iterator<
     Ok(there)
 }
 
-/// What the version before points to.
-fn stood(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str)) -> Result<Vec<(String, String)>> {
+/// What the current version points to, or another one.
+fn stood(tx: &mut Tx<'_>, writer: &Writer<'_>, own: (Type, &str), which: Option<u32>) -> Result<Vec<Name>> {
     let Ok(visible) = writer.policy.visible(own.0, Interaction::Update) else { return Ok(Vec::new()) };
-    let now = resources::version(tx, writer.reader(&visible), (own.0, own.1, None))?;
-    let Some(document) = now.as_ref().and_then(|now| object(&now.json)) else { return Ok(Vec::new()) };
+    let found = resources::version(tx, writer.reader(&visible), (own.0, own.1, which))?;
+    let Some(document) = found.as_ref().and_then(|found| object(&found.json)) else { return Ok(Vec::new()) };
     let rows = super::submitted::rows(own.0, &document, writer.base).into_iter();
     let named = rows.filter_map(|row| match row {
         IndexRow::Reference { param: documents::ANY_REFERENCE, kind, id } => Some((kind, id)),

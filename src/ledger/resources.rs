@@ -338,7 +338,7 @@ fn held(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, what: (Type, &str), par
 }
 
 /// What an emergency opens is no secret to who writes, so it is refused as what it is: to be read alone.
-fn readable(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str)) -> Result<()> {
+pub(super) fn readable(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str)) -> Result<()> {
     let (of, id) = what;
     if !writer.policy.has_emergencies() {
         return Ok(());

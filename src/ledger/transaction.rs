@@ -309,14 +309,17 @@ impl Run<'_> {
             let present = references::present(tx, self.writer, asked)?;
             there.extend(present);
         }
+        let deleted = self.done.iter().flatten().filter(|done| done.effect == Effect::Deleted);
+        let deleted: HashSet<(String, String)> = deleted.map(|done| (done.of.name().to_owned(), done.id.clone())).collect();
         for (n, targets) in &self.targets {
             let step = &steps[*n];
             let own = self.ids[*n].as_ref().map_or("", |(id, _)| id.as_str());
             let known = |target: &Target| target.version.is_none() && there.contains(&(target.kind.clone(), target.id.clone()));
             let targets: Vec<Target> = targets.iter().filter(|target| !known(target)).cloned().collect();
-            // Every reference of a transaction must hold as it leaves things, also one that stood before.
-            references::check_written(tx, self.writer, (step.of, own), &targets).map_err(|e| placed(e, step))?;
-            there.extend(targets.into_iter().map(|target| (target.kind, target.id)));
+            let before = (self.done[*n].as_ref().map_or(0, before), &deleted);
+            let stay = references::check_written(tx, self.writer, (step.of, own), &targets, before).map_err(|e| placed(e, step))?;
+            // What may stay in one resource is for others not there.
+            there.extend(targets.into_iter().map(|target| (target.kind, target.id)).filter(|name| !stay.contains(name)));
         }
         for (step, done) in steps.iter().zip(&self.done) {
             if let Some(done) = done.as_ref().filter(|done| done.effect == Effect::Deleted) {
@@ -331,6 +334,11 @@ impl Run<'_> {
 fn stays(written: &Written) -> Option<(String, String)> {
     let there = !matches!(written.effect, Effect::Deleted | Effect::Nothing);
     there.then(|| (written.of.name().to_owned(), written.id.clone()))
+}
+
+/// The version that was there before a step.
+fn before(written: &Written) -> u32 {
+    if written.effect == Effect::Unchanged { written.version } else { written.version.saturating_sub(1) }
 }
 
 /// The id that the resource of an update says.

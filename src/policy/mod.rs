@@ -49,7 +49,7 @@ impl Policy {
             scopes: who.scopes.clone(),
             whom: who.whom.clone(),
             issued_at: who.issued_at,
-            emergencies: Arc::clone(&who.emergencies),
+            emergencies: who.emergencies.iter().map(|one| one.now).collect(),
             withheld: Arc::clone(&who.withheld),
             compiled: Arc::default(),
             shows: false,
@@ -66,6 +66,12 @@ impl Policy {
     pub fn visible(&self, of: Type, interaction: Interaction) -> Result<Visible> {
         let limits = self.limited(of, interaction)?;
         Ok(self.seeing((of, interaction), limits, &self.emergencies))
+    }
+
+    /// Where a write may look for what its criteria and conditional references mean: what an emergency opens is for whom
+    /// reads alone, and a write that finds it or not would tell of it unmarked.
+    pub fn sought(&self, of: Type) -> Result<Visible> {
+        Ok(self.seeing((of, Interaction::Search), self.limited(of, Interaction::Search)?, &[]))
     }
 
     /// Is it allowed on any resource of the type?

@@ -13,6 +13,7 @@ pub struct Row {
     pub id: GrantId,
     pub account: AccountId,
     pub client: ClientId,
+    /// Who was asked for, whoever that is merged with.
     pub patient: PatientId,
     /// Why, and as whom; sealed.
     pub sealed: Vec<u8>,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::care_team::{app, clinician, signs_in, soon, through};
+use crate::care_team::{app, clinician, signs_in, soon, team, through};
 use crate::consent::consent;
 use crate::documents::{created, patient, put, weight};
 use crate::support::{Client, Reply, TestServer};
@@ -182,5 +182,124 @@ both! {
         ruiz.get(&format!("/fhir/Observation/{weighed}")).is(404);
         // The reason is judged first.
         breaks(&ruiz, &alice, reason("short")).is(422);
+    }
+}
+
+/// The requests that the review tells of this kind, without their base.
+fn reviewed(server: &TestServer, route: &str) -> Vec<String> {
+    let told = server.place.tells(&["access", "review"]);
+    let of_route = |line: &&str| line.starts_with('\t') && line.contains(&format!("\t{route}\t"));
+    told.lines().filter(of_route).map(|line| line.rsplit('\t').next().unwrap().replace("/fhir/", "")).collect()
+}
+
+both! {
+    fn a_number_alone_and_that_nothing_is_found_are_marked(server) {
+        let ((alice, weighed), (bob, _)) = (person(server), person(server));
+        let (ruiz, practitioner) = clinician(server, "ruiz");
+        created(&server.ehr(), &team(&format!("Patient/{bob}"), &practitioner));
+        soon(server, || ruiz.get(&format!("/fhir/Patient/{bob}")).status == 200);
+        breaks(&ruiz, &alice, reason(REASON)).is(200);
+        soon(server, || ruiz.get(&format!("/fhir/Observation/{weighed}")).status == 200);
+        let of_alice = [
+            "Observation?code=29463-7&_count=0".to_owned(),
+            format!("Observation?_id={weighed}&_count=0"),
+            "Observation?date=ge2000&_count=0".to_owned(),
+            "Patient?_lastUpdated=ge2000&_count=0".to_owned(),
+            format!("Patient?_id={alice}&_count=0"),
+            "Observation?code=nothing-has-it".to_owned(),
+            format!("Goal?patient={alice}"),
+            format!("Observation?subject=Patient/{bob},Patient/{alice}&_count=0"),
+        ];
+        for (asked, total) in of_alice.iter().zip([2, 1, 2, 2, 1, 0, 0, 2]) {
+            let found = ruiz.search(asked);
+            assert_eq!(found.total().unwrap_or(found.matches().len() as i64), total, "{asked}");
+        }
+        ruiz.get("/fhir/Observation/_history?_since=2999-01-01T00:00:00Z").is(200);
+        // Of these nothing is about the patient.
+        let of_others = ["Organization?_count=0".to_owned(), format!("Observation?patient={bob}&_count=0"), format!("Patient?_id={bob}&_count=0")];
+        of_others.iter().for_each(|asked| drop(ruiz.search(asked)));
+        ruiz.get("/fhir/Organization/_history").is(200);
+
+        assert_eq!((reviewed(server, "search"), reviewed(server, "history-type").len()), (of_alice.to_vec(), 1));
+        let marked = |of: &str, what: &str| {
+            let events = server.auditor().search(&format!("AuditEvent?patient={of}&agent={practitioner}&_count=100")).matches();
+            let emergency = |event: &&Value| event["purposeOfEvent"][0]["coding"][0]["code"] == json!("BTG");
+            events.iter().filter(emergency).filter(|event| event["subtype"][0]["code"] == json!(what)).count()
+        };
+        assert_eq!((marked(&alice, "search-type"), marked(&alice, "history-type")), (of_alice.len(), 1));
+        // What found something of both is an event of both.
+        assert_eq!((marked(&bob, "search-type"), marked(&bob, "history-type")), (0, 0));
+    }
+}
+
+both! {
+    fn what_a_write_looks_for_finds_nothing_of_the_patient(server) {
+        let ((alice, weighed), (bob, _)) = (person(server), person(server));
+        let (ruiz, practitioner) = clinician(server, "ruiz");
+        created(&server.ehr(), &team(&format!("Patient/{bob}"), &practitioner));
+        breaks(&ruiz, &alice, reason(REASON)).is(200);
+        soon(server, || ruiz.get(&format!("/fhir/Observation/{weighed}")).status == 200);
+        let own = weight(&bob, "71.0");
+        let if_none_exist = format!("_id={weighed}");
+        ruiz.with("if-none-exist", &if_none_exist).post("/fhir/Observation", &own).is(201);
+        let mut derived = own;
+        derived["derivedFrom"] = json!([{"reference": format!("Observation?_id={weighed}")}]);
+        let entry = json!({"request": {"method": "POST", "url": "Observation"}, "resource": derived});
+        ruiz.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]})).is(422);
+    }
+}
+
+both! {
+    fn an_emergency_is_of_whom_it_was_asked_for_and_goes_no_further_than_a_merge(server) {
+        let ((source, of_source), (target, of_target), ehr) = (person(server), person(server), server.ehr());
+        let parameter = |name: &str, id: &str| json!({"name": name, "valueReference": {"reference": format!("Patient/{id}")}});
+        let merged = json!({"resourceType": "Parameters", "parameter": [parameter("source-patient", &source), parameter("target-patient", &target)]});
+        ehr.post("/fhir/Patient/$merge", &merged).is(200);
+        let (ruiz, _) = clinician(server, "ruiz");
+        breaks(&ruiz, &source, reason(REASON)).is(200);
+        soon(server, || ruiz.get(&format!("/fhir/Observation/{of_source}")).status == 200);
+        ruiz.get(&format!("/fhir/Observation/{of_target}")).is(200);
+        let parted = json!({"resourceType": "Parameters", "parameter": [parameter("source-patient", &source)]});
+        ehr.post(&format!("/fhir/Patient/{target}/$unmerge"), &parted).is(200);
+        soon(server, || ruiz.get(&format!("/fhir/Observation/{of_target}")).status == 404);
+        ruiz.get(&format!("/fhir/Patient/{target}")).is(404);
+        for asked in [format!("Patient/{source}"), format!("Observation/{of_source}")] {
+            ruiz.get(&format!("/fhir/{asked}")).is(200);
+        }
+        // The review is of the one that was asked for, and tells of the other what was read while they were one.
+        let told = server.place.tells(&["access", "review"]);
+        assert!(told.lines().next().unwrap().contains(&format!("\tPatient/{source}\t")), "{told}");
+        let wanted = [format!("Observation/{of_source}"), format!("Observation/{of_target}"), format!("Patient/{source}")];
+        let missing: Vec<&String> = wanted.iter().filter(|one| !told.lines().any(|line| line.ends_with(one.as_str()))).collect();
+        assert!(missing.is_empty(), "{missing:?}: {told}");
+    }
+}
+
+both! {
+    fn a_patient_who_was_deleted_is_opened_to_nobody(server) {
+        let ehr = server.ehr();
+        let alice = created(&ehr, &patient());
+        ehr.delete(&format!("/fhir/Patient/{alice}")).is(204);
+        let (ruiz, _) = clinician(server, "ruiz");
+        breaks(&ruiz, &alice, reason(REASON)).is(404);
+        assert_eq!(server.place.tells(&["access", "review"]), "");
+    }
+}
+
+both! {
+    fn what_is_opened_is_not_patched_and_criteria_do_not_find_it(server) {
+        let (alice, weighed) = person(server);
+        let (ruiz, _) = clinician(server, "ruiz");
+        breaks(&ruiz, &alice, reason(REASON)).is(200);
+        soon(server, || ruiz.get(&format!("/fhir/Observation/{weighed}")).status == 200);
+        let patches = |path: &str| {
+            let patch = json!([{"op": "replace", "path": "/status", "value": "amended"}]).to_string();
+            ruiz.with("content-type", "application/json-patch+json").send("PATCH", path, Some(patch.as_bytes()))
+        };
+        patches(&format!("/fhir/Observation/{weighed}")).is(403);
+        patches("/fhir/Observation/nothing-here").is(404);
+        patches(&format!("/fhir/Observation?_id={weighed}")).is(404);
+        ruiz.delete(&format!("/fhir/Observation?_id={weighed}")).is(204);
+        assert_eq!(server.ehr().get(&format!("/fhir/Observation/{weighed}")).is(200).at("/meta/versionId"), json!("1"));
     }
 }

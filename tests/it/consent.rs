@@ -142,6 +142,13 @@ both! {
         assert_eq!(left(json!({"type": "deny", "period": {"end": "2020-01-01"}})), all(&[&early, &late, &height, &goal]));
         assert_eq!(left(json!({"type": "deny", "purpose": [{"code": "HRESCH"}]})), all(&[&early, &late, &height, &goal]));
         assert_eq!(left(json!({"type": "deny", "purpose": [{"code": "TREAT"}]})), Vec::<String>::new());
+        // Who treats does not claim an emergency; any other code below a general one may be meant.
+        for (below, seen) in [("ETREAT", all(&[&early, &late, &height, &goal])), ("BTG", all(&[&early, &late, &height, &goal])), ("CAREMGT", Vec::new())] {
+            assert_eq!(left(json!({"type": "deny", "purpose": [{"code": below}]})), seen, "{below}");
+        }
+        // A token without a client may be used by any.
+        let client = json!({"role": {"coding": [{"code": "PRCP"}]}, "reference": {"identifier": {"system": "urn:firth:client", "value": "another"}}});
+        assert_eq!(left(json!({"type": "deny", "actor": [client]})), Vec::<String>::new());
         // What cannot be told counts as met.
         assert_eq!(left(json!({"type": "deny", "class": [{"system": "urn:mine", "code": "notes"}]})), Vec::<String>::new());
     }
@@ -286,6 +293,119 @@ both! {
         assert_eq!((count(&server.ehr(), "Patient"), count(&server.ehr(), "Observation")), (1, 0));
         // One that withholds nothing binds nobody anyway.
         ehr.post("/fhir/Consent", &consent("c0ffee00-0000-4000-8000-000000000002", json!({"type": "permit"}))).is(201);
+    }
+}
+
+both! {
+    fn a_consent_that_withholds_something_names_a_patient_who_is_here(server) {
+        let (ehr, alice) = (server.ehr(), created(&server.ehr(), &json!({
+            "resourceType": "Patient", "identifier": [{"system": "urn:mrn", "value": "1"}]
+        })));
+        let of = |patient: Value| {
+            let mut sent = consent(&alice, json!({"type": "deny"}));
+            match patient {
+                Value::Null => drop(sent.as_object_mut().unwrap().remove("patient")),
+                patient => sent["patient"] = patient,
+            }
+            sent
+        };
+        let mut contained = of(json!({"reference": "#p"}));
+        contained["contained"] = json!([{"resourceType": "Patient", "id": "p"}]);
+        let nobody = [
+            of(Value::Null),
+            of(json!({"identifier": {"system": "urn:mrn", "value": "1"}})),
+            of(json!({"type": "Patient", "identifier": {"system": "urn:mrn", "value": "1"}})),
+            of(json!({"display": "Alice"})),
+            of(json!({"reference": format!("http://elsewhere.example/fhir/Patient/{alice}")})),
+            contained,
+        ];
+        for sent in &nobody {
+            let refused = ehr.post("/fhir/Consent", sent).is(422);
+            assert_eq!(refused.at("/issue/0/expression/0"), json!("Consent.patient"), "{}", sent["patient"]);
+            assert!(refused.text().contains("would bind nobody"), "{}", refused.text());
+            let entry = json!({"request": {"method": "POST", "url": "Consent"}, "resource": sent});
+            ehr.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]})).is(422);
+            // What withholds nothing may be of whomever it says.
+            let mut draft = sent.clone();
+            draft["status"] = json!("draft");
+            created(&ehr, &draft);
+        }
+        let id = created(&ehr, &of(json!({"reference": format!("Patient/{alice}")})));
+        let patch = json!([{"op": "remove", "path": "/patient/reference"}, {"op": "add", "path": "/patient/display", "value": "Alice"}]).to_string();
+        ehr.with("content-type", "application/json-patch+json").send("PATCH", &format!("/fhir/Consent/{id}"), Some(patch.as_bytes())).is(422);
+        ehr.get(&format!("/fhir/Patient/{alice}")).is(404);
+    }
+}
+
+both! {
+    fn a_consent_that_hides_its_patient_is_changed_in_a_transaction_too(server) {
+        let (ehr, alice) = (server.ehr(), created(&server.ehr(), &patient()));
+        let mut sent = consent(&alice, Value::Null);
+        sent.as_object_mut().unwrap().remove("provision");
+        sent["policyRule"]["coding"][0]["code"] = json!("OPTOUT");
+        sent["identifier"] = json!([{"system": "urn:paper", "value": "7"}]);
+        let id = created(&ehr, &sent);
+        sent["id"] = json!(id);
+        let hidden = || ehr.get(&format!("/fhir/Patient/{alice}")).status == 404;
+        let transaction = |method: &str, url: &str, resource: &Value| {
+            let entry = json!({"request": {"method": method, "url": url}, "resource": resource});
+            ehr.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]}))
+        };
+        let mut relaxed = sent.clone();
+        relaxed["policyRule"]["coding"][0]["code"] = json!("OPTIN");
+        let path = format!("Consent/{id}");
+        let patch = json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+            {"name": "type", "valueCode": "replace"}, {"name": "path", "valueString": "Consent.status"}, {"name": "value", "valueCode": "inactive"}
+        ]}]});
+        for (method, url, resource) in [
+            ("PUT", path.as_str(), &relaxed),
+            ("PUT", "Consent?identifier=urn:paper|7", &relaxed),
+            ("PATCH", path.as_str(), &patch),
+            ("PATCH", "Consent?identifier=urn:paper|7", &patch),
+        ] {
+            put(&ehr, &format!("/fhir/{path}"), &sent).is(200);
+            crate::care_team::soon(server, hidden);
+            // As it is, too.
+            transaction("PUT", &path, &sent).is(200);
+            transaction(method, url, resource).is(200);
+            crate::care_team::soon(server, || !hidden());
+        }
+        // Not to another whom the writer does not see.
+        let bob = created(&ehr, &patient());
+        created(&ehr, &consent(&bob, json!({"type": "deny"})));
+        let mut moved = sent.clone();
+        moved["patient"]["reference"] = json!(format!("Patient/{bob}"));
+        crate::care_team::soon(server, || ehr.get(&format!("/fhir/Patient/{bob}")).status == 404);
+        assert_eq!(transaction("PUT", &path, &moved).is(422).code(), "reference.not-found");
+        // Nor do others point to whom one may go on pointing to.
+        let carol = created(&ehr, &patient());
+        let mut note = json!({"resourceType": "Communication", "status": "completed", "subject": {"reference": format!("Patient/{carol}")}});
+        note["id"] = json!(created(&ehr, &note));
+        put(&ehr, &format!("/fhir/{path}"), &sent).is(200);
+        crate::care_team::soon(server, hidden);
+        note["recipient"] = json!([{"reference": format!("Patient/{alice}")}]);
+        let entry = |url: &str, resource: &Value| json!({"request": {"method": "PUT", "url": url}, "resource": resource});
+        let both = [entry(&path, &relaxed), entry(&format!("Communication/{}", note["id"].as_str().unwrap()), &note)];
+        let refused = ehr.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": both})).is(422);
+        assert_eq!(refused.at("/issue/0/expression/0"), json!("Bundle.entry[1].resource.recipient[0].reference"));
+    }
+}
+
+both! {
+    fn what_a_transaction_deletes_is_not_pointed_to_for_having_been(server) {
+        let (ehr, alice) = (server.ehr(), created(&server.ehr(), &patient()));
+        let ward = created(&ehr, &json!({"resourceType": "Organization", "name": "Ward"}));
+        let mut sent = consent(&alice, json!({"type": "permit"}));
+        sent["organization"] = json!([{"reference": format!("Organization/{ward}")}]);
+        let id = created(&ehr, &sent);
+        sent["id"] = json!(id);
+        sent["dateTime"] = json!("2026-02-01");
+        let both = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+            {"request": {"method": "DELETE", "url": format!("Organization/{ward}")}},
+            {"request": {"method": "PUT", "url": format!("Consent/{id}")}, "resource": sent}
+        ]});
+        assert_eq!(ehr.post("/fhir", &both).is(422).code(), "reference.not-found");
+        ehr.get(&format!("/fhir/Organization/{ward}")).is(200);
     }
 }
 

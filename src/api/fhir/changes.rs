@@ -64,6 +64,10 @@ fn answer(app: &App, request: &Request, who: &Caller, of: (&[(Type, Visible)], &
     let revisions: Vec<Revision<'_>> = page.iter().map(revision).collect();
     let body = bundle::history(&base, None, &links, &revisions);
     let mut patients: Vec<String> = page.iter().filter_map(|change| change.version.patient).flat_map(Whose::named).collect();
+    // That of whom an emergency opens nothing has changed tells of them, too.
+    if !types.iter().all(|(of, _)| of.is_shared()) {
+        patients.extend(who.emergencies.iter().map(|one| one.now.to_string()));
+    }
     patients.sort_unstable();
     patients.dedup();
     Ok(Reply::fhir(200, body).about(path, patients))

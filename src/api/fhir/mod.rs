@@ -59,7 +59,7 @@ fn written(of: Type) -> Result<()> {
 /// What a conditional interaction looks for, and what it does to what it finds. A create does nothing to it.
 fn criteria(app: &App, policy: &Policy, of: (Type, Option<Interaction>), pairs: &[(String, String)]) -> Result<Criteria> {
     let (of, does) = of;
-    let searched = policy.visible(of, Interaction::Search)?;
+    let searched = policy.sought(of)?;
     let visible = does.map_or(Ok(searched.clone()), |does| Ok(searched.narrowed(policy.visible(of, does)?)))?;
     let query = parse(of, pairs, &Terms { handling: Handling::Strict, base: &base(app), now: app.clock.now() })?;
     if query.filters.is_empty() {

@@ -12,11 +12,12 @@ use crate::audit::events;
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::bundle::{self, Mode};
 use crate::fhir::outcome;
+use crate::id::PatientId;
 use crate::policy::{Policy, Visible};
-use crate::search::{self, Query, SortKey, Terms, Type, canonical};
+use crate::search::{self, Criterion, Filter, Query, SortKey, Terms, Type, canonical};
 use crate::store::listing::{self, Item, Look, Page};
 use crate::store::resources::{Reader, version};
-use crate::store::{Tx, observations};
+use crate::store::{Tx, keys, observations};
 
 pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result<Reply> {
     let who = caller(who)?;
@@ -45,7 +46,8 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
             };
             let includes = include(tx, app, (&policy, &look), &page)?;
             let shelves = page.items.iter().map(|item| item.shelf).chain(includes.iter().map(|item| item.shelf));
-            let whose = patients(tx, &page.owners, shelves)?;
+            let mut whose = patients(tx, &page.owners, shelves)?;
+            whose.extend(searched(tx, who, &query)?);
             Ok((page, includes, whose))
         })?
     };
@@ -59,6 +61,37 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
 
 fn walks_feed(query: &Query) -> bool {
     query.sort.is_some_and(|sort| sort.key == SortKey::LastUpdated) || query.filters_on("_lastUpdated").next().is_some()
+}
+
+/// Those whom an emergency opens to the caller and of whom something might have been found: a number alone tells of them,
+/// too, and so does an empty Bundle.
+fn searched(tx: &mut Tx<'_>, who: &Caller, query: &Query) -> Result<Vec<String>> {
+    let mut open = if query.resource.is_shared() { Vec::new() } else { who.emergencies.to_vec() };
+    for named in query.filters.iter().filter_map(|filter| alone(query.resource, filter)) {
+        if open.is_empty() {
+            break;
+        }
+        let people = keys::people(tx, &named)?;
+        open.retain(|one| people.contains(&one.now));
+    }
+    Ok(open.iter().map(|one| one.now.to_string()).collect())
+}
+
+/// The Patients of whom alone something answers the filter; None when it does not say.
+fn alone(of: Type, filter: &Filter) -> Option<Vec<PatientId>> {
+    let says = match of {
+        Type::Patient => filter.param == "_id",
+        // What it is about may be several patients'.
+        Type::Provenance => false,
+        _ => ["patient", "subject"].contains(&filter.param),
+    };
+    let named = |criterion: &Criterion| match criterion {
+        Criterion::Id(id) => Some(PatientId::parse(id).ok()),
+        Criterion::Reference(reference) => Some(reference.patient()),
+        _ => None,
+    };
+    let named: Option<Vec<Option<PatientId>>> = filter.any.iter().map(named).collect();
+    named.filter(|_| says && !filter.not).map(|ids| ids.into_iter().flatten().collect())
 }
 
 /// The parameters of the URL, and with POST those of the form.
