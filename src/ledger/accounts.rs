@@ -108,7 +108,8 @@ pub fn list(tx: &mut Tx<'_>, vault: &Vault) -> Result<Vec<Account>> {
 /// Makes an account. `Kind::Duplicate` when the name is taken, `Kind::Invalid` or `Kind::NotFound` when name or `fhirUser`
 /// cannot be.
 pub fn add(tx: &mut Tx<'_>, vault: &Vault, facts: Facts) -> Result<Account> {
-    let facts = checked(tx, facts)?;
+    let facts = checked(facts)?;
+    facts.fhir_user.as_deref().map_or(Ok(()), |user| fhir_user(tx, user).map(drop))?;
     let id = AccountId::from_random(vault.chance.bytes()?);
     if rows::by_name(tx, name_hash(vault, &facts.name))?.is_some() {
         return Err(Error::new(Kind::Duplicate, "an account of this name exists already").at("name"));
@@ -121,10 +122,14 @@ pub fn add(tx: &mut Tx<'_>, vault: &Vault, facts: Facts) -> Result<Account> {
 
 /// Puts new facts or another status in the place of those of `account`, which was read in the same transaction. Its
 /// sessions end when it is disabled. What it granted ends then, with its role and with its password: whoever knew the old
-/// one may have granted something that would outlive it.
+/// one may have granted something that would outlive it. An account whose record was deleted meanwhile is changed as any
+/// other; a new `fhirUser` must be there.
 pub fn change(tx: &mut Tx<'_>, vault: &Vault, account: &Account, to: (Status, Facts)) -> Result<Account> {
     let (status, facts) = to;
-    let facts = checked(tx, facts)?;
+    let facts = checked(facts)?;
+    if let Some(new) = facts.fhir_user.as_deref().filter(|new| account.facts.fhir_user.as_deref() != Some(new)) {
+        fhir_user(tx, new)?;
+    }
     let changed = Account { status, version: account.version + 1, facts, changed_at: tx.committed_at(), ..account.clone() };
     rows::update(tx, &row(vault, &changed)?, keys(vault, &changed.facts))?;
     if status == Status::Disabled {
@@ -174,13 +179,10 @@ pub fn fhir_user(tx: &mut Tx<'_>, text: &str) -> Result<(Type, DocumentId)> {
     }
 }
 
-fn checked(tx: &mut Tx<'_>, facts: Facts) -> Result<Facts> {
+fn checked(facts: Facts) -> Result<Facts> {
     let name = facts.name.trim().to_owned();
     if name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
         return Err(Error::new(Kind::Invalid, format!("an account's name has 1 to {NAME_MAX} printable characters")).at("name"));
-    }
-    if let Some(user) = &facts.fhir_user {
-        fhir_user(tx, user)?;
     }
     Ok(Facts { name, ..facts })
 }
