@@ -62,7 +62,7 @@ pub fn known(
     roles: &Roles,
 ) -> Result<(Known, Vec<Changed>)> {
     let subject = Subject { issuer: person.issuer.clone(), subject: person.subject.clone() };
-    let said = Said { role: mapped(person, given, roles), user: claimed(tx, person)? };
+    let said = Said { role: mapped(person, given, roles), user: claimed(tx, vault, person)? };
     if let Some(account) = accounts::by_link(tx, vault, &subject)? {
         return standing(tx, vault, account, said, roles);
     }
@@ -113,10 +113,10 @@ fn misfit(roles: &Roles, facts: &Facts) -> Option<String> {
 }
 
 /// The claimed record, if there is one of a type that people have.
-fn claimed(tx: &mut Tx<'_>, person: &Person) -> Result<Option<String>> {
+fn claimed(tx: &mut Tx<'_>, vault: &Vault, person: &Person) -> Result<Option<String>> {
     let Some(user) = person.fhir_user.as_deref() else { return Ok(None) };
     // What is misspelt or not here names nobody.
-    Ok(accounts::fhir_user(tx, user).is_ok().then(|| user.to_owned()))
+    Ok(accounts::fhir_user(tx, vault, user).is_ok().then(|| user.to_owned()))
 }
 
 /// An account that is there, with what the claims say of it now. Of its role they say nothing once an operator gave or took

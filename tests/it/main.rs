@@ -5,7 +5,6 @@
 #[macro_use]
 mod support;
 
-mod accounts;
 mod audit;
 mod authorize;
 mod binary;
