@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{noted, roles, text};
+use super::{noted, plain, roles, text, unknown};
 use crate::app::App;
 use crate::audit::{Did, Entry};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::accounts::{self, Account, Facts, Status, Totp};
+use crate::ledger::accounts::{self, Account, Facts, Status, Subject, Totp};
 use crate::ledger::documents::instant;
 use crate::store::accounts::links;
 use crate::store::{Tx, sessions};
@@ -17,25 +17,44 @@ use crate::vault::{Vault, may_choose, one_time, totp};
 /// How long a password that an operator hands over is good.
 const FIRST_MS: i64 = 7 * 86_400_000;
 
-/// A password that was given or made: as it is kept, until when it is good if it is to be changed, and what is printed.
+pub(super) fn carry_out(app: &App, verb: &str, order: &Value, entry: &Entry) -> Result<String> {
+    match verb {
+        "account add" => add(app, order, entry),
+        "account disable" => disable(app, order, entry),
+        "account reset" => reset(app, order, entry),
+        "account link" => link(app, order, entry),
+        "account unlink" => unlink(app, order, entry),
+        "account list" => list(app, entry),
+        "account show" => show(app, order, entry),
+        _ => Err(unknown()),
+    }
+}
+
+/// A password that was given or made, if there is to be one: as it is kept, until when it is good if it is to be changed, and
+/// what is printed.
+#[derive(Default)]
 struct Password {
-    kept: String,
+    kept: Option<String>,
     until: Option<i64>,
     printed: String,
 }
 
 fn password(app: &App, order: &Value, name: &str) -> Result<Password> {
+    if order["no_password"] == true {
+        return Ok(Password::default());
+    }
+    let kept = |password: &str| app.passwords.hash(app.vault.chance, password).map(Some);
     match text(order, "password") {
         Some(given) => {
             may_choose(&given, name)?;
-            Ok(Password { kept: app.passwords.hash(app.vault.chance, &given)?, until: None, printed: String::new() })
+            Ok(Password { kept: kept(&given)?, ..Password::default() })
         }
         None if order["password"].is_string() => Err(Error::new(Kind::Usage, "standard input has no password")),
         None => {
             let made = one_time(app.vault.chance)?;
             let until = app.clock.now() + FIRST_MS;
             let printed = format!("password={made}\npassword_until={}\n", instant(until));
-            Ok(Password { kept: app.passwords.hash(app.vault.chance, &made)?, until: Some(until), printed })
+            Ok(Password { kept: kept(&made)?, until: Some(until), printed })
         }
     }
 }
@@ -58,25 +77,26 @@ fn found(tx: &mut Tx<'_>, vault: &Vault, name: &str) -> Result<Account> {
     accounts::by_name(tx, vault, name)?.ok_or_else(unknown)
 }
 
-pub(super) fn add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+fn add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let name = named(order)?;
     let role = order["role"].is_string().then(|| roles::named(app, order)).transpose()?;
     if let Some(role) = role.filter(|role| !role.is_granted()) {
         return Err(Error::new(Kind::Usage, format!("nobody signs in with role {}; choose another", role.name())));
     }
     role.map_or(Ok(()), |role| roles::fits(role, text(order, "fhir_user").as_deref()))?;
-    let password = if order["no_password"] == true { None } else { Some(password(app, order, &name)?) };
+    let password = password(app, order, &name)?;
     let second = if order["totp"] == true { Some(second(app, &name)?) } else { None };
     let facts = Facts {
         name,
         role: role.map(|role| role.name().to_owned()),
         fhir_user: text(order, "fhir_user"),
-        password: password.as_ref().map(|password| password.kept.clone()),
-        password_until: password.as_ref().and_then(|password| password.until),
+        password: password.kept,
+        password_until: password.until,
         totp: second.as_ref().map(|(second, _)| second.clone()),
         by_claims: false,
         // Until an operator says what it is.
         role_by_claims: role.is_none(),
+        linked: Vec::new(),
     };
     let (vault, entry) = (Arc::clone(&app.vault), entry.clone());
     let made = app.db.write("account.add", move |tx| {
@@ -84,11 +104,10 @@ pub(super) fn add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
         entry.commit(tx, Did::new(201, format!("account/{}", made.id)))?;
         Ok(made)
     })?;
-    let printed = password.map(|password| password.printed).unwrap_or_default();
-    Ok(format!("account_id={}\n{printed}{}", made.id, second.map(|(_, printed)| printed).unwrap_or_default()))
+    Ok(format!("account_id={}\n{}{}", made.id, password.printed, second.map(|(_, printed)| printed).unwrap_or_default()))
 }
 
-pub(super) fn disable(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+fn disable(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let (name, vault, entry) = (named(order)?, Arc::clone(&app.vault), entry.clone());
     let changed = app.db.write("account.disable", move |tx| {
         let account = found(tx, &vault, &name)?;
@@ -99,7 +118,7 @@ pub(super) fn disable(app: &App, order: &Value, entry: &Entry) -> Result<String>
     Ok(format!("disabled {}\n", changed.id))
 }
 
-pub(super) fn reset(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+fn reset(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let name = named(order)?;
     let password = password(app, order, &name)?;
     let new = if order["totp"] == true { Some(second(app, &name)?) } else { None };
@@ -109,7 +128,7 @@ pub(super) fn reset(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let changed = app.db.write("account.reset", move |tx| {
         let account = found(tx, &vault, &name)?;
         let totp = if none { None } else { second.clone().or(account.facts.totp.clone()) };
-        let facts = Facts { password: Some(kept.clone()), password_until: until, totp, ..account.facts.clone() };
+        let facts = Facts { password: kept.clone(), password_until: until, totp, ..account.facts.clone() };
         let changed = accounts::change(tx, &vault, &account, (Status::Active, facts))?;
         // Whoever knew the old password may still be signed in.
         sessions::end_all(tx, changed.id)?;
@@ -119,21 +138,35 @@ pub(super) fn reset(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     Ok(format!("account_id={}\n{printed}{}", changed.id, new.map(|(_, printed)| printed).unwrap_or_default()))
 }
 
-pub(super) fn link(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+fn subject(order: &Value) -> Result<Subject> {
     let given = |name: &str| text(order, name).ok_or_else(|| Error::new(Kind::Usage, format!("add --{name}")));
-    let (name, issuer, subject) = (named(order)?, given("issuer")?, given("subject")?);
-    let (vault, entry) = (Arc::clone(&app.vault), entry.clone());
+    Ok(Subject { issuer: given("issuer")?, subject: given("subject")? })
+}
+
+fn link(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+    let (name, subject, vault, entry) = (named(order)?, subject(order)?, Arc::clone(&app.vault), entry.clone());
     let linked = app.db.write("account.link", move |tx| {
         let account = found(tx, &vault, &name)?;
-        accounts::link(tx, &vault, account.id, (&issuer, &subject))?;
+        accounts::link(tx, &vault, &account, &subject)?;
         entry.commit(tx, Did::new(200, format!("account/{}", account.id)))?;
         Ok(account.id)
     })?;
     Ok(format!("linked {linked}\n"))
 }
 
+fn unlink(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+    let (name, subject, vault, entry) = (named(order)?, subject(order)?, Arc::clone(&app.vault), entry.clone());
+    let unlinked = app.db.write("account.unlink", move |tx| {
+        let account = found(tx, &vault, &name)?;
+        accounts::unlink(tx, &vault, &account, &subject)?;
+        entry.commit(tx, Did::new(200, format!("account/{}", account.id)))?;
+        Ok(account.id)
+    })?;
+    Ok(format!("unlinked {unlinked}\n"))
+}
+
 /// A line an account: id, name, role, fhirUser, how it signs in, state, separated by tabs.
-pub(super) fn list(app: &App, entry: &Entry) -> Result<String> {
+fn list(app: &App, entry: &Entry) -> Result<String> {
     let all = app.db.read("account.list", |tx| {
         let all = accounts::list(tx, &app.vault)?;
         all.into_iter().map(|account| Ok((links(tx, account.id)?, account))).collect::<Result<Vec<_>>>()
@@ -142,13 +175,40 @@ pub(super) fn list(app: &App, entry: &Entry) -> Result<String> {
     Ok(all.iter().map(|(links, account)| line(account, *links)).collect())
 }
 
-fn line(account: &Account, links: i64) -> String {
+/// A line `name: value` for each; each link has a line, issuer and subject separated by a space.
+fn show(app: &App, order: &Value, entry: &Entry) -> Result<String> {
+    let name = named(order)?;
+    let (links, account) = app.db.read("account.show", |tx| {
+        let account = found(tx, &app.vault, &name)?;
+        Ok((links(tx, account.id)?, account))
+    })?;
+    noted(app, &Entry { resource: Some(format!("account/{}", account.id)), ..entry.clone() })?;
     let facts = &account.facts;
+    let one = |name: &'static str, value: &str| (name, value.to_owned());
+    let mut lines = vec![one("account_id", &account.id.to_string()), one("name", &facts.name), one("status", account.status.word())];
+    lines.extend(facts.role.as_deref().map(|role| one("role", role)));
+    lines.extend(facts.fhir_user.as_deref().map(|user| one("fhir_user", user)));
+    lines.push(one("signs_in_by", &ways(facts, links)));
+    lines.push(one("made", &instant(account.created_at)));
+    lines.extend(facts.linked.iter().map(|of| one("link", &format!("{} {}", of.issuer, of.subject))));
+    let earlier = usize::try_from(links).unwrap_or_default().saturating_sub(facts.linked.len());
+    lines.extend((earlier > 0).then(|| one("link", &format!("{earlier} made by an earlier version, of which only a hash is kept"))));
+    // The provider wrote the subjects.
+    Ok(lines.iter().map(|(name, value)| format!("{name}: {}\n", plain(value))).collect())
+}
+
+/// How the person signs in.
+fn ways(facts: &Facts, links: i64) -> String {
     let mut ways = Vec::new();
     ways.extend(facts.password.as_ref().map(|_| if facts.password_until.is_some() { "first-password" } else { "password" }));
     ways.extend(facts.totp.as_ref().map(|_| "totp"));
     ways.extend((links > 0).then_some("upstream"));
+    if ways.is_empty() { "-".to_owned() } else { ways.join("+") }
+}
+
+fn line(account: &Account, links: i64) -> String {
+    let facts = &account.facts;
     let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
-    let ways = if ways.is_empty() { "-".to_owned() } else { ways.join("+") };
-    format!("{}\t{}\t{}\t{}\t{ways}\t{}\n", account.id, facts.name, or(&facts.role), or(&facts.fhir_user), account.status.word())
+    let (role, user, ways) = (or(&facts.role), or(&facts.fhir_user), ways(facts, links));
+    format!("{}\t{}\t{role}\t{user}\t{ways}\t{}\n", account.id, facts.name, account.status.word())
 }

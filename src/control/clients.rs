@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{noted, plain, roles, text};
+use super::{noted, plain, roles, text, unknown};
 use crate::access::{Context, PatientRule, Role};
 use crate::app::App;
 use crate::audit::{Did, Entry};
@@ -23,7 +23,7 @@ pub(super) fn carry_out(app: &App, verb: &str, order: &Value, entry: &Entry) -> 
         "client disable" => disable(app, order, entry),
         "client list" => list(app, entry),
         "client show" => show(app, order, entry),
-        _ => Err(Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")),
+        _ => Err(unknown()),
     }
 }
 

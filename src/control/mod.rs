@@ -105,7 +105,7 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let of_credentials = ["token ", "app ", "client ", "account "].iter().any(|what| verb.starts_with(what));
     let action = match verb {
         "role grant" | "role revoke" => Action::RoleChange,
-        _ if verb.ends_with(" list") || verb == "client show" => Action::Activity,
+        _ if verb.ends_with(" list") || verb.ends_with(" show") => Action::Activity,
         "client add" | "client approve" if text(order, "role").is_some() => Action::RoleChange,
         _ if of_credentials => Action::Credential,
         _ => Action::Activity,
@@ -119,11 +119,7 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
         "token issue" => token_issue(app, order, &entry),
         "token revoke" => token_revoke(app, order, &entry),
         "ingest" => ingest(app, order, &entry),
-        "account add" => accounts::add(app, order, &entry),
-        "account disable" => accounts::disable(app, order, &entry),
-        "account reset" => accounts::reset(app, order, &entry),
-        "account link" => accounts::link(app, order, &entry),
-        "account list" => accounts::list(app, &entry),
+        verb if verb.starts_with("account ") => accounts::carry_out(app, verb, order, &entry),
         verb if verb.starts_with("client ") => clients::carry_out(app, verb, order, &entry),
         "access review" => emergencies::review(app, order, &entry),
         "role grant" => roles::grant(app, order, &entry),
@@ -131,7 +127,7 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
         "role list" => roles::list(app, &entry),
         "token list" => token_list(app).and_then(|text| noted(app, &entry).map(|()| text)),
         "ingest replay" => noted(app, &entry).and_then(|()| replay(app, &entry)),
-        _ => Err(Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")),
+        _ => Err(unknown()),
     };
     outcome.or_else(|e| {
         entry.status = 400;
@@ -142,6 +138,10 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
             unwritten => unwritten.and(Err(e)),
         }
     })
+}
+
+fn unknown() -> Error {
+    Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")
 }
 
 /// An entry without an effect in the database.

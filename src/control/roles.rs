@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{noted, text};
-use crate::access::{NO_RESEARCHER, PatientRule, Role};
+use crate::access::{NO_RESEARCHER, Role};
 use crate::app::App;
 use crate::audit::{Did, Entry};
 use crate::error::{Error, Kind, Result};
@@ -23,21 +23,11 @@ pub(super) fn named(app: &App, order: &Value) -> Result<Role> {
     })
 }
 
-/// Refuses a role in which an account of this `fhirUser` would see nobody, or what it was not meant to see.
+/// Refuses a role that does not go with the record.
 pub(super) fn fits(role: Role, fhir_user: Option<&str>) -> Result<()> {
-    let refused = |says: &str| Err(Error::new(Kind::Usage, format!("role {} {says}", role.name())));
-    let of = fhir_user.and_then(|user| user.split('/').next());
-    match (role.rule(), of) {
-        (PatientRule::CareTeam, Some("Patient")) => refused(
-            "sees whom the person cares for; a Patient cares for nobody: name the Practitioner or PractitionerRole by --fhir-user, or choose role patient",
-        ),
-        (PatientRule::Own, None) => {
-            refused("sees the person's own record; say which by --fhir-user Patient/ID or --fhir-user RelatedPerson/ID")
-        }
-        (PatientRule::Own, Some("Practitioner" | "PractitionerRole")) => refused(
-            "sees the person's own record, which is a Patient's or a RelatedPerson's: name that by --fhir-user, or choose another role",
-        ),
-        _ => Ok(()),
+    match accounts::misfit(role, fhir_user) {
+        None => Ok(()),
+        Some((why, remedy)) => Err(Error::new(Kind::Usage, format!("{why}: {remedy}"))),
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use super::sealed::{self, Row as Place};
+use crate::access::{PatientRule, Role};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::AccountId;
@@ -65,6 +66,18 @@ pub struct Facts {
     /// The role is the one that those claims give at each sign-in, for no operator gave or took it (decision 0026).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub role_by_claims: bool,
+    /// Who may sign in to it at the upstream provider, in the order in which they were linked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<Subject>,
+}
+
+/// A person at a provider. A subject is one of its issuer only (OpenID Connect Core 1.0, section 5.7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// As the provider's tokens say it.
+    pub issuer: String,
+    /// The person's `sub` there.
+    pub subject: String,
 }
 
 /// The second factor of an account.
@@ -138,19 +151,44 @@ pub fn change(tx: &mut Tx<'_>, vault: &Vault, account: &Account, to: (Status, Fa
     Ok(changed)
 }
 
-/// Lets who is `subject` at `issuer` sign in to the account. `Kind::Duplicate` when the subject is linked already.
-pub fn link(tx: &mut Tx<'_>, vault: &Vault, account: AccountId, of: (&str, &str)) -> Result<()> {
-    let subject = subject_hash(vault, of);
-    match rows::linked(tx, &subject)? {
-        Some(known) if known == account => Ok(()),
-        Some(_) => Err(Error::new(Kind::Duplicate, "the subject is linked to another account already").at("subject")),
-        None => rows::link_insert(tx, &subject, account),
+/// Lets this person sign in to the account, which was read in the same transaction. `Kind::Duplicate` when the subject is
+/// linked to another one.
+pub fn link(tx: &mut Tx<'_>, vault: &Vault, account: &Account, of: &Subject) -> Result<Account> {
+    let hash = subject_hash(vault, of);
+    match by_link(tx, vault, of)? {
+        Some(known) if known.id == account.id => {}
+        Some(known) => {
+            let says = format!("the subject is linked to account {} already; firth account unlink takes that back", known.facts.name);
+            return Err(Error::new(Kind::Duplicate, says).at("subject"));
+        }
+        None => rows::link_insert(tx, &hash, account.id)?,
     }
+    if account.facts.linked.contains(of) {
+        return Ok(account.clone());
+    }
+    let mut facts = account.facts.clone();
+    facts.linked.push(of.clone());
+    change(tx, vault, account, (account.status, facts))
 }
 
-/// The account to which `subject` of `issuer` is linked. A subject is one of its issuer only (OpenID Connect Core 1.0,
-/// section 5.7).
-pub fn by_link(tx: &mut Tx<'_>, vault: &Vault, of: (&str, &str)) -> Result<Option<Account>> {
+/// Takes that back. The account's sessions end and what it granted does, for nobody knows what of it came by this link.
+/// `Kind::NotFound` when the subject is not linked to the account.
+pub fn unlink(tx: &mut Tx<'_>, vault: &Vault, account: &Account, of: &Subject) -> Result<Account> {
+    if !rows::link_delete(tx, &subject_hash(vault, of), account.id)? {
+        let says = format!("the subject is not linked to this account; firth account show {} lists who is", account.facts.name);
+        return Err(Error::new(Kind::NotFound, says).at("subject"));
+    }
+    let mut facts = account.facts.clone();
+    facts.linked.retain(|known| known != of);
+    let changed = change(tx, vault, account, (account.status, facts))?;
+    sessions::end_all(tx, account.id)?;
+    let now = tx.committed_at();
+    grants::revoke_account(tx, account.id, now)?;
+    Ok(changed)
+}
+
+/// The account to which the subject is linked.
+pub fn by_link(tx: &mut Tx<'_>, vault: &Vault, of: &Subject) -> Result<Option<Account>> {
     match rows::linked(tx, &subject_hash(vault, of))? {
         Some(id) => get(tx, vault, id),
         None => Ok(None),
@@ -171,6 +209,26 @@ pub fn fhir_user(tx: &mut Tx<'_>, vault: &Vault, text: &str) -> Result<()> {
         Some(_) => Ok(()),
         None => Err(Error::new(Kind::NotFound, format!("there is no {text}; make it first")).at("fhirUser")),
     }
+}
+
+/// Why an account of this `fhirUser` would see nobody in the role, or what it was not meant to see; and what an operator can
+/// do about it.
+pub fn misfit(role: Role, fhir_user: Option<&str>) -> Option<(String, &'static str)> {
+    let of = fhir_user.and_then(|user| user.split('/').next());
+    let (why, remedy) = match (role.rule(), of) {
+        (PatientRule::CareTeam, Some("Patient")) => (
+            "sees whom the person cares for; a Patient cares for nobody",
+            "name the Practitioner or PractitionerRole by --fhir-user, or choose role patient",
+        ),
+        (PatientRule::Own, None) => {
+            ("sees the person's own record, and there is none", "say which by --fhir-user Patient/ID or --fhir-user RelatedPerson/ID")
+        }
+        (PatientRule::Own, Some("Practitioner" | "PractitionerRole")) => {
+            ("sees the person's own record, which is a Patient's or a RelatedPerson's", "name that by --fhir-user, or choose another role")
+        }
+        _ => return None,
+    };
+    Some((format!("role {} {why}", role.name()), remedy))
 }
 
 /// Facts as they may be kept. Who is `known` already may be deleted since: the account can still be disabled.
@@ -228,6 +286,6 @@ fn user_hash(vault: &Vault, fhir_user: &str) -> i64 {
     vault.index().hash("account-fhir-user", &[fhir_user.as_bytes()])
 }
 
-fn subject_hash(vault: &Vault, (issuer, subject): (&str, &str)) -> [u8; 32] {
-    vault.index().full("account-link", &[issuer.as_bytes(), subject.as_bytes()])
+fn subject_hash(vault: &Vault, of: &Subject) -> [u8; 32] {
+    vault.index().full("account-link", &[of.issuer.as_bytes(), of.subject.as_bytes()])
 }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::accounts::{self, Account, Facts, Status};
+use super::accounts::{self, Account, Facts, Status, Subject};
+use crate::access::{Role, Roles};
 use crate::audit::Action;
 use crate::error::Result;
 use crate::id::AccountId;
@@ -16,7 +17,18 @@ use crate::vault::Vault;
 pub enum Known {
     Account(Box<Account>),
     /// Why nobody signs in, for the person and the operator.
-    Refused(String),
+    Refused(String, Remedy),
+}
+
+/// What would let the person in.
+#[derive(Debug)]
+pub enum Remedy {
+    /// No account is linked to the subject.
+    Link,
+    /// The account of this name is disabled.
+    Reset(String),
+    /// The account of this name has no role, or none that goes with its record.
+    Role(String),
 }
 
 /// What was done to an account, for its audit entry.
@@ -28,54 +40,76 @@ pub struct Changed {
     pub what: String,
 }
 
-/// The account of a person, and whether it was made or changed now; `roles` are the values of the claim and the role that
-/// each gives.
-pub fn known(tx: &mut Tx<'_>, vault: &Vault, person: &Person, roles: &BTreeMap<String, String>) -> Result<(Known, Option<Changed>)> {
-    let subject = (person.issuer.as_str(), person.subject.as_str());
-    let role = mapped(person, roles);
-    let user = claimed(tx, vault, person)?;
-    if let Some(account) = accounts::by_link(tx, vault, subject)? {
-        return standing(tx, vault, account, (role, user));
-    }
-    let refused = |why: &str| Ok((Known::Refused(why.into()), None));
-    let Some(user) = user else {
-        return refused("This server has no account that is linked to you, and the provider does not say which record here is your own.");
-    };
-    let mut of_user = accounts::by_fhir_user(tx, vault, &user)?;
-    match (of_user.len(), role) {
-        (1, role) => {
-            let account = of_user.remove(0);
-            if account.is_active() {
-                accounts::link(tx, vault, account.id, subject)?;
-            }
-            standing(tx, vault, account, (role, None))
-        }
-        (0, Ok(role)) => {
-            let (name, role, fhir_user) = (free_name(tx, vault, person)?, Some(role), Some(user));
-            let facts = Facts { name, role, fhir_user, by_claims: true, role_by_claims: true, ..Facts::default() };
-            let account = accounts::add(tx, vault, facts)?;
-            accounts::link(tx, vault, account.id, subject)?;
-            let made = Changed { account: account.id, action: Action::Credential, what: format!("account/{}", account.id) };
-            Ok((Known::Account(Box::new(account)), Some(made)))
-        }
-        (0, Err(why)) => refused(&why),
-        _ => refused("More than one account here is of your record; an operator must link one of them to you."),
+impl Changed {
+    fn of(account: &Account) -> Changed {
+        Changed { account: account.id, action: Action::Credential, what: format!("account/{}", account.id) }
     }
 }
 
-/// The one role of the claim's values, or why there is none.
-fn mapped(person: &Person, roles: &BTreeMap<String, String>) -> Result<String, String> {
-    let mut given: Vec<&String> = person.roles.iter().filter_map(|value| roles.get(value)).collect();
-    given.sort();
-    given.dedup();
-    match given.as_slice() {
-        [] => Err("The provider names no role that this server knows, so you may do nothing here.".into()),
-        [one] => Ok((*one).clone()),
-        several => {
-            let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
-            Err(format!("The provider gives you more than one role of this server ({}); an account has one.", names.join(", ")))
-        }
+/// What the claims say now: the role or why there is none, and the record.
+struct Said {
+    role: Result<String, String>,
+    user: Option<String>,
+}
+
+/// The account of a person, and what was done to it now; `given` are the values of the role's claim and the role that each
+/// gives.
+pub fn known(
+    tx: &mut Tx<'_>,
+    vault: &Vault,
+    person: &Person,
+    given: &BTreeMap<String, String>,
+    roles: &Roles,
+) -> Result<(Known, Vec<Changed>)> {
+    let subject = Subject { issuer: person.issuer.clone(), subject: person.subject.clone() };
+    let said = Said { role: mapped(person, given, roles), user: claimed(tx, vault, person)? };
+    if let Some(account) = accounts::by_link(tx, vault, &subject)? {
+        return standing(tx, vault, account, said, roles);
     }
+    let refused = |why: &str| Ok((Known::Refused(why.into(), Remedy::Link), Vec::new()));
+    let Some(user) = said.user.clone() else {
+        return refused("This server has no account that is linked to you, and the provider does not say which record here is your own.");
+    };
+    let mut of_user = accounts::by_fhir_user(tx, vault, &user)?;
+    let (account, mut changes) = match (of_user.len(), said.role.clone()) {
+        (1, _) => match standing(tx, vault, of_user.remove(0), said, roles)? {
+            (Known::Account(account), changes) => (*account, changes),
+            refused => return Ok(refused),
+        },
+        (0, Ok(role)) => {
+            let (name, role, fhir_user) = (free_name(tx, vault, person)?, Some(role), Some(user));
+            let facts = Facts { name, role, fhir_user, by_claims: true, role_by_claims: true, ..Facts::default() };
+            if let Some(why) = misfit(roles, &facts) {
+                return refused(&why);
+            }
+            (accounts::add(tx, vault, facts)?, Vec::new())
+        }
+        (0, Err(why)) => return refused(&why),
+        _ => return refused("More than one account here is of your record; an operator must link one of them to you."),
+    };
+    let account = accounts::link(tx, vault, &account, &subject)?;
+    changes.push(Changed::of(&account));
+    Ok((Known::Account(Box::new(account)), changes))
+}
+
+/// The one role of the claim's values, or why there is none.
+fn mapped(person: &Person, given: &BTreeMap<String, String>, roles: &Roles) -> Result<String, String> {
+    let mut names: Vec<&str> = person.roles.iter().filter_map(|value| given.get(value)).map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    match names.as_slice() {
+        [] => Err("The provider names no role that this server knows, so you may do nothing here.".into()),
+        [one] if roles.named(one).is_some_and(Role::is_granted) => Ok((*one).to_owned()),
+        [one] => Err(format!("The provider gives you role {one}, in which nobody signs in here.")),
+        several => Err(format!("The provider gives you more than one role of this server ({}); an account has one.", several.join(", "))),
+    }
+}
+
+/// Why role and record do not go together.
+fn misfit(roles: &Roles, facts: &Facts) -> Option<String> {
+    let role = facts.role.as_deref().and_then(|name| roles.named(name))?;
+    let (why, _) = accounts::misfit(role, facts.fhir_user.as_deref())?;
+    Some(format!("Your role and your record do not go together: {why}."))
 }
 
 /// The claimed record, if there is one of a type that people have.
@@ -86,37 +120,39 @@ fn claimed(tx: &mut Tx<'_>, vault: &Vault, person: &Person) -> Result<Option<Str
 }
 
 /// An account that is there, with what the claims say of it now. Of its role they say nothing once an operator gave or took
-/// it (decision 0026).
-fn standing(
-    tx: &mut Tx<'_>,
-    vault: &Vault,
-    account: Account,
-    now: (Result<String, String>, Option<String>),
-) -> Result<(Known, Option<Changed>)> {
-    let (role, user) = now;
-    if !account.is_active() {
-        return Ok((Known::Refused("Your account on this server is disabled.".into()), None));
-    }
+/// it (decision 0026). A role that does not go with the record is as good as none; an operator's stays, and so does the
+/// record that goes with it.
+fn standing(tx: &mut Tx<'_>, vault: &Vault, account: Account, said: Said, roles: &Roles) -> Result<(Known, Vec<Changed>)> {
     let mut facts = account.facts.clone();
+    if !account.is_active() {
+        return Ok((Known::Refused("Your account on this server is disabled.".into(), Remedy::Reset(facts.name)), Vec::new()));
+    }
+    let remedy = Remedy::Role(facts.name.clone());
     if facts.by_claims {
-        facts.fhir_user = user.or(facts.fhir_user);
+        facts.fhir_user = said.user.or(facts.fhir_user);
     }
     let mut why = None;
     if facts.role_by_claims {
-        (facts.role, why) = role.map_or_else(|why| (None, Some(why)), |role| (Some(role), None));
+        (facts.role, why) = said.role.map_or_else(|why| (None, Some(why)), |role| (Some(role), None));
     }
-    let (account, changed) = if facts == account.facts { (account, None) } else { changed(tx, vault, &account, facts)? };
-    Ok((why.map_or_else(|| Known::Account(Box::new(account)), Known::Refused), changed))
+    if let Some(misfit) = misfit(roles, &facts) {
+        if !facts.role_by_claims {
+            return Ok((Known::Refused(misfit, remedy), Vec::new()));
+        }
+        (facts.role, why) = (None, Some(misfit));
+    }
+    let (account, changes) = if facts == account.facts { (account, Vec::new()) } else { changed(tx, vault, &account, facts)? };
+    Ok((why.map_or_else(|| Known::Account(Box::new(account)), |why| Known::Refused(why, remedy)), changes))
 }
 
-fn changed(tx: &mut Tx<'_>, vault: &Vault, account: &Account, facts: Facts) -> Result<(Account, Option<Changed>)> {
+fn changed(tx: &mut Tx<'_>, vault: &Vault, account: &Account, facts: Facts) -> Result<(Account, Vec<Changed>)> {
     let new = accounts::change(tx, vault, account, (Status::Active, facts))?;
-    let (action, what) = match (&account.facts.role, &new.facts.role) {
-        (before, now) if before == now => (Action::Credential, format!("account/{}", new.id)),
-        (_, now) => (Action::RoleChange, format!("account/{} role {}", new.id, now.as_deref().unwrap_or("none"))),
-    };
-    let changed = Changed { account: new.id, action, what };
-    Ok((new, Some(changed)))
+    let mut changed = Changed::of(&new);
+    if account.facts.role != new.facts.role {
+        changed.action = Action::RoleChange;
+        changed.what = format!("account/{} role {}", new.id, new.facts.role.as_deref().unwrap_or("none"));
+    }
+    Ok((new, vec![changed]))
 }
 
 /// A name that no other account has.

@@ -106,6 +106,12 @@ pub fn link_insert(tx: &mut Tx<'_>, subject: &[u8; 32], id: AccountId) -> Result
     Ok(())
 }
 
+/// Takes the link of a subject to this account; false when there is none.
+pub fn link_delete(tx: &mut Tx<'_>, subject: &[u8; 32], id: AccountId) -> Result<bool> {
+    let link = account_link::table.find(subject.as_slice()).filter(account_link::account.eq(id.0.as_slice()));
+    Ok(on!(tx, c => diesel::delete(link).execute(*c))? > 0)
+}
+
 pub fn linked(tx: &mut Tx<'_>, subject: &[u8; 32]) -> Result<Option<AccountId>> {
     let id: Option<Vec<u8>> =
         on!(tx, c => account_link::table.find(subject.as_slice()).select(account_link::account).first(*c).optional())?;

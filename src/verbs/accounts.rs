@@ -39,8 +39,11 @@ pub enum AccountVerb {
         #[arg(long)]
         no_totp: bool,
         /// Take the password from standard input; it need not be changed
-        #[arg(long)]
+        #[arg(long, conflicts_with = "no_password")]
         password_stdin: bool,
+        /// No password: only the provider of [sign_in] lets the person in
+        #[arg(long)]
+        no_password: bool,
     },
     /// Let somebody sign in who is this subject at this OpenID Provider
     Link {
@@ -52,6 +55,18 @@ pub enum AccountVerb {
         #[arg(long)]
         subject: String,
     },
+    /// Take that back; its sessions end and what it granted does
+    Unlink {
+        name: String,
+        /// The provider's issuer, as `show` prints it
+        #[arg(long)]
+        issuer: String,
+        /// The person's `sub` there
+        #[arg(long)]
+        subject: String,
+    },
+    /// All that is kept of a login, and who is linked to it; never a secret
+    Show { name: String },
     /// List logins: id, name, role, fhirUser, how they sign in, state
     List,
 }
@@ -65,13 +80,17 @@ impl AccountVerb {
                 json!({"verb": "account add", "name": name, "role": role, "fhir_user": fhir_user, "totp": totp, "password": password, "no_password": no_password})
             }
             AccountVerb::Disable { name } => json!({"verb": "account disable", "name": name}),
-            AccountVerb::Reset { name, totp, no_totp, password_stdin } => {
+            AccountVerb::Reset { name, totp, no_totp, password_stdin, no_password } => {
                 let password = from_stdin(*password_stdin)?;
-                json!({"verb": "account reset", "name": name, "totp": totp, "no_totp": no_totp, "password": password})
+                json!({"verb": "account reset", "name": name, "totp": totp, "no_totp": no_totp, "password": password, "no_password": no_password})
             }
             AccountVerb::Link { name, issuer, subject } => {
                 json!({"verb": "account link", "name": name, "issuer": issuer, "subject": subject})
             }
+            AccountVerb::Unlink { name, issuer, subject } => {
+                json!({"verb": "account unlink", "name": name, "issuer": issuer, "subject": subject})
+            }
+            AccountVerb::Show { name } => json!({"verb": "account show", "name": name}),
             AccountVerb::List => json!({"verb": "account list"}),
         })
     }

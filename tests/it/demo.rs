@@ -231,6 +231,34 @@ fn the_demo_stays_on_this_machine_and_off_other_stores() {
     assert_eq!(place.firth(&["serve", "--demo"]).status.code(), Some(78));
 }
 
+/// Wherever the demo's folder is, and with the words as they stand in the manual.
+#[test]
+fn the_verbs_in_the_manual_for_apps_work_as_they_are_pasted() {
+    let place = Place::new();
+    let demo = Demo::start(&place, &["--data-dir", "it's kept here"]);
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/apps.md")).expect("a manual");
+    let path = format!("{}:/usr/bin:/bin", Path::new(env!("CARGO_BIN_EXE_firth")).parent().expect("a folder").display());
+    let mut before = ". \"./it's kept here/demo.env\"\n".to_owned();
+    let (mut said, mut verbs) = (String::new(), 0);
+    for line in manual.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).flat_map(str::lines) {
+        if line.starts_with("export ") {
+            before.push_str(&format!("{line}\n"));
+        } else if line.starts_with("firth ") {
+            let id = said.lines().find_map(|line| line.strip_prefix("client_id=")).unwrap_or("ID");
+            let script = format!("{before}{}", line.replace(" ID", &format!(" {id}")));
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-euc", &script]).env_clear().env("PATH", &path).env("HOME", place.path()).current_dir(place.path());
+            let output = shell.output().expect("a shell");
+            assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+            said.push_str(&String::from_utf8_lossy(&output.stdout));
+            verbs += 1;
+        }
+    }
+    assert_eq!(verbs, 3, "{said}");
+    assert!(said.contains("client_id=") && said.contains("name: My app"), "{said}");
+    demo.stop();
+}
+
 /// Links between pages that are files of the repository, and the pages that the binary serves.
 #[test]
 fn every_link_of_the_manual_leads_somewhere() {

@@ -231,6 +231,106 @@ fn a_subject_is_one_of_its_issuer() {
     });
 }
 
+/// The events of a security alert with this subtype that name all of these.
+fn alerts(server: &TestServer, code: &str, named: &[&str]) -> usize {
+    let all = server.auditor().search("AuditEvent?type=http://dicom.nema.org/resources/ontology/DCM|110113&_count=100").matches();
+    all.iter().filter(|event| event["subtype"][0]["code"] == code && named.iter().all(|text| event.to_string().contains(text))).count()
+}
+
+#[track_caller]
+fn refused(server: &TestServer, arguments: &[&str], wanted: &str) {
+    let output = server.place.firth(arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains(wanted), "{arguments:?}: {said}");
+}
+
+#[test]
+fn a_link_is_shown_and_taken_back_and_what_came_by_it_ends() {
+    both("", |server, upstream| {
+        let (id, app) = (server.account("ruiz", &["--role", "clinician", "--fhir-user", &server.practitioner()]), server.public_app());
+        server.account("sol", &["--role", "clinician"]);
+        let of = |verb: &'static str, name: &'static str, subject: &'static str| {
+            ["account", verb, name, "--issuer", &upstream.issuer, "--subject", subject].map(str::to_owned)
+        };
+        let tells = |arguments: [String; 7]| server.place.tells(&arguments.each_ref().map(String::as_str));
+        let refuses = |arguments: [String; 7], wanted: &str| refused(server, &arguments.each_ref().map(String::as_str), wanted);
+        tells(of("link", "ruiz", "4711"));
+        tells(of("link", "ruiz", "4712"));
+        let shown = server.place.tells(&["account", "show", "ruiz"]);
+        for line in [&format!("account_id: {id}"), "name: ruiz", "role: clinician", "status: active", "signs_in_by: password+upstream"] {
+            assert!(shown.lines().any(|known| known == line), "{line}: {shown}");
+        }
+        let links = |name: &str| -> Vec<String> {
+            let shown = server.place.tells(&["account", "show", name]);
+            shown.lines().filter_map(|line| line.strip_prefix("link: ")).map(str::to_owned).collect()
+        };
+        let [one, two] = ["4711", "4712"].map(|subject| format!("{} {subject}", upstream.issuer));
+        assert_eq!(links("ruiz"), [one.clone(), two.clone()]);
+        refuses(of("link", "sol", "4711"), "linked to account ruiz already; firth account unlink");
+        refuses(of("unlink", "sol", "4711"), "firth account show sol");
+        refuses(of("unlink", "ruiz", "4713"), "firth account show ruiz");
+        let browser = server.browser();
+        signs_in(&browser, upstream, "4711", honest).is(303);
+        let token = app.launches(&browser, "", "user/*.rs offline_access", &[]);
+        let client = server.nobody().bearer(&token.text_at("/access_token"));
+        client.get("/fhir/Observation").is(200);
+        tells(of("unlink", "ruiz", "4711"));
+        assert_eq!(browser.get("/account").heading(), "Sign in");
+        client.get("/fhir/Observation").is(401);
+        app.refreshes(&token.text_at("/refresh_token"), &[]).is(400);
+        assert_eq!(links("ruiz"), [two]);
+        assert_eq!(alerts(server, "110137", &["firth account unlink", &id]), 1);
+        signs_in(&server.browser(), upstream, "4711", honest).is(403);
+        signs_in(&server.browser(), upstream, "4712", honest).is(303);
+        // It is free for the account to which it belongs.
+        tells(of("link", "sol", "4711"));
+        assert_eq!(links("sol"), [one]);
+        let browser = server.browser();
+        signs_in(&browser, upstream, "4711", honest).is(303);
+        assert!(browser.get("/account").text().contains("<dd>sol</dd>"));
+    });
+}
+
+#[test]
+fn a_link_of_an_earlier_version_holds_and_is_taken_back_too() {
+    both("", |server, upstream| {
+        server.account("ruiz", &["--role", "clinician"]);
+        server.account("sol", &["--role", "clinician"]);
+        link(server, upstream, "sol", "4711");
+        // It is ruiz's now, and what is kept of ruiz does not name it.
+        let other = "(SELECT account.account FROM account WHERE account.account <> account_link.account)";
+        server.sql(false, &format!("UPDATE account_link SET account = {other}")).unwrap();
+        let browser = server.browser();
+        signs_in(&browser, upstream, "4711", honest).is(303);
+        assert!(browser.get("/account").text().contains("<dd>ruiz</dd>"));
+        let shown = || server.place.tells(&["account", "show", "ruiz"]);
+        assert!(shown().contains("\nlink: 1 made by an earlier version"), "{}", shown());
+        link(server, upstream, "ruiz", "4711");
+        assert!(shown().ends_with(&format!("\nlink: {} 4711\n", upstream.issuer)), "{}", shown());
+        server.place.tells(&["account", "unlink", "ruiz", "--issuer", &upstream.issuer, "--subject", "4711"]);
+        assert!(!shown().contains("link: ") && shown().contains("signs_in_by: password\n"), "{}", shown());
+    });
+}
+
+/// Only the provider opens an account that was made so, also after it was disabled.
+#[test]
+fn an_account_without_a_password_is_active_again_without_one() {
+    both("", |server, upstream| {
+        server.place.tells(&["account", "add", "ruiz", "--role", "clinician", "--no-password"]);
+        link(server, upstream, "ruiz", "4711");
+        server.place.tells(&["account", "disable", "ruiz"]);
+        signs_in(&server.browser(), upstream, "4711", honest).is(403);
+        let printed = server.place.tells(&["account", "reset", "ruiz", "--no-password"]);
+        assert!(!printed.contains("password"), "{printed}");
+        signs_in(&server.browser(), upstream, "4711", honest).is(303);
+        assert!(server.place.tells(&["account", "list"]).contains("ruiz\tclinician\t-\tupstream\tactive"));
+        server.place.tells(&["account", "reset", "ruiz"]);
+        assert!(server.place.tells(&["account", "list"]).contains("\tfirst-password+upstream\tactive"));
+        server.place.tells(&["account", "reset", "ruiz", "--no-password"]);
+        assert!(server.place.tells(&["account", "list"]).contains("\tupstream\tactive"), "a password that was there is taken away");
+    });
+}
+
 type Lie = fn(&mut Value, &mut Value);
 
 #[test]
@@ -388,6 +488,106 @@ fn an_operators_word_about_a_role_holds_whatever_the_claims_say() {
         signs_in(&server.browser(), upstream, "4712", gives("", json!([]))).is(403);
         signs_in(&server.browser(), upstream, "4712", gives("", json!(["watch"]))).is(303);
         assert!(server.place.tells(&["account", "list"]).contains("sol\tauditor\t"));
+    });
+}
+
+/// What `firth account add` and `firth role grant` refuse, claims do not make.
+#[test]
+fn a_role_of_claims_that_does_not_fit_the_record_is_as_good_as_none() {
+    both(&format!("{GROUPS}\nown = \"patient\"\nphone = \"device-sdk\"\nking = \"king\""), |server, upstream| {
+        let (practitioner, app) = (server.practitioner(), server.public_app());
+        let [ana, ben] = ["ana", "ben"].map(|name| format!("Patient/{}", server.person(name).patient));
+        let refused = |user: &str, role: &str, wanted: &str| {
+            let page = signs_in(&server.browser(), upstream, "4711", gives(user, json!([role]))).is(403);
+            assert!(page.text().contains(wanted), "{user} {role}: {}", page.text());
+        };
+        refused(&ana, "staff", "role clinician sees whom the person cares for; a Patient cares for nobody.");
+        refused(&practitioner, "own", "or a RelatedPerson");
+        refused(&practitioner, "phone", "role device-sdk");
+        refused(&practitioner, "king", "role king");
+        assert_eq!(server.place.tells(&["account", "list"]), "", "an account was made");
+
+        // A role that was there ends, and what was granted in it.
+        let browser = server.browser();
+        signs_in(&browser, upstream, "4711", gives(&ana, json!(["own"]))).is(303);
+        let token = app.launches(&browser, "", "patient/*.rs", &[]);
+        let client = server.nobody().bearer(&token.text_at("/access_token"));
+        client.get("/fhir/Observation").is(200);
+        refused(&ana, "staff", "a Patient cares for nobody");
+        client.get("/fhir/Observation").is(401);
+        assert!(server.place.tells(&["account", "list"]).contains(&format!("dr.ruiz\t-\t{ana}\t")));
+
+        // A record by an operator, a role by claims.
+        server.place.tells(&["account", "add", "sol", "--fhir-user", &ben, "--no-password"]);
+        let page = signs_in(&server.browser(), upstream, "4712", gives(&ben, json!(["staff"]))).is(403);
+        assert!(page.text().contains("a Patient cares for nobody"), "{}", page.text());
+        assert!(server.place.tells(&["account", "list"]).contains(&format!("sol\t-\t{ben}\t-\t")), "it was given the role, or linked");
+
+        // A record by claims, a role by an operator: neither is touched.
+        let third = |user: &str| signs_in(&server.browser(), upstream, "4713", gives(user, json!(["staff"])));
+        third(&practitioner).is(303);
+        let listed = server.place.tells(&["account", "list"]);
+        let name = listed.lines().find(|line| line.contains(&practitioner)).and_then(|line| line.split('\t').nth(1)).unwrap();
+        server.place.tells(&["role", "grant", name, "clinician"]);
+        assert!(third(&ana).is(403).text().contains("a Patient cares for nobody"));
+        assert!(server.place.tells(&["account", "list"]).contains(&format!("\tclinician\t{practitioner}\tupstream\tactive")));
+        third(&practitioner).is(303);
+    });
+}
+
+#[test]
+fn a_link_that_claims_make_leaves_an_entry() {
+    both(GROUPS, |server, upstream| {
+        let (one, two) = (server.practitioner(), server.practitioner());
+        let ruiz = server.account("ruiz", &["--role", "clinician", "--fhir-user", &one]);
+        let sol = server.account("sol", &["--fhir-user", &two]);
+        let entries = |account: &str| ["110136", "110137"].map(|code| alerts(server, code, &["sign-in-upstream", account]));
+        for _ in 0..2 {
+            signs_in(&server.browser(), upstream, "4711", gives(&one, json!(["staff"]))).is(303);
+            assert_eq!(entries(&ruiz), [0, 1], "linked once");
+        }
+        signs_in(&server.browser(), upstream, "4712", gives(&two, json!(["staff"]))).is(303);
+        assert_eq!(entries(&sol), [1, 1], "given a role, and linked");
+        assert!(server.place.tells(&["account", "show", "sol"]).contains(&format!("link: {} 4712\n", upstream.issuer)));
+    });
+}
+
+#[test]
+fn the_page_says_what_would_let_the_person_in() {
+    both(GROUPS, |server, upstream| {
+        let practitioner = server.practitioner();
+        let page = |roles: Value| signs_in(&server.browser(), upstream, "4711", gives(&practitioner, roles));
+        let says = |roles: Value, wanted: &str| {
+            let text = page(roles).is(403).text();
+            let known = ["firth account link NAME --issuer", "firth account reset NAME", "firth role grant NAME ROLE"];
+            assert_eq!(known.into_iter().filter(|remedy| text.contains(remedy)).collect::<Vec<_>>(), [wanted], "{text}");
+            assert!(text.contains("the subject 4711 at") && (wanted == known[0] || text.contains("the account dr.ruiz")), "{text}");
+        };
+        says(json!([]), "firth account link NAME --issuer");
+        page(json!(["staff"])).is(303);
+        says(json!([]), "firth role grant NAME ROLE");
+        says(json!(["staff", "watch"]), "firth role grant NAME ROLE");
+        server.place.tells(&["role", "grant", "dr.ruiz", "clinician"]);
+        page(json!([])).is(303);
+        server.place.tells(&["account", "disable", "dr.ruiz"]);
+        says(json!(["staff"]), "firth account reset NAME");
+        server.place.tells(&["account", "reset", "dr.ruiz", "--no-password"]);
+        page(json!([])).is(303);
+    });
+}
+
+#[test]
+fn one_address_goes_there_and_comes_back_sixty_times_a_minute() {
+    both("", |server, _| {
+        let browser = server.browser();
+        let text = browser.get("/sign-in").is(200).text();
+        let begin = text.split("/sign-in/upstream?begin=").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        for n in 0..60 {
+            let sent = browser.get(&format!("/sign-in/upstream?begin={begin}")).is(303);
+            let state = sent.told("state");
+            let back = browser.get(&format!("/sign-in/upstream?error=access_denied&state={}", escaped(&state)));
+            assert_eq!(back.reply.status, 401, "{n}: {}", back.text());
+        }
     });
 }
 

@@ -83,10 +83,14 @@ try {
   assert.deepEqual([linked.status, linked.url], [200, `${firth.url}/account`], linked.text);
   assert.match(linked.text, /<dd>sol<\/dd>/);
 
+  firth.verb(['account', 'unlink', 'sol', '--issuer', issuer, '--subject', 'linked']);
+  const unlinked = await signIn(firth, 'linked');
+  assert.equal(unlinked.status, 403, unlinked.text);
+
   const claimed = await signIn(firth, 'claimed');
   assert.deepEqual([claimed.status, claimed.url], [200, `${firth.url}/account`], claimed.text);
   assert.ok(claimed.text.includes('dr.ruiz') && claimed.text.includes(`Practitioner/${practitioner}`) && claimed.text.includes('clinician'), claimed.text);
-  console.log('upstream: a linked subject and one with claims signed in, a stranger did not');
+  console.log('upstream: a linked subject and one with claims signed in; a stranger did not, nor who was linked no more');
 } catch (e) {
   console.error(firth.log().split('\n').slice(-15).join('\n'));
   throw e;

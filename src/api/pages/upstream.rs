@@ -14,13 +14,15 @@ use crate::api::request::{Reply, Request, decode_pairs};
 use crate::app::App;
 use crate::audit::{Action, Did, Entry};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::subjects::{self, Changed, Known};
+use crate::id::EntryId;
+use crate::ledger::subjects::{self, Changed, Known, Remedy};
 use crate::oidc::{Attempt, Came, Person, Provider};
 
 /// What is left of a minute between the provider's clock and ours.
 const SKEW_MS: i64 = 60_000;
 
-/// Ways to the provider and back of one address, which may be that of a whole clinic: each costs it and us something.
+/// Ways to the provider and ways back of one address, which may be that of a whole clinic: each costs it and us something,
+/// and a sign-in is two of them.
 static WAYS: LazyLock<Limit> = LazyLock::new(|| Limit::per_minute(120));
 
 /// `GET /sign-in/upstream`: with `begin` it leads to the provider, with `state` it comes from there.
@@ -104,7 +106,7 @@ fn come_back(
     }
     let account = match resolved(visit, provider, &person)? {
         Known::Account(account) => account,
-        Known::Refused(why) => return Err(Error::new(Kind::Forbidden, format!("{why} {}", remedy(&person)))),
+        Known::Refused(why, remedy) => return Err(Error::new(Kind::Forbidden, format!("{why} {}", told(&person, &remedy)))),
     };
     begin(visit, asked, &account, Begin::Upstream(signed_in_at))
 }
@@ -112,26 +114,34 @@ fn come_back(
 const UNKNOWN: &str = "The app asks that you sign in anew, and the sign-in provider did not say when you did.";
 
 /// What the operator needs to know.
-fn remedy(person: &Person) -> String {
+fn told(person: &Person, remedy: &Remedy) -> String {
     let text = |text: &str| text.chars().filter(|c| c.is_ascii_graphic()).take(255).collect::<String>();
     let (issuer, subject) = (text(&person.issuer), text(&person.subject));
-    format!(
-        "Tell the people who run this server: you are the subject {subject} at {issuer}; firth account link NAME --issuer {issuer} --subject {subject} lets you in."
-    )
+    let remedy = match remedy {
+        Remedy::Link => format!("; firth account link NAME --issuer {issuer} --subject {subject} lets you in."),
+        Remedy::Reset(name) => format!(", with the account {name} here; firth account reset NAME makes it active again."),
+        Remedy::Role(name) => {
+            format!(
+                ", with the account {name} here; a role that fits, by the provider's claims or by firth role grant NAME ROLE, lets you in."
+            )
+        }
+    };
+    format!("Tell the people who run this server: you are the subject {subject} at {issuer}{remedy}")
 }
 
 fn resolved(visit: &mut Visit<'_>, provider: &Provider, person: &Person) -> Result<Known> {
-    let (vault, person, roles) = (Arc::clone(&visit.app.vault), person.clone(), provider.settings.roles.clone());
-    let entry = visit.request.entry.clone();
-    let (known, changed) = visit.app.db.write("account.upstream", move |tx| {
-        let (known, changed) = subjects::known(tx, &vault, &person, &roles)?;
-        if let Some(Changed { account, action, what }) = &changed {
-            let entry = Entry { action: *action, account: Some(account.to_string()), ..entry.clone() };
+    let (vault, person, given) = (Arc::clone(&visit.app.vault), person.clone(), provider.settings.roles.clone());
+    let (roles, entry) = (visit.app.roles.clone(), visit.request.entry.clone());
+    let (known, changes) = visit.app.db.write("account.upstream", move |tx| {
+        let (known, changes) = subjects::known(tx, &vault, &person, &given, &roles)?;
+        for Changed { account, action, what } in &changes {
+            let entry = entry.again(EntryId::at(tx.committed_at(), vault.chance.bytes()?));
+            let entry = Entry { action: *action, account: Some(account.to_string()), ..entry };
             entry.commit(tx, Did::new(200, what.clone()))?;
         }
-        Ok((known, changed))
+        Ok((known, changes.len()))
     })?;
-    if changed.is_some() {
+    if changes > 0 {
         visit.next_entry(Action::SignIn)?;
     }
     Ok(known)

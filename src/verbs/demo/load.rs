@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub struct Loaded {
 /// All that the page, the screen and `demo.env` tell.
 pub struct Demo {
     pub url: String,
+    /// Absolute, so that verbs find the server from everywhere.
+    pub data_dir: PathBuf,
     pub app_id: String,
     pub app_secret: String,
     pub api_key: String,
@@ -106,7 +108,8 @@ fn load(app: &App, address: SocketAddr, folder: &Path) -> std::result::Result<De
         tokens.push(told(&made, "token")?);
     }
     let (app_id, app_secret) = (told(&made, "app_id")?, told(&made, "app_secret")?);
-    let demo = Demo { url: app.public_url.clone(), app_id, app_secret, api_key, tokens, people, records, smart };
+    let data_dir = std::path::absolute(folder).map_err(Error::bug)?;
+    let demo = Demo { url: app.public_url.clone(), data_dir, app_id, app_secret, api_key, tokens, people, records, smart };
     keep(&file, &env(&demo))?;
     Ok(demo)
 }
@@ -166,8 +169,12 @@ impl Demo {
 
 fn env(demo: &Demo) -> String {
     let mut text = format!(
-        "FIRTH_URL={}\nFIRTH_API_KEY={}\nFIRTH_APP_ID={}\nFIRTH_APP_SECRET={}\n",
-        demo.url, demo.api_key, demo.app_id, demo.app_secret
+        "FIRTH_URL={}\nFIRTH_DATA_DIR={}\nFIRTH_API_KEY={}\nFIRTH_APP_ID={}\nFIRTH_APP_SECRET={}\n",
+        demo.url,
+        quoted(&demo.data_dir.to_string_lossy()),
+        demo.api_key,
+        demo.app_id,
+        demo.app_secret
     );
     for ((_, name, _), token) in TOKENS.iter().zip(&demo.tokens) {
         text.push_str(&format!("{name}={token}\n"));
@@ -178,6 +185,12 @@ fn env(demo: &Demo) -> String {
     text.push_str(&format!("FIRTH_VITALS_URL={}\nFIRTH_VITALS_CLIENT_ID={}\n", demo.smart.app_url, demo.smart.client_id));
     text.push_str(&format!("FIRTH_USER_IDS={}\nFIRTH_PATIENT_IDS={}\n", demo.listed(|one| &one.user), demo.listed(|one| &one.patient)));
     text
+}
+
+/// As a shell takes it for one word; what needs no quotation marks has none.
+fn quoted(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Replaces the file as a whole; only this user may read it.
