@@ -204,7 +204,7 @@ both! {
     fn an_assertion_is_good_once(server) {
         let (service, other) = (Service::new(server, &[]), Service::new(server, &[]));
         let jti = ("jti", json!(uuid::Uuid::new_v4().to_string()));
-        let once = service.assertion(&[], &[jti.clone()]);
+        let once = service.assertion(&[], std::slice::from_ref(&jti));
         service.shows(&once, "system/*.rs").is(200);
         let again = [once, service.assertion(&[], &[jti.clone(), ("exp", json!(now() + 200))])].map(|assertion| service.shows(&assertion, "system/*.rs"));
         // The jti is the client's own: another one may use the same text.
