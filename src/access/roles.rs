@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use super::consent::PURPOSES;
-use super::scopes::{Interaction, Offer, Scopes};
+use super::scopes::{Context, Interaction, Offer, Scopes};
 use crate::config::RoleTable;
 
 /// The roles of `docs/roles.md`. Cheap to copy: what the file says of one lives as long as the process.
@@ -159,6 +159,11 @@ impl Role {
     /// May the role look across patients where only a scan can answer?
     pub const fn is_system(self) -> bool {
         matches!(self, Role::EhrSystem)
+    }
+
+    /// Can whoever asks for scopes of this context do anything with it, as far as it has scopes at all?
+    pub fn fits(self, context: Context) -> bool {
+        self.scopes().is_empty() || !self.scopes().within(context).is_empty()
     }
 
     /// May an account or a client have it? The others have their own way to a secret, and none to `/fhir`.

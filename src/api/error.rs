@@ -62,6 +62,13 @@ pub fn reply(error: &Error, form: Form, request_id: &str) -> Reply {
     reply.with("x-firth-error", wire.code)
 }
 
+/// How a token was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Bearer,
+    DPoP,
+}
+
 const BEARER: &str = "Bearer realm=\"firth\"";
 
 /// RFC 9470 section 3.
@@ -72,17 +79,24 @@ fn stale() -> String {
 
 /// RFC 9449 section 7.1.
 fn proof_wanted(error: &str) -> String {
-    let algorithms: Vec<&str> = dpop::ALGORITHMS.iter().map(|algorithm| algorithm.name()).collect();
-    format!("DPoP realm=\"firth\", error=\"{error}\", algs=\"{}\"", algorithms.join(" "))
+    format!("DPoP realm=\"firth\", error=\"{error}\", {}", algorithms())
 }
 
-/// The challenge of a refusal, once it is known whether a token was shown (RFC 6750 section 3.1: without one nothing is
-/// said but the scheme) and where the authorization server is told of (RFC 9728 section 5.1).
-pub fn challenged(mut reply: Reply, shown: bool, metadata: &str) -> Reply {
+fn algorithms() -> String {
+    let names: Vec<&str> = dpop::ALGORITHMS.iter().map(|algorithm| algorithm.name()).collect();
+    format!("algs=\"{}\"", names.join(" "))
+}
+
+/// The challenge of a refusal, once it is known by which scheme a token was shown, if any was (RFC 6750 section 3.1: without
+/// one nothing is said but the scheme), and where the authorization server is told of (RFC 9728 section 5.1).
+pub fn challenged(mut reply: Reply, shown: Option<Scheme>, metadata: &str) -> Reply {
     let status = reply.status;
     for (_, value) in reply.headers.iter_mut().filter(|(name, value)| *name == "www-authenticate" && !value.starts_with("Basic")) {
-        if status == 401 && shown && !value.contains("error=") {
+        if status == 401 && shown.is_some() && !value.contains("error=") {
             value.push_str(", error=\"invalid_token\"");
+        }
+        if let (Some(Scheme::DPoP), Some(rest)) = (shown, value.strip_prefix("Bearer ")) {
+            *value = format!("DPoP {rest}, {}", algorithms());
         }
         value.push_str(&format!(", resource_metadata=\"{metadata}\""));
     }

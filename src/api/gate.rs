@@ -40,7 +40,7 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
         Ok(request) => request,
         Err(e) => return respond(error::reply(&e, Form::of(http.path()), "unknown"), &http, "unknown"),
     };
-    let (id, form, shown) = (request.id.clone(), Form::of(&request.uri), presented::token(&request).is_some());
+    let (id, form, shown) = (request.id.clone(), Form::of(&request.uri), presented::scheme(&request));
     let hands_over = hands_over(&app, route, &request);
     // It may wait for a provider elsewhere: that takes none of the few threads that answer reads.
     let asks_elsewhere = route.path == "/sign-in/upstream";

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::error::Scheme;
 use super::request::Request;
 use crate::access::Caller;
 use crate::app::App;
@@ -25,6 +26,11 @@ pub fn token(request: &Request) -> Option<Token<'_>> {
     let bearer = request.header("authorization").map(of_header).filter(said);
     let key = || request.header("x-open-wearables-api-key").map(|key| Token { text: key.trim(), proved: false });
     bearer.or_else(|| key().filter(said))
+}
+
+/// How a token is shown, if one is.
+pub fn scheme(request: &Request) -> Option<Scheme> {
+    token(request).map(|token| if token.proved { Scheme::DPoP } else { Scheme::Bearer })
 }
 
 fn of_header(value: &str) -> Token<'_> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{noted, plain, roles, text};
-use crate::access::{PatientRule, Role};
+use crate::access::{Context, PatientRule, Role};
 use crate::app::App;
 use crate::audit::{Did, Entry};
 use crate::error::{Error, Kind, Result};
@@ -44,6 +44,10 @@ fn role(app: &App, order: &Value) -> Result<Option<Role>> {
     let refused = |says: String| Err(Error::new(Kind::Usage, says));
     match role.rule() {
         _ if !role.is_granted() => refused(format!("a client cannot have role {}", role.name())),
+        _ if !role.fits(Context::System) => refused(format!(
+            "role {} has scopes of user/ or patient/, a backend service asks for those of system/; firth role list shows the roles",
+            role.name()
+        )),
         PatientRule::All | PatientRule::None => Ok(Some(role)),
         // It is nobody's record and in nobody's care team.
         rule => refused(format!(

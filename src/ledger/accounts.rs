@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::sealed::{self, Row as Place};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
-use crate::id::{AccountId, DocumentId};
+use crate::id::AccountId;
 use crate::search::Type;
 use crate::store::accounts::{self as rows, Keys, Row};
 use crate::store::{Tx, documents, grants, sessions};
@@ -108,7 +108,7 @@ pub fn list(tx: &mut Tx<'_>, vault: &Vault) -> Result<Vec<Account>> {
 /// Makes an account. `Kind::Duplicate` when the name is taken, `Kind::Invalid` or `Kind::NotFound` when name or `fhirUser`
 /// cannot be.
 pub fn add(tx: &mut Tx<'_>, vault: &Vault, facts: Facts) -> Result<Account> {
-    let facts = checked(tx, facts)?;
+    let facts = checked((tx, vault), facts, None)?;
     let id = AccountId::from_random(vault.chance.bytes()?);
     if rows::by_name(tx, name_hash(vault, &facts.name))?.is_some() {
         return Err(Error::new(Kind::Duplicate, "an account of this name exists already").at("name"));
@@ -124,7 +124,7 @@ pub fn add(tx: &mut Tx<'_>, vault: &Vault, facts: Facts) -> Result<Account> {
 /// one may have granted something that would outlive it.
 pub fn change(tx: &mut Tx<'_>, vault: &Vault, account: &Account, to: (Status, Facts)) -> Result<Account> {
     let (status, facts) = to;
-    let facts = checked(tx, facts)?;
+    let facts = checked((tx, vault), facts, account.facts.fhir_user.as_deref())?;
     let changed = Account { status, version: account.version + 1, facts, changed_at: tx.committed_at(), ..account.clone() };
     rows::update(tx, &row(vault, &changed)?, keys(vault, &changed.facts))?;
     if status == Status::Disabled {
@@ -157,8 +157,8 @@ pub fn by_link(tx: &mut Tx<'_>, vault: &Vault, of: (&str, &str)) -> Result<Optio
     }
 }
 
-/// `Type/id` of a `fhirUser`: `Kind::Invalid` when it is none, `Kind::NotFound` when there is no such resource.
-pub fn fhir_user(tx: &mut Tx<'_>, text: &str) -> Result<(Type, DocumentId)> {
+/// Judges `Type/id` of a `fhirUser`: `Kind::Invalid` when it is none, `Kind::NotFound` when there is no such resource.
+pub fn fhir_user(tx: &mut Tx<'_>, vault: &Vault, text: &str) -> Result<()> {
     let known = FHIR_USERS.map(Type::name).join(", ");
     let refused = || Error::new(Kind::Invalid, format!("fhirUser is one of {known}, written Type/id")).at("fhirUser");
     let (name, id) = text.split_once('/').ok_or_else(refused)?;
@@ -167,20 +167,20 @@ pub fn fhir_user(tx: &mut Tx<'_>, text: &str) -> Result<(Type, DocumentId)> {
         return Err(Error::new(Kind::Invalid, says).at("fhirUser"));
     }
     let of = Type::parse(name).filter(|of| FHIR_USERS.contains(of)).ok_or_else(refused)?;
-    let id = DocumentId::parse(id).map_err(|_| refused())?;
-    match documents::live_shelf(tx, of, &id.0)? {
-        Some(_) => Ok((of, id)),
+    match documents::live_shelf(tx, of, &documents::id_bytes(vault, of, id))? {
+        Some(_) => Ok(()),
         None => Err(Error::new(Kind::NotFound, format!("there is no {text}; make it first")).at("fhirUser")),
     }
 }
 
-fn checked(tx: &mut Tx<'_>, facts: Facts) -> Result<Facts> {
+/// Facts as they may be kept. Who is `known` already may be deleted since: the account can still be disabled.
+fn checked(with: (&mut Tx<'_>, &Vault), facts: Facts, known: Option<&str>) -> Result<Facts> {
     let name = facts.name.trim().to_owned();
     if name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
         return Err(Error::new(Kind::Invalid, format!("an account's name has 1 to {NAME_MAX} printable characters")).at("name"));
     }
-    if let Some(user) = &facts.fhir_user {
-        fhir_user(tx, user)?;
+    if let Some(user) = facts.fhir_user.as_deref().filter(|user| known != Some(user)) {
+        fhir_user(with.0, with.1, user)?;
     }
     Ok(Facts { name, ..facts })
 }

@@ -33,7 +33,7 @@ pub struct Changed {
 pub fn known(tx: &mut Tx<'_>, vault: &Vault, person: &Person, roles: &BTreeMap<String, String>) -> Result<(Known, Option<Changed>)> {
     let subject = (person.issuer.as_str(), person.subject.as_str());
     let role = mapped(person, roles);
-    let user = claimed(tx, person)?;
+    let user = claimed(tx, vault, person)?;
     if let Some(account) = accounts::by_link(tx, vault, subject)? {
         return standing(tx, vault, account, (role, user));
     }
@@ -79,10 +79,10 @@ fn mapped(person: &Person, roles: &BTreeMap<String, String>) -> Result<String, S
 }
 
 /// The claimed record, if there is one of a type that people have.
-fn claimed(tx: &mut Tx<'_>, person: &Person) -> Result<Option<String>> {
+fn claimed(tx: &mut Tx<'_>, vault: &Vault, person: &Person) -> Result<Option<String>> {
     let Some(user) = person.fhir_user.as_deref() else { return Ok(None) };
     // What is misspelt or not here names nobody.
-    Ok(accounts::fhir_user(tx, user).is_ok().then(|| user.to_owned()))
+    Ok(accounts::fhir_user(tx, vault, user).is_ok().then(|| user.to_owned()))
 }
 
 /// An account that is there, with what the claims say of it now. Of its role they say nothing once an operator gave or took

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::care_team::soon;
+use crate::documents::{created, put};
 use crate::sign_in::PASSWORD;
 use crate::smart::flow::{App, CALLBACK, Clinic, VERIFIER, asked, brings, of};
 use crate::support::oauth::refused;
@@ -220,5 +221,58 @@ both! {
         assert_eq!(reads(&clinic, &tokens), 200);
         refused(&refreshed(&old, &tokens), 401, "invalid_client");
         assert_eq!(reads(&clinic, &refreshed(&new, &tokens).is(200)), 200);
+    }
+}
+
+both! {
+    fn whose_record_is_gone_can_still_be_shut_out(server) {
+        let app = server.public_app();
+        let practitioner = server.practitioner();
+        server.account("ruiz", &["--role", "clinician", "--fhir-user", &practitioner]);
+        let browser = server.browser();
+        browser.signs_in("ruiz", PASSWORD);
+        let tokens = app.launches(&browser, "", "user/Organization.rs", &[]);
+        server.ehr().delete(&format!("/fhir/{practitioner}")).is(204);
+        server.place.tells(&["role", "revoke", "ruiz"]);
+        server.place.tells(&["role", "grant", "ruiz", "clinician"]);
+        server.place.tells(&["account", "disable", "ruiz"]);
+        assert_eq!(bearer(server, &tokens).get("/fhir/Organization").status, 401);
+        server.place.tells(&["account", "reset", "ruiz"]);
+    }
+}
+
+both! {
+    fn a_record_is_named_by_whatever_id_it_has(server) {
+        let clinic = Clinic::new(server);
+        let named = json!({"resourceType": "Practitioner", "id": "dr-ruiz", "name": [{"family": "Ruiz"}]});
+        put(&server.ehr(), "/fhir/Practitioner/dr-ruiz", &named).is(201);
+        let team = json!({"resourceType": "CareTeam", "status": "active", "subject": {"reference": format!("Patient/{}", clinic.other)},
+            "participant": [{"member": {"reference": "Practitioner/dr-ruiz"}}]});
+        created(&server.ehr(), &team);
+        server.account("dr", &["--role", "clinician", "--fhir-user", "Practitioner/dr-ruiz"]);
+        let browser = server.browser();
+        browser.signs_in("dr", PASSWORD);
+        let tokens = server.public_app().launches(&browser, "", "user/Patient.rs", &[]);
+        assert_eq!(bearer(server, &tokens).search("Patient").ids(), [clinic.other.as_str()]);
+        let refused = server.place.firth(&["account", "add", "nobody", "--role", "clinician", "--fhir-user", "Practitioner/dr-nobody"]);
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no Practitioner/dr-nobody"), "{refused:?}");
+    }
+}
+
+both! {
+    fn an_auditor_signs_in_to_an_app_that_reads_the_log(server) {
+        let clinic = Clinic::new(server);
+        let app = server.public_app();
+        server.account("okoye", &["--role", "auditor"]);
+        let browser = server.browser();
+        browser.signs_in("okoye", PASSWORD);
+        let tokens = app.launches(&browser, "", "user/AuditEvent.rs user/Patient.rs", &[]);
+        assert_eq!(tokens.at("/scope"), json!("user/AuditEvent.rs"));
+        let reads = bearer(server, &tokens);
+        assert!(!reads.search(&format!("AuditEvent?patient={}", clinic.patient)).ids().is_empty());
+        assert_eq!(reads.get(&format!("/fhir/Patient/{}", clinic.patient)).status, 403);
+        // Those who do not audit are granted nothing of it.
+        let of_clinician = app.launches(&clinic.clinician, "", "user/AuditEvent.rs user/Patient.rs", &[]);
+        assert_eq!(of_clinician.at("/scope"), json!("user/Patient.rs"));
     }
 }

@@ -413,6 +413,10 @@ both! {
             let challenge = refusal.header("www-authenticate").unwrap();
             assert!(challenge.starts_with("DPoP ") && challenge.contains("error=\"invalid_dpop_proof\""), "{challenge}");
         }
+        server.nobody().form("/oauth/revoke", &[("token", token.as_str()), ("client_assertion_type", ASSERTION), ("client_assertion", &service.assertion(&json!({}), &json!({})))]).is(200);
+        let refusal = shown("DPoP", Some(&key.proof("GET", &url, &ath(json!({}))))).is(401);
+        let challenge = refusal.header("www-authenticate").unwrap();
+        assert!(challenge.starts_with("DPoP ") && challenge.contains("error=\"invalid_token\"") && challenge.contains("algs=\"ES256"), "{challenge}");
         let unbound = service.token("system/Patient.rs");
         server.nobody().with("authorization", format!("DPoP {unbound}")).with("dpop", key.proof("GET", &url, &none)).get("/fhir/Patient").is(401);
     }

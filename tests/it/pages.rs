@@ -275,7 +275,7 @@ both! {
         let consent = browser.sign_in(&sign_in, "ana", PASSWORD).is(200);
         let account = browser.get("/account").is(200);
         let failed = browser.get("/oauth/authorize").is(400);
-        for (page, onward) in [(&sign_in, " https://app.example"), (&consent, " https://app.example"), (&account, ""), (&failed, "")] {
+        for (page, onward) in [(&sign_in, " https:"), (&consent, " https:"), (&account, ""), (&failed, "")] {
             let header = |name: &str| page.reply.header(name).unwrap_or_default().to_owned();
             let policy = format!("default-src 'none'; style-src 'self'; form-action 'self'{onward}; base-uri 'none'; frame-ancestors 'none'");
             assert_eq!(header("content-security-policy"), policy);

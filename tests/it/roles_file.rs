@@ -63,3 +63,16 @@ fn a_script_s_token_has_a_built_in_role() {
         assert!(!output.status.success() && says.contains(said), "{role}: {says}");
     }
 }
+
+#[test]
+fn a_backend_service_has_a_role_of_systems() {
+    let place = place(
+        "[role.desk]\nscopes = \"user/Patient.rs\"\npatients = \"all\"\n[role.lab]\nscopes = \"system/Observation.cruds\"\npatients = \"all\"\n",
+    );
+    let add = |role: &str| place.firth(&["client", "add", "--name", "Lab", "--role", role, "--jwks-uri", "https://lab.example/jwks"]);
+    let refused = add("desk");
+    let says = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && says.contains("role desk has scopes of user/ or patient/"), "{says}");
+    let added = add("lab");
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+}

@@ -28,10 +28,12 @@ impl Scopes {
     }
 
     /// What a role that is said in one context may do in another: who may see more patients may see the one in context, and
-    /// who may see one record may see it as a user. A system's scopes are no person's.
+    /// who may see one record may see it as a user. A system's scopes are no person's, but those of the audit log, which is
+    /// of no patient: whoever signs in as an auditor reads it as a user.
     pub fn within(&self, context: Context) -> Scopes {
         let personal = |context: Context| matches!(context, Context::Patient | Context::User);
-        let fits = |scope: &&Scope| scope.context == context || (personal(scope.context) && personal(context));
+        let audits = |scope: &Scope| context == Context::User && scope.resource == Some("AuditEvent");
+        let fits = |scope: &&Scope| scope.context == context || (personal(scope.context) && personal(context)) || audits(scope);
         Scopes(Arc::new(self.0.iter().filter(fits).map(|scope| Scope { context, ..scope.clone() }).collect()))
     }
 
@@ -118,6 +120,8 @@ mod tests {
             ("user/Observation.rs", Context::User, "user/Observation.rs"),
             ("system/Observation.rs", Context::User, ""),
             ("system/Observation.rs", Context::Patient, ""),
+            ("system/Observation.rs system/AuditEvent.rs", Context::User, "user/AuditEvent.rs"),
+            ("system/AuditEvent.rs", Context::Patient, ""),
             ("user/Observation.rs", Context::System, ""),
             ("system/Observation.rs", Context::System, "system/Observation.rs"),
         ] {

@@ -72,6 +72,16 @@ impl Requested {
     /// A scope of resources that is badly written is refused, as are two contexts and two versions of SMART in one
     /// request; one that is well written and asks for what is not here is listed.
     pub fn parse(text: &str, offer: &Offer<'_>) -> Result<Requested> {
+        Requested::read(text, offer, true)
+    }
+
+    /// The same of what a refresh asks for again: what was granted may be of both versions, for not all that is left of a
+    /// scope of v1 has a word there.
+    pub fn of_refresh(text: &str, offer: &Offer<'_>) -> Result<Requested> {
+        Requested::read(text, offer, false)
+    }
+
+    fn read(text: &str, offer: &Offer<'_>, of_one_kind: bool) -> Result<Requested> {
         if text.len() > BYTES_MAX {
             return Err(Error::new(Kind::Invalid, format!("the scopes are longer than {BYTES_MAX} bytes; ask for fewer")).at("scope"));
         }
@@ -83,7 +93,10 @@ impl Requested {
                 Some(plain) => requested.plain.push(plain),
                 None if of_resources => {
                     let written = grammar::read(token).map_err(|refused| refused.of(token))?;
-                    written.goes_with(*first.get_or_insert((written.context, written.form, token)), token)?;
+                    let first = *first.get_or_insert((written.context, written.form, token));
+                    if of_one_kind {
+                        written.goes_with(first, token)?;
+                    }
                     requested.add(token, written.judged(offer))?;
                 }
                 None => requested.add(token, Err(Refusal::NotServed("is no scope of this server".into())))?,

@@ -10,7 +10,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use crate::access::Caller;
 use crate::api::error::{self, Form};
 use crate::api::request::{Body, Reply, Request, asked};
-use crate::api::{Need, unrouted};
+use crate::api::{Need, Route, unrouted};
 use crate::app::App;
 use crate::error::{Error, Issue, Kind as Wrong, Result};
 use crate::fhir::interaction::{Answered, Entry, Incoming, Kind, Method, response, write};
@@ -46,38 +46,66 @@ pub fn judges_alone(bundle: &Object<'_>, issues: &[validate::Issue]) -> bool {
 
 /// Does one entry as its own request with its own audit entry.
 pub fn one(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) -> Result<Answered> {
-    let (verb, url) = (verb(entry.method), url(entry));
-    let path = url.split('?').next().unwrap_or_default();
-    let Some((route, params)) = unrouted::routed(verb, path) else {
-        let e = unrouted::unknown_operation(path).unwrap_or_else(|| Error::new(Wrong::NotFound, "nothing is served at this URL"));
-        let e = e.at(format!("Bundle.entry[{}].request.url", entry.index));
-        return Ok(Answered { status: 404, outcome: Some(outcome::of(&e, &request.id)), ..Answered::default() });
+    let routed = match routed(entry) {
+        Ok(routed) => routed,
+        Err(e) => return Ok(Answered { status: 404, outcome: Some(outcome::of(&e, &request.id)), ..Answered::default() }),
     };
-    let id = app.entry_id()?;
-    let mut inner = Request {
+    let mut inner = alone(app, request, entry, &routed)?;
+    let outcome = answer(app, routed.0, &mut inner, who);
+    request.honoured.set(inner.honoured.get());
+    let reply = outcome.unwrap_or_else(|e| error::reply(&placed(e, entry.index), Form::Fhir, &request.id));
+    let reply = audited(app, inner.entry, reply)?;
+    Ok(answered(read(reply, entry.method)))
+}
+
+/// Would an entry that only reads be refused as things are? What it reads is told to nobody, and so no entry of the audit log.
+pub fn refusal(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) -> Result<()> {
+    let routed = routed(entry)?;
+    let mut inner = alone(app, request, entry, &routed)?;
+    answer(app, routed.0, &mut inner, who).map(drop).map_err(|e| placed(e, entry.index))
+}
+
+type Routed = (&'static Route, Vec<(String, String)>);
+
+fn routed(entry: &Entry<'_>) -> Result<Routed> {
+    let url = url(entry);
+    let path = url.split('?').next().unwrap_or_default();
+    unrouted::routed(verb(entry.method), path).ok_or_else(|| {
+        let e = unrouted::unknown_operation(path).unwrap_or_else(|| Error::new(Wrong::NotFound, "nothing is served at this URL"));
+        e.at(format!("Bundle.entry[{}].request.url", entry.index))
+    })
+}
+
+/// The entry as if it had been sent alone.
+fn alone(app: &App, request: &Request, entry: &Entry<'_>, routed: &Routed) -> Result<Request> {
+    let (verb, url, (route, params)) = (verb(entry.method), url(entry), routed);
+    let of = request.entry.again(app.entry_id()?);
+    Ok(Request {
         verb: verb.to_owned(),
         uri: url.clone(),
-        path: params,
+        path: params.clone(),
         query: url.split_once('?').map_or_else(String::new, |(_, query)| query.to_owned()),
         headers: headers(request, entry),
         address: request.address.clone(),
         id: request.id.clone(),
-        entry: crate::audit::Entry { action: route.action, route: route.name.to_owned(), ..request.entry.again(id) },
+        entry: crate::audit::Entry {
+            action: route.action,
+            route: route.name.to_owned(),
+            query: asked(route.action, (verb, &url), entry.if_none_exist),
+            resource: None,
+            ..of
+        },
         body: Body::of(body(entry)?),
         body_digest: [0; 32],
         honoured: Cell::clone(&request.honoured),
-    };
-    inner.entry.query = asked(route.action, (verb, &url), entry.if_none_exist);
-    inner.entry.resource = None;
-    let outcome = match route.need {
-        Need::Nothing | Need::Token => unrouted::answer(app, route, &mut inner, Some(who)),
+    })
+}
+
+fn answer(app: &App, route: &'static Route, inner: &mut Request, who: &Caller) -> Result<Reply> {
+    match route.need {
+        Need::Nothing | Need::Token => unrouted::answer(app, route, inner, Some(who)).and_then(settled),
         Need::App | Need::Sdk => Err(Error::new(Wrong::NotFound, "nothing is served at this URL")),
-    };
-    request.honoured.set(inner.honoured.get());
-    let outcome = outcome.and_then(settled);
-    let reply = outcome.unwrap_or_else(|e| error::reply(&placed(e, entry.index), Form::Fhir, &request.id));
-    let reply = audited(app, inner.entry, reply)?;
-    Ok(answered(read(reply, entry.method)))
+    }
 }
 
 /// The reply, once what it waits for is committed.

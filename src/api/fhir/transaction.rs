@@ -67,6 +67,13 @@ fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_
         step(app, &policy, (entry, text), &links).map_err(|e| batch::placed(e, entry.index))
     });
     let steps: Vec<Step> = steps.collect::<Result<_>>()?;
+    // What is read last, after all is written, and could not be read at all, is refused before anything is.
+    for (entry, step) in entries.iter().zip(&steps).filter(|(_, step)| matches!(step.act, Act::Other)) {
+        let made_here = |other: &Step| matches!(other.act, Act::Update(_)) && other.of == step.of && other.id == step.id;
+        if step.id.is_none() || !steps.iter().any(made_here) {
+            batch::refusal(app, request, who, entry)?;
+        }
+    }
     let notes = entries.iter().zip(&steps).map(|(entry, step)| note(app, request, (entry, step)));
     let notes: Vec<Option<audit::Entry>> = notes.collect::<Result<_>>()?;
     let (writing, key) = (write::Writing::of(app, who), write::idempotency(app, request, who)?);

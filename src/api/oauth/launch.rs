@@ -10,6 +10,7 @@ use crate::api::request::{Reply, Request};
 use crate::app::App;
 use crate::audit::Did;
 use crate::error::{Error, Kind, Result};
+use crate::fhir::validate::{is_id, is_type, scheme};
 use crate::id::{ClientId, PatientId};
 use crate::ledger::clients::{self, Status};
 use crate::ledger::launches::{self, Launch};
@@ -79,27 +80,60 @@ fn text(body: &Map<String, Value>, name: &'static str) -> Result<Option<String>>
     }
 }
 
-/// SMART App Launch 2.2, `fhirContext`: objects with a reference, a canonical or an identifier; Patient and Encounter have
-/// their own members.
+/// SMART App Launch 2.2, `fhirContext`, with the objects as they came.
 fn further(body: &Map<String, Value>) -> Result<Vec<Value>> {
-    let refused = |n: usize, says: &str| Error::new(Kind::Invalid, says).at(format!("fhirContext[{n}]"));
     let all = match body.get("fhirContext") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(all)) if all.len() <= 32 => all,
         Some(_) => return Err(Error::new(Kind::Invalid, "it is a list of at most 32 objects").at("fhirContext")),
     };
     for (n, one) in all.iter().enumerate() {
-        let one = one.as_object().ok_or_else(|| refused(n, "it is no object"))?;
-        if !["reference", "canonical", "identifier"].iter().any(|name| one.contains_key(*name)) {
-            return Err(refused(n, "it has no reference, canonical or identifier"));
-        }
-        let reference = one.get("reference").and_then(Value::as_str).unwrap_or_default();
-        let plain = !one.contains_key("role");
-        if plain && (reference.starts_with("Patient/") || reference.starts_with("Encounter/")) {
-            return Err(refused(n, "Patient and Encounter have their own members, but for those in another role"));
-        }
+        let refused = |(member, says): (&str, &str)| Error::new(Kind::Invalid, says).at(format!("fhirContext[{n}]{member}"));
+        in_further_context(one).map_err(refused)?;
     }
     Ok(all.clone())
+}
+
+/// One of its objects: at least a relative reference, a canonical or an identifier, perhaps the type of what is meant, and
+/// its role: `launch`, which is meant without one, or an absolute URI. The refusal names the member.
+fn in_further_context(one: &Value) -> std::result::Result<(), (&'static str, &'static str)> {
+    let one = one.as_object().ok_or(("", "it is no object"))?;
+    let text = |name: &str, member: &'static str| match one.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.as_str())),
+        Some(_) => Err((member, "it is no text")),
+    };
+    let reference = match text("reference", ".reference")?.map(|text| text.split_once('/')) {
+        None => None,
+        Some(Some((kind, id))) if is_type(kind) && is_id(id) => Some(kind),
+        Some(_) => return Err((".reference", "it is a type and an id, as in Observation/1")),
+    };
+    let canonical = text("canonical", ".canonical")?;
+    if canonical.is_some_and(|canonical| scheme(canonical).is_none()) {
+        return Err((".canonical", "it is an absolute URI"));
+    }
+    let identified = match one.get("identifier") {
+        None => false,
+        Some(Value::Object(identifier)) if !identifier.is_empty() => true,
+        Some(_) => return Err((".identifier", "it is an Identifier")),
+    };
+    let kind = text("type", ".type")?;
+    if kind.is_some_and(|kind| !is_type(kind) || reference.is_some_and(|of| of != kind)) {
+        return Err((".type", "it is the type of the resource that is meant"));
+    }
+    if reference.is_none() && canonical.is_none() && !identified {
+        return Err(("", "it has no reference, canonical or identifier"));
+    }
+    let role = text("role", ".role")?.filter(|role| *role != "launch");
+    if role.is_some_and(|role| scheme(role).is_none()) {
+        return Err((".role", "it is launch or an absolute URI"));
+    }
+    match reference.or(kind) {
+        Some("Patient" | "Encounter") if role.is_none() => {
+            Err(("", "Patient and Encounter have their own members, but for those in another role"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The Patient is there, and the Encounter is there and is this Patient's.

@@ -62,7 +62,8 @@ fn asking(app: &App, request: &mut Request, form: Form) -> Result<Arc<Asking>, (
     let key = proof::key(app, request).map_err(|e| (e, Some(client.id.to_string())))?;
     let (jkt, of_key) = key.map_or((None, None), |(jkt, once)| (Some(jkt), Some(once)));
     let once = once.into_iter().chain(of_key).collect();
-    let scopes = form.get("scope").map(|scopes| Requested::parse(scopes, &policy::offer));
+    let read = if form.get("grant_type") == Some("refresh_token") { Requested::of_refresh } else { Requested::parse };
+    let scopes = form.get("scope").map(|scopes| read(scopes, &policy::offer));
     Ok(Arc::new(Asking { client, form, roles: app.roles.clone(), scopes, once, jkt, base: format!("{}/fhir", app.public_url) }))
 }
 

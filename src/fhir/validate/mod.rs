@@ -41,6 +41,7 @@ pub use node::{Node, Object};
 pub use primitive::id as is_id;
 pub(crate) use primitive::scheme;
 pub use profile::profiles;
+pub use reference::is_type;
 pub use shape::warm;
 
 use container::Container;

@@ -89,7 +89,8 @@ impl<'n> Walk<'n> {
     }
 }
 
-pub(super) fn is_type(name: &str) -> bool {
+/// Is it the name of a resource type that there are instances of?
+pub fn is_type(name: &str) -> bool {
     type_named(name).is_some_and(Type::is_concrete_resource)
 }
 

@@ -13,11 +13,11 @@ pub const CALLBACK: &str = "https://app.example/callback";
 pub const VERIFIER: &str = "a-verifier-of-this-test-that-is-long-enough-0123456789";
 pub const STATE: &str = "state of 1 & of 2/ü";
 
-/// A row of `requirements`: what it says holds. The number is printed when it was looked at.
+/// A row of `requirements`: what it says holds, and its number is printed.
 #[track_caller]
 pub fn shall(number: u16, holds: bool) {
-    println!("requirement {number}");
     assert!(holds, "requirement {number} does not hold");
+    println!("requirement {number}");
 }
 
 pub fn challenge(verifier: &str) -> String {
@@ -99,6 +99,16 @@ impl<'s> Clinic<'s> {
         clinician.signs_in("ruiz", PASSWORD);
         person.signs_in("marlow", PASSWORD);
         Clinic { server, patient: one, other, observation, encounter, practitioner, clinician, person }
+    }
+
+    /// The clinician cares for the other one as well.
+    #[track_caller]
+    pub fn cares_for_both(&self) {
+        created(
+            &self.server.ehr(),
+            &json!({"resourceType": "CareTeam", "status": "active", "subject": {"reference": format!("Patient/{}", self.other)},
+            "participant": [{"member": {"reference": self.practitioner}}]}),
+        );
     }
 
     /// The EHR starts the app with the patient open, and whatever else is said.

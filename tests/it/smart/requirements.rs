@@ -98,7 +98,7 @@ const REQUIREMENTS: &[(u16, &str, Proof)] = &[
         139,
         "what merged patients mean is documented",
         Reason(
-            "The documentation says it (docs/roles.md): who may see one of two merged patients sees both. Text cannot be asked by HTTP.",
+            "The documentation says it (docs/roles.md): who may see one of two merged patients sees both, and a link that was written opens nothing. Text cannot be asked by HTTP.",
         ),
     ),
     (140, "user scopes are what the user may see", Test("smart::launch::a_user_scope_is_what_the_user_may")),
@@ -110,14 +110,18 @@ const REQUIREMENTS: &[(u16, &str, Proof)] = &[
     (169, "as JSON members beside the token", Test("smart::launch::a_patient_scope_has_a_patient")),
     (170, "patient is the id of the Patient, and its resources can be read", Test("smart::launch::a_patient_scope_has_a_patient")),
     (171, "encounter is the id of the Encounter", Test("smart::launch::the_context_says_what_else_was_open")),
-    (172, "fhirContext is a list of objects", Test("smart::launch::the_context_says_what_else_was_open")),
+    (172, "fhirContext is a list of objects", Test("smart::launch::further_context_is_of_other_resources_or_in_another_role")),
     (173, "need_patient_banner is a boolean", Test("smart::launch::an_ehr_launch_has_the_context_of_the_ehr")),
     (174, "intent is a text", Test("smart::launch::the_context_says_what_else_was_open")),
     (175, "smart_style_url is a URL", Reason("Optional, and never sent: the server has no style for apps.")),
     (176, "tenant is a text", Reason("Optional, and never sent: there is one organisation a deployment.")),
-    (177, "other resources stand in fhirContext", Test("smart::launch::the_context_says_what_else_was_open")),
-    (178, "each with a reference, canonical or identifier", Test("smart::launch::the_context_says_what_else_was_open")),
-    (188, "roles of others are absolute URIs", Reason("Who launches chooses the roles; the server passes them on as they are.")),
+    (177, "other resources stand in fhirContext", Test("smart::launch::further_context_is_of_other_resources_or_in_another_role")),
+    (
+        178,
+        "each with a reference, canonical or identifier",
+        Test("smart::launch::further_context_is_of_other_resources_or_in_another_role"),
+    ),
+    (188, "roles of others are absolute URIs", Test("smart::launch::further_context_is_of_other_resources_or_in_another_role")),
     (194, "intents are agreed with the app", Reason("An agreement of people. The server passes the intent on as it is.")),
     (197, "who is no resource has no fhirUser", Test("smart::launch::the_user_can_be_read")),
     (198, "fhirUser is a Patient, Practitioner or the like", Test("smart::launch::the_user_can_be_read")),
@@ -130,7 +134,9 @@ const REQUIREMENTS: &[(u16, &str, Proof)] = &[
     (
         231,
         "exchanges are by TLS 1.2 or newer",
-        Reason("TLS is the listener's: plain HTTP off loopback is refused at the start (docs/operations.md). The tests run on loopback."),
+        Reason(
+            "TLS 1.2 or 1.3 is the listener's. Without it a start off loopback is refused, unless a flag says that a proxy has it or that nobody needs it (docs/operations.md). The tests run on loopback.",
+        ),
     ),
     (
         240,
@@ -141,7 +147,7 @@ const REQUIREMENTS: &[(u16, &str, Proof)] = &[
     (
         247,
         "the server decides when a token is needed",
-        Reason("A rule for who writes the policy: every route but the public documents needs a token."),
+        Reason("A rule for who writes the policy: every route under /fhir but the public documents needs a token (docs/routes.md)."),
     ),
     (249, "its assertion is judged by the rules", Test("smart::services::a_services_token_is_limited")),
     (250, "scopes stay within the registration", Test("smart::services::a_service_gets_what_it_was_registered_for")),

@@ -123,7 +123,7 @@ within! {
             json!({"aud": [base, "https://other.example/fhir"]}),
             json!({"iss": "https://other.example"}), json!({"iss": format!("{}/", server.url)}), json!({"iss": null}),
             json!({"exp": now() - 1}), json!({"exp": null}), json!({"exp": "9999999999"}),
-            json!({"nbf": now() + 120}), json!({"iat": now() + 120}),
+            json!({"nbf": now() + 1_800}), json!({"iat": now() + 1_800}),
             json!({"sid": once()}), json!({"sid": null}), json!({"client_id": once()}),
         ]);
         wrong.extend(["x", "a.b.c", "..", "ft-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"].map(str::to_owned));

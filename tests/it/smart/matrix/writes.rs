@@ -167,6 +167,11 @@ both! {
             (json!({"request": {"method": "GET", "url": "AuditEvent?_count=1"}}), "403"),
             (json!({"request": {"method": "GET", "url": format!("Observation/{}", w.b1)}}), "404"),
             (json!({"request": {"method": "DELETE", "url": format!("Patient/{}", w.a.patient)}}), "403"),
+            (json!({"request": {"method": "GET", "url": format!("Observation/{}/_history", w.b1)}}), "404"),
+            (json!({"request": {"method": "GET", "url": format!("Patient/{}/_history", w.b.patient)}}), "404"),
+            (json!({"request": {"method": "GET", "url": "AuditEvent/_history"}}), "403"),
+            (json!({"request": {"method": "GET", "url": "Observation?nonsense=1"}}), "400"),
+            (json!({"request": {"method": "GET", "url": "$export"}}), "404"),
         ] {
             let before = count();
             let refused = w.clinician().post("/fhir", &bundle("transaction", &entries(denied.clone())));
@@ -175,6 +180,11 @@ both! {
             assert_eq!((done.at("/entry/0/response/status"), done.at("/entry/1/response/status")), (json!("201"), json!(status)), "{denied}");
             assert_eq!(count(), before.map(|before| before + 1));
         }
+        // What the transaction itself makes has a history when it is asked for.
+        let made = json!([{"request": {"method": "PUT", "url": "Organization/made-here"}, "resource": {"resourceType": "Organization", "id": "made-here", "name": "Ward"}},
+            {"request": {"method": "GET", "url": "Organization/made-here/_history"}}]);
+        let done = server.ehr().post("/fhir", &bundle("transaction", &made)).is(200);
+        assert_eq!((done.at("/entry/0/response/status"), done.at("/entry/1/resource/total")), (json!("201"), json!(1)));
     }
 }
 
