@@ -2,8 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::render;
-use crate::clock::Millis;
 use crate::config::{BrandAddress, BrandLogo, BrandPortal, BrandTable};
 
 const PROFILES: &str = "http://hl7.org/fhir/smart-app-launch/StructureDefinition";
@@ -12,8 +10,9 @@ const ORGANIZATION_TYPE: &str = "http://terminology.hl7.org/CodeSystem/organizat
 /// The one Endpoint.
 const ENDPOINT: &str = "Endpoint/fhir";
 
-/// The Bundle of a server whose public URL is `url`. It last changed when the table says, else when the server started.
-pub fn bundle(brand: &BrandTable, url: &str, started: Millis) -> Value {
+/// The Bundle of a server whose public URL is `url`. It last changed when the table says.
+pub fn bundle(brand: &BrandTable, url: &str) -> Value {
+    let updated = brand.updated.map(|at| at.to_string());
     let mut entries = vec![entry(url, "Organization/brand", organization(brand, "brand", None))];
     for (n, part) in brand.parts.iter().enumerate() {
         let id = format!("part-{}", n + 1);
@@ -23,16 +22,20 @@ pub fn bundle(brand: &BrandTable, url: &str, started: Millis) -> Value {
     json!({
         "resourceType": "Bundle",
         "id": "brands",
-        "meta": {"profile": [format!("{PROFILES}/user-access-brands-bundle")]},
+        "meta": {"lastUpdated": updated, "profile": [format!("{PROFILES}/user-access-brands-bundle")]},
         "type": "collection",
-        "timestamp": brand.updated.clone().unwrap_or_else(|| render::time(started)),
+        "timestamp": updated,
         "entry": entries,
     })
 }
 
 /// The identifier by which `smart-configuration` names the brand of this server.
 pub fn identifier(brand: &BrandTable) -> Option<Value> {
-    brand.identifier.as_ref().map(|of| without_null(json!({"system": of.system, "value": of.value})))
+    identifiers(brand).next()
+}
+
+fn identifiers(brand: &BrandTable) -> impl Iterator<Item = Value> {
+    brand.identifiers.iter().map(|of| without_null(json!({"system": of.system, "value": of.value})))
 }
 
 fn entry(url: &str, of: &str, resource: Value) -> Value {
@@ -40,22 +43,21 @@ fn entry(url: &str, of: &str, resource: Value) -> Value {
 }
 
 fn organization(brand: &BrandTable, id: &str, part_of: Option<&str>) -> Value {
-    let mut extensions: Vec<Value> = extension("organization-brand", branded(brand)).into_iter().collect();
-    extensions.extend(brand.portal.as_ref().and_then(|portal| extension("organization-portal", portal_of(portal))));
-    let telecom = [("url", Some(&brand.website)), ("phone", brand.phone.as_ref()), ("email", brand.email.as_ref())];
-    let telecom = telecom.into_iter().filter_map(|(system, value)| value.map(|value| json!({"system": system, "value": value})));
+    let details = branded(brand).into_iter().filter_map(|parts| extension("organization-brand", parts));
+    let portals = brand.portals.iter().filter_map(|portal| extension("organization-portal", portal_of(portal)));
     let categories = brand.categories.iter().map(|code| json!({"coding": [{"system": ORGANIZATION_TYPE, "code": code}]}));
     without_null(json!({
         "resourceType": "Organization",
         "id": id,
         "meta": {"profile": [format!("{PROFILES}/user-access-brand")]},
-        "extension": listed(extensions),
-        "identifier": listed(identifier(brand)),
+        "extension": listed(details.chain(portals)),
+        "identifier": listed(identifiers(brand)),
         "active": true,
         "type": listed(categories),
         "name": brand.name,
         "alias": listed(brand.aliases.iter().map(|alias| json!(alias))),
-        "telecom": listed(telecom),
+        // The website alone: the profile has room for nothing else.
+        "telecom": [{"system": "url", "value": brand.website}],
         "address": listed(brand.addresses.iter().map(address)),
         "partOf": part_of.map(|of| json!({"reference": of})),
         "endpoint": [{"reference": ENDPOINT}],
@@ -63,25 +65,31 @@ fn organization(brand: &BrandTable, id: &str, part_of: Option<&str>) -> Value {
 }
 
 fn endpoint(brand: &BrandTable, url: &str) -> Value {
-    let contact = brand.contact.as_ref().unwrap_or(&brand.website);
-    let contact = match (contact.strip_prefix("mailto:"), contact.strip_prefix("tel:")) {
-        (Some(email), _) => json!({"system": "email", "value": email}),
-        (_, Some(phone)) => json!({"system": "phone", "value": phone}),
-        _ => json!({"system": "url", "value": contact}),
-    };
     json!({
         "resourceType": "Endpoint",
         "id": "fhir",
         "meta": {"profile": [format!("{PROFILES}/user-access-endpoint")]},
         "extension": [{"url": format!("{EXTENSIONS}/endpoint-fhir-version"), "valueCode": "4.0.1"}],
-        "status": "active",
+        "status": brand.status.unwrap_or_default(),
         "connectionType": {"system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type", "code": "hl7-fhir-rest"},
         "name": format!("FHIR R4 of {}", brand.name),
         "managingOrganization": {"reference": "Organization/brand"},
-        "contact": [contact],
+        "contact": contacts(brand),
         "payloadType": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/endpoint-payload-type", "code": "none"}]}],
         "address": format!("{url}/fhir"),
     })
+}
+
+/// Where developers ask for access. The profile wants one https address at least: the website when there is no other.
+fn contacts(brand: &BrandTable) -> Vec<Value> {
+    let website = (!brand.contacts.iter().any(|contact| contact.starts_with("https://"))).then_some(&brand.website);
+    let all =
+        website.into_iter().chain(&brand.contacts).map(|contact| match (contact.strip_prefix("mailto:"), contact.strip_prefix("tel:")) {
+            (Some(email), _) => json!({"system": "email", "value": email}),
+            (_, Some(phone)) => json!({"system": "phone", "value": phone}),
+            _ => json!({"system": "url", "value": contact}),
+        });
+    all.collect()
 }
 
 /// An extension of parts; none without any.
@@ -89,10 +97,17 @@ fn extension(name: &str, parts: Vec<Value>) -> Option<Value> {
     (!parts.is_empty()).then(|| json!({"url": format!("{EXTENSIONS}/{name}"), "extension": parts}))
 }
 
-fn branded(brand: &BrandTable) -> Vec<Value> {
-    let mut parts = logo("brand", &brand.logo);
-    parts.extend(brand.bundle.as_ref().map(|url| json!({"url": "brandBundle", "valueUrl": url})));
-    parts
+/// The parts of each extension: the logos of one licence, and with the first of them the bundle.
+fn branded(brand: &BrandTable) -> Vec<Vec<Value>> {
+    let mut all: Vec<Vec<Value>> = brand.logos.iter().map(|of| logo("brand", of)).collect();
+    if let Some(url) = &brand.bundle {
+        let bundle = json!({"url": "brandBundle", "valueUrl": url});
+        match all.first_mut() {
+            Some(first) => first.push(bundle),
+            None => all.push(vec![bundle]),
+        }
+    }
+    all
 }
 
 fn portal_of(portal: &BrandPortal) -> Vec<Value> {

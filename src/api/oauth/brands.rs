@@ -12,7 +12,7 @@ use crate::vault::digest;
 pub fn handler(app: &App, request: &mut Request, _: Option<&Caller>) -> Result<Reply> {
     let none = || Error::new(Kind::NotFound, "no brand is published here: the settings file has no table [brand]");
     let brand = app.config.brand.as_ref().ok_or_else(none)?;
-    let body = brands::bundle(brand, &app.public_url, app.started_at).to_string();
+    let body = brands::bundle(brand, &app.public_url).to_string();
     let tag = format!("W/\"{}\"", HEXLOWER.encode(&digest(&[body.as_bytes()])[..8]));
     let known = request.header("if-none-match").is_some_and(|tags| tags.split(',').any(|one| [tag.as_str(), "*"].contains(&one.trim())));
     let reply = if known {

@@ -12,7 +12,8 @@ use ring::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
 
 use super::flow::*;
-use crate::support::browser::encoded;
+use crate::documents::created;
+use crate::support::oauth::{ASSERTION, basic, refused};
 use crate::support::{Reply, TestServer};
 
 /// A key of ES384 that nobody has had before.
@@ -48,7 +49,14 @@ fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
-/// A backend service of role ehr-system.
+/// A file with a key's public half, for `firth client add`.
+fn file_of(server: &TestServer, key: &Key) -> String {
+    let file = server.place.path().join(format!("{}.jwks", uuid::Uuid::new_v4().simple()));
+    std::fs::write(&file, key.jwks().to_string()).expect("a file");
+    file.to_string_lossy().into_owned()
+}
+
+/// A client with a key, most often a backend service of role ehr-system.
 struct Service<'s> {
     app: App<'s>,
     key: Key,
@@ -58,10 +66,16 @@ impl<'s> Service<'s> {
     #[track_caller]
     fn new(server: &'s TestServer, more: &[&str]) -> Service<'s> {
         let key = Key::new("one");
-        let file = server.place.path().join(format!("{}.jwks", uuid::Uuid::new_v4().simple()));
-        std::fs::write(&file, key.jwks().to_string()).expect("a file");
-        let app = server.registered(&[&["--role", "ehr-system", "--jwks", &file.to_string_lossy()], more].concat());
+        let app = server.registered(&[&["--role", "ehr-system", "--jwks", &file_of(server, &key)], more].concat());
         Service { app, key }
+    }
+
+    /// One that registered itself, and waits for an operator.
+    #[track_caller]
+    fn waiting(server: &'s TestServer) -> Service<'s> {
+        let key = Key::new("one");
+        let made = server.nobody().post("/oauth/register", &asks_to_be_one(&key)).is(201);
+        Service { app: App { server, id: made.text_at("/client_id"), secret: None }, key }
     }
 
     fn header(&self) -> Value {
@@ -80,16 +94,14 @@ impl<'s> Service<'s> {
         self.key.signs(&of_header, &of_claims)
     }
 
+    /// A request of the token endpoint.
+    fn sends(&self, assertion: &str, more: &[(&str, &str)]) -> Reply {
+        let shown = [("client_assertion_type", ASSERTION), ("client_assertion", assertion)];
+        self.app.server.nobody().form("/oauth/token", &[&shown, more].concat())
+    }
+
     fn shows(&self, assertion: &str, scope: &str) -> Reply {
-        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-        let form =
-            [("grant_type", "client_credentials"), ("scope", scope), ("client_assertion_type", kind), ("client_assertion", assertion)];
-        let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        self.app.server.nobody().with("content-type", "application/x-www-form-urlencoded").send(
-            "POST",
-            "/oauth/token",
-            Some(encoded(&form).as_bytes()),
-        )
+        self.sends(assertion, &[("grant_type", "client_credentials"), ("scope", scope)])
     }
 
     fn asks(&self, scope: &str) -> Reply {
@@ -101,19 +113,53 @@ impl<'s> Service<'s> {
     }
 }
 
+/// What a backend service sends to be registered.
+fn asks_to_be_one(key: &Key) -> Value {
+    json!({"client_name": "Registered", "token_endpoint_auth_method": "private_key_jwt", "grant_types": ["client_credentials"],
+        "response_types": [], "scope": "system/Patient.rs", "jwks": key.jwks()})
+}
+
 both! {
     fn a_service_gets_what_it_was_registered_for(server) {
         let service = Service::new(server, &["--scope", "system/Patient.rs system/Observation.rs"]);
-        let reply = service.asks("system/Patient.rs").is(200);
-        let granted = reply.at("/access_token").is_string();
-        let token = server.nobody().bearer(&reply.text_at("/access_token"));
+        let patient = created(&server.ehr(), &crate::documents::patient());
+        let token = server.nobody().bearer(&service.asks("system/Patient.rs").is(200).text_at("/access_token"));
         shall(241, token.get("/fhir/Patient").status == 200 && token.get("/fhir/Observation").status == 403);
-        shall(142, token.get("/fhir/Patient").status == 200);
+        shall(142, token.get(&format!("/fhir/Patient/{patient}")).at("/id") == json!(patient) && token.search("Patient").ids() == [patient.clone()]);
         shall(250, service.asks("system/Device.rs").status == 400);
-        shall(251, service.asks("system/Device.rs").at("/error") == "invalid_scope");
+    }
+}
+
+both! {
+    fn a_service_gets_nothing_before_an_operator_gave_it_its_rights(server) {
+        let service = Service::waiting(server);
+        let without = |status: u16, error: &str| {
+            let reply = service.asks("system/Patient.rs");
+            (reply.status, reply.at("/error"), reply.at("/access_token")) == (status, json!(error), Value::Null)
+        };
+        let waiting = without(400, "unauthorized_client");
+        server.place.tells(&["client", "approve", &service.app.id, "--role", "ehr-system"]);
+        let approved = service.asks("system/Patient.rs").status == 200;
         server.place.tells(&["client", "disable", &service.app.id]);
-        let disabled = service.asks("system/Patient.rs");
-        shall(240, granted && disabled.status == 401 && disabled.at("/access_token").is_null());
+        shall(240, waiting && approved && without(401, "invalid_client"));
+    }
+}
+
+both! {
+    fn errors_are_those_of_oauth(server) {
+        let service = Service::new(server, &["--scope", "system/Patient.rs"]);
+        let stranger = Key::new("one").signs(&service.header(), &service.claims());
+        let app = server.registered(&["--secret", "--redirect-uri", CALLBACK]);
+        let replies = [
+            (service.asks("system/Device.rs"), 400, "invalid_scope"),
+            (service.sends(&service.assertion(&[], &[]), &[("grant_type", "password")]), 400, "unsupported_grant_type"),
+            (service.sends(&service.assertion(&[], &[]), &[("scope", "system/Patient.rs")]), 400, "invalid_request"),
+            (service.shows(&stranger, "system/Patient.rs"), 401, "invalid_client"),
+            (app.asks(&[("grant_type", "client_credentials"), ("scope", "system/Patient.rs")]), 400, "unauthorized_client"),
+            (app.exchanges("never-a-code", VERIFIER), 400, "invalid_grant"),
+        ];
+        shall(251, replies.iter().all(|(reply, status, error)| (reply.status, reply.at("/error")) == (*status, json!(error))));
+        replies.iter().for_each(|(reply, status, error)| refused(reply, *status, error));
     }
 }
 
@@ -121,7 +167,8 @@ both! {
     fn a_service_is_answered_as_it_must(server) {
         let service = Service::new(server, &[]);
         let reply = service.asks("system/*.rs").is(200);
-        shall(253, reply.status == 200);
+        let token = server.nobody().bearer(&reply.text_at("/access_token"));
+        shall(253, token.get("/fhir/Patient").status == 200 && server.nobody().get("/fhir/Patient").status == 401);
         shall(254, reply.at("/access_token").is_string());
         shall(255, reply.text_at("/token_type").eq_ignore_ascii_case("bearer"));
         shall(256, reply.at("/expires_in").is_u64());
@@ -154,21 +201,46 @@ both! {
 }
 
 both! {
-    fn an_assertion_is_good_once_and_from_whom_it_says(server) {
-        let service = Service::new(server, &[]);
-        let once = service.assertion(&[], &[]);
+    fn an_assertion_is_good_once(server) {
+        let (service, other) = (Service::new(server, &[]), Service::new(server, &[]));
+        let jti = ("jti", json!(uuid::Uuid::new_v4().to_string()));
+        let once = service.assertion(&[], std::slice::from_ref(&jti));
         service.shows(&once, "system/*.rs").is(200);
-        let again = service.shows(&once, "system/*.rs");
-        shall(336, [400, 401].contains(&again.status) && again.at("/error") == "invalid_client");
-        let stranger = Key::new("one").signs(&service.header(), &service.claims());
+        let again = [once, service.assertion(&[], &[jti.clone(), ("exp", json!(now() + 200))])].map(|assertion| service.shows(&assertion, "system/*.rs"));
+        // The jti is the client's own: another one may use the same text.
+        let of_other = other.shows(&other.assertion(&[], &[jti]), "system/*.rs");
+        shall(336, again.iter().all(|reply| (reply.status, reply.at("/error")) == (401, json!("invalid_client"))) && of_other.status == 200);
+    }
+}
+
+both! {
+    fn an_assertion_is_of_the_client_that_it_names(server) {
+        let (service, other) = (Service::new(server, &[]), Service::new(server, &[]));
+        let is = |name: &'static str, id: &str| (name, json!(id));
+        let unknown = "c0ffee00-0000-4000-8000-000000000000";
+        let form = |assertion: &str, id: &str| service.sends(assertion, &[("grant_type", "client_credentials"), ("scope", "system/*.rs"), ("client_id", id)]);
+        let wrong = [
+            service.shows(&service.assertion(&[], &[is("iss", unknown), is("sub", unknown)]), "system/*.rs"),
+            service.shows(&service.assertion(&[], &[is("sub", unknown)]), "system/*.rs"),
+            service.shows(&service.assertion(&[], &[is("iss", &other.app.id)]), "system/*.rs"),
+            service.shows(&service.assertion(&[], &[is("sub", &other.app.id)]), "system/*.rs"),
+            service.shows(&service.assertion(&[], &[is("iss", &other.app.id), is("sub", &other.app.id)]), "system/*.rs"),
+            form(&service.assertion(&[], &[]), &other.app.id),
+        ];
+        let refused = wrong.iter().all(|reply| (reply.status, reply.at("/error"), reply.at("/access_token")) == (401, json!("invalid_client"), Value::Null));
+        shall(337, refused && form(&service.assertion(&[], &[]), &service.app.id).status == 200);
+    }
+}
+
+both! {
+    fn an_assertion_is_judged_by_its_signature_and_its_claims(server) {
+        let service = Service::new(server, &[]);
         let refused = |assertion: &str| {
             let reply = service.shows(assertion, "system/*.rs");
             assert!([400, 401].contains(&reply.status) && reply.at("/access_token").is_null(), "{}", reply.text());
             reply.text_at("/error")
         };
-        shall(335, refused(&stranger) == "invalid_client");
-        let other = json!("c0ffee00-0000-4000-8000-000000000000");
-        shall(337, refused(&service.assertion(&[], &[("iss", other.clone()), ("sub", other.clone())])) == "invalid_client" && refused(&service.assertion(&[], &[("sub", other)])) == "invalid_client");
+        shall(335, refused(&Key::new("one").signs(&service.header(), &service.claims())) == "invalid_client");
         let none = format!("{}.{}.", BASE64URL_NOPAD.encode(br#"{"alg":"none","kid":"one"}"#), BASE64URL_NOPAD.encode(service.claims().to_string().as_bytes()));
         let wrong = [
             none, service.assertion(&[("alg", json!("HS256"))], &[]), service.assertion(&[("kid", json!("two"))], &[]),
@@ -223,7 +295,9 @@ both! {
         shall(342, asked.load(Ordering::SeqCst) == 1);
         let named = service.shows(&service.assertion(&[("jku", json!(url))], &[]), "system/*.rs").status;
         let elsewhere = service.shows(&service.assertion(&[("jku", json!("https://evil.example/jwks"))], &[]), "system/*.rs");
-        shall(338, named == 200 && elsewhere.at("/error") == "invalid_client");
+        // Whose keys were registered directly has no registered URL.
+        let without = inline.shows(&inline.assertion(&[("jku", json!(url))], &[]), "system/*.rs");
+        shall(338, named == 200 && [elsewhere, without].iter().all(|reply| (reply.status, reply.at("/error")) == (401, json!("invalid_client"))));
         let (service, _, asked) = fetched("no-store");
         (0..3).for_each(|_| { service.asks("system/*.rs").is(200); });
         assert!(asked.load(Ordering::SeqCst) == 3, "what may not be kept was kept: asked {} times", asked.load(Ordering::SeqCst));
@@ -249,13 +323,34 @@ both! {
         let made = server.nobody().post("/oauth/register", &body).is(201);
         shall(316, made.at("/client_id").is_string());
         shall(24, made.at("/redirect_uris") == json!([CALLBACK]) && made.at("/client_id").is_string());
-        shall(305, made.at("/jwks") == key.jwks() && ["POST", "PUT", "PATCH", "DELETE", "GET"].iter().all(|verb| {
-            let path = format!("/oauth/register/{}", made.text_at("/client_id"));
-            let sent = server.nobody().with("content-type", "application/json").send(verb, &path, (*verb != "GET").then(|| body.to_string()).as_deref().map(str::as_bytes));
-            [404, 405].contains(&sent.status)
-        }));
-        let service = Service::new(server, &[]);
-        shall(357, service.asks("system/*.rs").status == 200);
+        let service = Service::waiting(server);
+        server.place.tells(&["client", "approve", &service.app.id, "--role", "ehr-system"]);
+        let other = Key::new("one");
+        let mut body = asks_to_be_one(&other);
+        body["client_id"] = json!(service.app.id);
+        let again = server.nobody().post("/oauth/register", &body);
+        let path = format!("/oauth/register/{}", service.app.id);
+        let changed = ["POST", "PUT", "PATCH", "DELETE", "GET"].map(|verb| {
+            let body = (verb != "GET").then(|| body.to_string());
+            server.nobody().with("content-type", "application/json").send(verb, &path, body.as_deref().map(str::as_bytes)).status
+        });
+        let of_other = service.shows(&other.signs(&service.header(), &service.claims()), "system/Patient.rs");
+        shall(305, again.at("/client_id") != json!(service.app.id) && changed.iter().all(|status| [404, 405].contains(status))
+            && (of_other.status, of_other.at("/error")) == (401, json!("invalid_client")) && service.asks("system/Patient.rs").status == 200);
+    }
+}
+
+both! {
+    fn an_app_with_keys_exchanges_a_code(server) {
+        let clinic = Clinic::new(server);
+        let key = Key::new("one");
+        let app = Service { app: server.registered(&["--jwks", &file_of(server, &key), "--redirect-uri", CALLBACK]), key };
+        let told = brings(&clinic.person, "", "allow", &asked(&app.app, "launch/patient patient/Patient.rs", &[]));
+        let form = [("grant_type", "authorization_code"), ("code", of(&told, "code").unwrap()), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+        let without = server.nobody().form("/oauth/token", &[&form[..], &[("client_id", &app.app.id)]].concat());
+        let reply = app.sends(&app.assertion(&[], &[]), &form);
+        let reads = server.nobody().bearer(&reply.text_at("/access_token")).get(&format!("/fhir/Patient/{}", clinic.patient)).status;
+        shall(357, (without.status, without.at("/error")) == (401, json!("invalid_client")) && (reply.status, reads) == (200, 200));
     }
 }
 
@@ -264,35 +359,39 @@ both! {
         let clinic = Clinic::new(server);
         let app = server.registered(&["--secret", "--redirect-uri", CALLBACK]);
         let reply = app.launches(&clinic.person, "", "launch/patient openid patient/Patient.rs", &[]);
-        let told = introspects(server, &server.ehr().headers[0].1, &reply.text_at("/access_token")).is(200);
-        shall(271, told.header("content-type") == Some("application/json"));
-        shall(272, told.at("/active") == true);
+        let (token, asks) = (reply.text_at("/access_token"), &server.ehr().headers[0].1);
+        let told = introspects(server, asks, &token).is(200);
+        let never = introspects(server, asks, "never-a-token");
+        let nobody = server.nobody().form("/oauth/introspect", &[("token", &token)]);
+        shall(271, told.header("content-type") == Some("application/json") && told.json().is_object() && nobody.status == 401
+            && (never.status, never.json()) == (200, json!({"active": false})));
         shall(273, told.at("/scope") == reply.at("/scope"));
         shall(274, told.at("/client_id") == json!(app.id));
         shall(275, told.at("/exp").as_i64().is_some_and(|at| at > now()));
+        let own = server.nobody().with("authorization", basic(&app.id, app.secret.as_deref().unwrap()));
+        own.form("/oauth/revoke", &[("token", &token)]).is(200);
+        shall(272, told.at("/active") == true && introspects(server, asks, &token).is(200).json() == json!({"active": false}));
     }
 }
 
 fn introspects(server: &TestServer, authorization: &str, token: &str) -> Reply {
-    let form = encoded(&[("token".to_owned(), token.to_owned())]);
-    let asking = server.nobody().with("content-type", "application/x-www-form-urlencoded").with("authorization", authorization);
-    asking.send("POST", "/oauth/introspect", Some(form.as_bytes()))
+    server.nobody().with("authorization", authorization).form("/oauth/introspect", &[("token", token)])
 }
 
 both! {
     fn what_is_told_of_a_token_is_what_was_told_with_it(server) {
         let (clinic, app) = (Clinic::new(server), server.public_app());
-        let launch = clinic.launch(&app, &json!({"intent": "summary"}));
+        let context = json!([{"reference": format!("Observation/{}", clinic.observation)}]);
+        let launch = clinic.launch(&app, &json!({"encounter": clinic.encounter, "intent": "summary", "need_patient_banner": false, "fhirContext": context}));
         let reply = app.launches(&clinic.clinician, "", "launch openid fhirUser patient/Patient.rs", &[("launch", &launch)]);
         let told = introspects(server, &server.ehr().headers[0].1, &reply.text_at("/access_token")).is(200);
         let issued = claims(&reply.text_at("/access_token"))["iat"].as_i64().unwrap_or_default();
         shall(276, told.at("/exp").as_i64() == Some(issued + reply.at("/expires_in").as_i64().unwrap_or_default()));
-        shall(277, told.at("/patient") == reply.at("/patient") && told.at("/intent") == "summary");
+        let context = ["/patient", "/encounter", "/intent", "/need_patient_banner", "/fhirContext"];
+        shall(277, context.iter().all(|at| !reply.at(at).is_null() && told.at(at) == reply.at(at)));
         let id = claims(&reply.text_at("/id_token"));
         shall(278, told.at("/iss") == id["iss"]);
         shall(279, told.at("/sub") == id["sub"]);
-        let never = introspects(server, &server.ehr().headers[0].1, "never-a-token").is(200);
-        assert_eq!(never.json(), json!({"active": false}));
     }
 }
 
@@ -305,7 +404,23 @@ both! {
         shall(282, introspects(server, &bearer, &token).status == 200);
         shall(283, introspects(server, &bearer, &token).at("/client_id") == json!(app.id));
         let stranger = server.registered(&["--secret", "--redirect-uri", CALLBACK]);
-        let basic = data_encoding::BASE64.encode(format!("{}:{}", stranger.id, stranger.secret.as_deref().unwrap()).as_bytes());
-        assert_eq!(introspects(server, &format!("Basic {basic}"), &token).is(200).json(), json!({"active": false}));
+        let stranger = basic(&stranger.id, stranger.secret.as_deref().unwrap());
+        assert_eq!(introspects(server, &stranger, &token).is(200).json(), json!({"active": false}));
+    }
+}
+
+both! {
+    fn a_service_of_role_operator_asks_by_its_assertion_alone(server) {
+        let clinic = Clinic::new(server);
+        let (key, app) = (Key::new("one"), server.public_app());
+        let service = Service { app: server.registered(&["--role", "operator", "--jwks", &file_of(server, &key)]), key };
+        let token = app.launches(&clinic.person, "", "launch/patient patient/Patient.rs", &[]).text_at("/access_token");
+        let assertion = service.assertion(&[], &[]);
+        let form = [("token", token.as_str()), ("client_assertion_type", ASSERTION), ("client_assertion", &assertion)];
+        assert_eq!(server.nobody().form("/oauth/introspect", &form).is(200).at("/client_id"), json!(app.id));
+        refused(&service.asks("system/*.rs"), 400, "invalid_scope");
+        // A token that an operator issued is taken.
+        let (issued, _) = server.token(&["--role", "operator"]);
+        assert_eq!(introspects(server, &format!("Bearer {issued}"), &token).is(200).at("/client_id"), json!(app.id));
     }
 }
