@@ -101,7 +101,8 @@ fn add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     let (vault, entry) = (Arc::clone(&app.vault), entry.clone());
     let made = app.db.write("account.add", move |tx| {
         let made = accounts::add(tx, &vault, facts.clone())?;
-        entry.commit(tx, Did::new(201, format!("account/{}", made.id)))?;
+        let role = role.map(|role| format!(" role {}", role.name())).unwrap_or_default();
+        entry.commit(tx, Did::new(201, format!("account/{}{role}", made.id)))?;
         Ok(made)
     })?;
     Ok(format!("account_id={}\n{}{}", made.id, password.printed, second.map(|(_, printed)| printed).unwrap_or_default()))

@@ -4,13 +4,15 @@
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+use super::break_glass;
 use super::sealed::{self, Row as Place};
-use crate::access::{PatientRule, Role};
+use crate::access::{Context, PatientRule, Role};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::AccountId;
 use crate::search::Type;
 use crate::store::accounts::{self as rows, Keys, Row};
+use crate::store::break_glass::Asker;
 use crate::store::{Tx, documents, grants, sessions};
 use crate::vault::Vault;
 
@@ -145,10 +147,16 @@ pub fn change(tx: &mut Tx<'_>, vault: &Vault, account: &Account, to: (Status, Fa
     }
     let (old, new) = (&account.facts, &changed.facts);
     if status == Status::Disabled || old.role != new.role || old.password != new.password {
-        let now = tx.committed_at();
-        grants::revoke_account(tx, account.id, now)?;
+        end_grants(tx, vault, account.id)?;
     }
     Ok(changed)
+}
+
+/// With what was granted an emergency ends that was opened by it.
+fn end_grants(tx: &mut Tx<'_>, vault: &Vault, id: AccountId) -> Result<()> {
+    let now = tx.committed_at();
+    grants::revoke_account(tx, id, now)?;
+    break_glass::end_of(tx, vault, Asker::Account(id))
 }
 
 /// Lets this person sign in to the account, which was read in the same transaction. `Kind::Duplicate` when the subject is
@@ -182,8 +190,7 @@ pub fn unlink(tx: &mut Tx<'_>, vault: &Vault, account: &Account, of: &Subject) -
     facts.linked.retain(|known| known != of);
     let changed = change(tx, vault, account, (account.status, facts))?;
     sessions::end_all(tx, account.id)?;
-    let now = tx.committed_at();
-    grants::revoke_account(tx, account.id, now)?;
+    end_grants(tx, vault, account.id)?;
     Ok(changed)
 }
 
@@ -216,6 +223,10 @@ pub fn fhir_user(tx: &mut Tx<'_>, vault: &Vault, text: &str) -> Result<()> {
 pub fn misfit(role: Role, fhir_user: Option<&str>) -> Option<(String, &'static str)> {
     let of = fhir_user.and_then(|user| user.split('/').next());
     let (why, remedy) = match (role.rule(), of) {
+        _ if !role.fits(Context::User) => (
+            "is of systems: its scopes are of system/, and who signs in with it could do nothing",
+            "choose a role with scopes of user/ or patient/; firth role list shows them",
+        ),
         (PatientRule::CareTeam, Some("Patient")) => (
             "sees whom the person cares for; a Patient cares for nobody",
             "name the Practitioner or PractitionerRole by --fhir-user, or choose role patient",

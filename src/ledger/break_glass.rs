@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::id::{AccountId, ClientId, EntryId, GrantId, PatientId};
 use crate::policy::Policy;
 use crate::search::Type;
-use crate::store::break_glass::{self as rows, Row};
+use crate::store::break_glass::{self as rows, Asker, Row};
 use crate::store::{Db, Tx, documents, keys};
 use crate::vault::Vault;
 
@@ -130,6 +130,12 @@ pub fn end_due(db: &Db, vault: &Arc<Vault>, now: Millis) -> Result<()> {
     }
     let vault = Arc::clone(vault);
     db.write("break-glass.end", move |tx| rows::due(tx, now)?.iter().try_for_each(|row| end(tx, &vault, row)))
+}
+
+/// Ends at once those of a user or a client that may do nothing any more, or something else.
+pub fn end_of(tx: &mut Tx<'_>, vault: &Vault, of: Asker) -> Result<()> {
+    let now = tx.committed_at();
+    rows::lasting(tx, of, now)?.iter().try_for_each(|row| end(tx, vault, row))
 }
 
 /// Ends one, with its own entry (DCM 110138).

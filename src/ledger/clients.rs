@@ -4,12 +4,14 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
+use super::break_glass;
 use super::grants as granted;
 use super::sealed::{self, Row as Place};
 use crate::access::Plain;
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::ClientId;
+use crate::store::break_glass::Asker;
 use crate::store::clients::{self as rows, Row};
 use crate::store::{Tx, grants};
 use crate::vault::{Vault, secret_digest, secrets_equal};
@@ -216,6 +218,7 @@ pub fn change(tx: &mut Tx<'_>, vault: &Vault, id: ClientId, change: impl FnOnce(
     if next.status == Status::Disabled {
         let now = tx.committed_at();
         grants::revoke_client(tx, id, now)?;
+        break_glass::end_of(tx, vault, Asker::Client(id))?;
     }
     Ok(next)
 }

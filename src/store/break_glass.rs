@@ -24,6 +24,13 @@ pub struct Row {
     pub reviewed_at: Option<Millis>,
 }
 
+/// A half of those to whom an emergency is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    Account(AccountId),
+    Client(ClientId),
+}
+
 type Tuple = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, i64, i64, Option<i64>, Option<i64>);
 
 macro_rules! columns {
@@ -82,6 +89,16 @@ pub fn due(tx: &mut Tx<'_>, now: Millis) -> Result<Vec<Row>> {
     const SOME: i64 = 100;
     let due = break_glass::table.filter(break_glass::ended_at.is_null()).filter(break_glass::expires_at.le(now));
     let rows: Vec<Tuple> = on!(tx, c => due.select(columns!()).order(break_glass::expires_at).limit(SOME).load(*c))?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Those that still last: of one user, whichever client it is, or of one client, whoever uses it.
+pub fn lasting(tx: &mut Tx<'_>, of: Asker, now: Millis) -> Result<Vec<Row>> {
+    let open = break_glass::table.filter(break_glass::ended_at.is_null()).filter(break_glass::expires_at.gt(now));
+    let rows: Vec<Tuple> = match of {
+        Asker::Account(id) => on!(tx, c => open.filter(break_glass::account.eq(id.0.to_vec())).select(columns!()).load(*c))?,
+        Asker::Client(id) => on!(tx, c => open.filter(break_glass::client.eq(id.0.to_vec())).select(columns!()).load(*c))?,
+    };
     rows.into_iter().map(read).collect()
 }
 

@@ -303,3 +303,26 @@ both! {
         assert_eq!(server.ehr().get(&format!("/fhir/Observation/{weighed}")).is(200).at("/meta/versionId"), json!("1"));
     }
 }
+
+both! {
+    fn what_ends_a_grant_ends_the_emergency_that_was_opened_by_it(server) {
+        let (alice, weighed) = person(server);
+        let (practitioner, ward) = (server.practitioner(), app(server));
+        server.account("ruiz", &["--role", "clinician", "--fhir-user", &practitioner]);
+        let ends: [&[&[&str]]; 3] = [
+            &[&["role", "revoke", "ruiz"], &["role", "grant", "ruiz", "clinician"]],
+            &[&["role", "grant", "ruiz", "auditor"], &["role", "grant", "ruiz", "clinician"]],
+            &[&["client", "disable", &ward], &["client", "approve", &ward]],
+        ];
+        for (n, verbs) in ends.iter().enumerate() {
+            let ruiz = signs_in(server, &ward, "ruiz");
+            ruiz.get(&format!("/fhir/Observation/{weighed}")).is(404);
+            breaks(&ruiz, &alice, reason(REASON)).is(200);
+            soon(server, || ruiz.get(&format!("/fhir/Observation/{weighed}")).status == 200);
+            verbs.iter().for_each(|verb| { server.place.tells(verb); });
+            signs_in(server, &ward, "ruiz").get(&format!("/fhir/Observation/{weighed}")).is(404);
+            let events = server.auditor().search(&format!("AuditEvent?patient={alice}&_count=200")).matches();
+            assert_eq!(events.iter().filter(|event| event["subtype"][0]["code"] == json!("110138")).count(), n + 1, "{verbs:?}");
+        }
+    }
+}

@@ -241,7 +241,9 @@ both! {
         let changed = auditor.search("AuditEvent?type=http://dicom.nema.org/resources/ontology/DCM|110113&_count=200").matches();
         let subtype = |event: &&Value| event["subtype"][0]["code"] == json!("110136");
         assert_eq!(changed.iter().filter(subtype).count(), 1);
-        server.place.tells(&["role", "grant", "ruiz", "ehr-system"]);
+        let of_systems = server.place.firth(&["role", "grant", "ruiz", "ehr-system"]);
+        assert!(String::from_utf8_lossy(&of_systems.stderr).contains("role ehr-system is of systems"), "{of_systems:?}");
+        server.place.tells(&["role", "grant", "ruiz", "auditor"]);
         soon(server, || ruiz.get("/fhir/Patient").status == 401);
     }
 }
