@@ -135,8 +135,8 @@ pub fn add(tx: &mut Tx<'_>, vault: &Vault, facts: Facts) -> Result<Account> {
 }
 
 /// Puts new facts or another status in the place of those of `account`, which was read in the same transaction. Its
-/// sessions end when it is disabled. What it granted ends then, with its role and with its password: whoever knew the old
-/// one may have granted something that would outlive it.
+/// sessions end when it is disabled. What it granted ends then, with its role, with its record and with its password: whoever
+/// knew the old one may have granted something that would outlive it.
 pub fn change(tx: &mut Tx<'_>, vault: &Vault, account: &Account, to: (Status, Facts)) -> Result<Account> {
     let (status, facts) = to;
     let facts = checked((tx, vault), facts, account.facts.fhir_user.as_deref())?;
@@ -146,7 +146,8 @@ pub fn change(tx: &mut Tx<'_>, vault: &Vault, account: &Account, to: (Status, Fa
         sessions::end_all(tx, account.id)?;
     }
     let (old, new) = (&account.facts, &changed.facts);
-    if status == Status::Disabled || old.role != new.role || old.password != new.password {
+    let same = (&old.role, &old.fhir_user, &old.password) == (&new.role, &new.fhir_user, &new.password);
+    if status == Status::Disabled || !same {
         end_grants(tx, vault, account.id)?;
     }
     Ok(changed)

@@ -62,7 +62,7 @@ pub fn known(
     roles: &Roles,
 ) -> Result<(Known, Vec<Changed>)> {
     let subject = Subject { issuer: person.issuer.clone(), subject: person.subject.clone() };
-    let said = Said { role: mapped(person, given, roles), user: claimed(tx, vault, person)? };
+    let said = Said { role: mapped(person, given), user: claimed(tx, vault, person)? };
     if let Some(account) = accounts::by_link(tx, vault, &subject)? {
         return standing(tx, vault, account, said, roles);
     }
@@ -93,14 +93,14 @@ pub fn known(
 }
 
 /// The one role of the claim's values, or why there is none.
-fn mapped(person: &Person, given: &BTreeMap<String, String>, roles: &Roles) -> Result<String, String> {
+fn mapped(person: &Person, given: &BTreeMap<String, String>) -> Result<String, String> {
     let mut names: Vec<&str> = person.roles.iter().filter_map(|value| given.get(value)).map(String::as_str).collect();
     names.sort_unstable();
     names.dedup();
     match names.as_slice() {
         [] => Err("The provider names no role that this server knows, so you may do nothing here.".into()),
-        [one] if roles.named(one).is_some_and(Role::is_granted) => Ok((*one).to_owned()),
-        [one] => Err(format!("The provider gives you role {one}, in which nobody signs in here.")),
+        // Roles that nobody signs in with are refused in the settings.
+        [one] => Ok((*one).to_owned()),
         several => Err(format!("The provider gives you more than one role of this server ({}); an account has one.", several.join(", "))),
     }
 }

@@ -314,13 +314,13 @@ both! {
             &[&["role", "grant", "ruiz", "auditor"], &["role", "grant", "ruiz", "clinician"]],
             &[&["client", "disable", &ward], &["client", "approve", &ward]],
         ];
+        let mut ruiz = signs_in(server, &ward, "ruiz");
         for (n, verbs) in ends.iter().enumerate() {
-            let ruiz = signs_in(server, &ward, "ruiz");
-            ruiz.get(&format!("/fhir/Observation/{weighed}")).is(404);
             breaks(&ruiz, &alice, reason(REASON)).is(200);
             soon(server, || ruiz.get(&format!("/fhir/Observation/{weighed}")).status == 200);
             verbs.iter().for_each(|verb| { server.place.tells(verb); });
-            signs_in(server, &ward, "ruiz").get(&format!("/fhir/Observation/{weighed}")).is(404);
+            ruiz = signs_in(server, &ward, "ruiz");
+            ruiz.get(&format!("/fhir/Observation/{weighed}")).is(404);
             let events = server.auditor().search(&format!("AuditEvent?patient={alice}&_count=200")).matches();
             assert_eq!(events.iter().filter(|event| event["subtype"][0]["code"] == json!("110138")).count(), n + 1, "{verbs:?}");
         }

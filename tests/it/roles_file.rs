@@ -76,3 +76,17 @@ fn a_backend_service_has_a_role_of_systems() {
     let added = add("lab");
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
 }
+
+#[test]
+fn claims_give_roles_that_people_have() {
+    for (role, refused) in [("king", true), ("device-sdk", true), ("ehr-system", true), ("desk", false), ("clinician", false)] {
+        let place = place(&format!(
+            "[role.desk]\nscopes = \"user/Patient.rs\"\npatients = \"all\"\n[sign_in]\nissuer = \"https://id.example\"\nclient_id = \"firth\"\n\
+             role_claim = \"groups\"\n[sign_in.roles]\nstaff = \"{role}\"\n"
+        ));
+        let output = place.firth(&["role", "list"]);
+        let says = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(if refused { 78 } else { 0 }), "{role}: {says}");
+        assert_eq!(says.contains(&format!("sign_in.roles gives staff the role '{role}'")), refused, "{says}");
+    }
+}
