@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::accounts::{self, Account, Facts, Status, Subject};
-use crate::access::{Role, Roles};
+use crate::access::Roles;
 use crate::audit::Action;
 use crate::error::Result;
 use crate::id::AccountId;
