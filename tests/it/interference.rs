@@ -5,8 +5,6 @@
 //! length stays. What a cursor leads to is compared as well, and at the end the cursors are opened with the keys of the
 //! store: the places in them may not differ either.
 
-mod asks;
-
 use std::collections::HashSet;
 
 use firth::api::CursorSeal;
@@ -18,9 +16,9 @@ use firth::store::listing::Position;
 use firth::vault::Sealing;
 use serde_json::{Value, json};
 
-use self::asks::*;
 use crate::consent::consent;
 use crate::granular::{created, observation, put, scoped, with};
+use crate::interference_asks::*;
 use crate::sign_in::PASSWORD;
 use crate::smart::flow::CALLBACK;
 use crate::support::payload::*;
