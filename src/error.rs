@@ -61,6 +61,7 @@ kinds! {
     Reused          "auth.refresh-reused"   401 "login"        true  "Get new tokens from the app. If the SDK did not send it twice itself, somebody has a copy: find out who.";
     Expired         "auth.expired"          401 "expired"      true  "Refresh the token and send the request again.";
     SignInStale     "auth.sign-in-stale"    401 "login"        true  "Sign in again (max_age of the authorization request, RFC 9470), and send the request with the new token.";
+    TokenPlace      "auth.token-place"      401 "login"        true  "Send the token once, in the header Authorization: Bearer TOKEN (RFC 6750 section 2.1).";
     Forbidden       "auth.forbidden"        403 "forbidden"    true  "Use a token whose role and scopes allow this.";
     ProofRefused    "auth.dpop-proof"       401 "login"        true  "Send Authorization: DPoP TOKEN with a DPoP proof made for this request (RFC 9449); a bound token is no Bearer token.";
     // The authorization server (RFC 6749 section 5.2, RFC 7591 section 3.2.2, RFC 9449 section 5).
@@ -77,6 +78,7 @@ kinds! {
     // What is asked for.
     NotFound        "resource.not-found"    404 "not-found"    true  "Check the id; a resource you may not see looks the same.";
     Gone            "resource.deleted"      410 "deleted"      true  "The resource was deleted; its history may still be read.";
+    LinkOver        "request.link-over"     410 "not-found"    true  "Search anew: a next link is good for 24 hours.";
     Precondition    "resource.precondition" 412 "conflict"     true  "Read the current version, and send the request again with its ETag.";
     NoCriteria      "request.no-criteria"   412 "required"     true  "Send search parameters that select one resource, for example identifier=SYSTEM|VALUE.";
     ManyMatch       "resource.many-match"   412 "multiple-matches" true "Ask for less, so that one resource answers.";

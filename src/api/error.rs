@@ -51,6 +51,7 @@ pub fn reply(error: &Error, form: Form, request_id: &str) -> Reply {
         // What a route takes replaces this; a resource that is only read has no other.
         Kind::Method => reply = reply.with("allow", "GET, HEAD"),
         Kind::Forbidden => reply = reply.with("www-authenticate", format!("{BEARER}, error=\"insufficient_scope\"")),
+        Kind::TokenPlace => reply = reply.with("www-authenticate", format!("{BEARER}, error=\"invalid_request\"")),
         Kind::ProofRefused => reply = reply.with("www-authenticate", proof_wanted("invalid_dpop_proof")),
         Kind::SignInStale => reply = reply.with("www-authenticate", stale()),
         Kind::ClientUnknown => reply = reply.with("www-authenticate", "Basic realm=\"firth\""),

@@ -46,10 +46,10 @@ fn of_header(value: &str) -> Token<'_> {
 /// a proxy before us has looked at nobody knows, and what stands in an address stands in logs.
 pub fn caller(app: &App, request: &Request, known: Option<Arc<Caller>>) -> Result<Arc<Caller>> {
     if request.headers.iter().filter(|(name, _)| name == "authorization").count() > 1 {
-        return Err(Error::new(Kind::Parameter, "the Authorization header stands twice").at("Authorization"));
+        return Err(Error::new(Kind::TokenPlace, "the Authorization header stands twice").at("Authorization"));
     }
     if request.pairs().is_ok_and(|pairs| pairs.iter().any(|(name, _)| name == "access_token")) {
-        return Err(Error::new(Kind::Parameter, "a token is sent in the Authorization header, never in the address").at("access_token"));
+        return Err(Error::new(Kind::TokenPlace, "a token is sent in the Authorization header, never in the address").at("access_token"));
     }
     let token = token(request).ok_or_else(|| Error::new(Kind::Unauthenticated, "no token was sent"))?;
     let now = app.clock.now();

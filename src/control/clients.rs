@@ -44,11 +44,11 @@ fn role(app: &App, order: &Value) -> Result<Option<Role>> {
     let refused = |says: String| Err(Error::new(Kind::Usage, says));
     match role.rule() {
         _ if !role.is_granted() => refused(format!("a client cannot have role {}", role.name())),
-        _ if !role.fits(Context::System) => refused(format!(
+        PatientRule::All | PatientRule::None if role.fits(Context::System) => Ok(Some(role)),
+        PatientRule::All | PatientRule::None => refused(format!(
             "role {} has scopes of user/ or patient/, a backend service asks for those of system/; firth role list shows the roles",
             role.name()
         )),
-        PatientRule::All | PatientRule::None => Ok(Some(role)),
         // It is nobody's record and in nobody's care team.
         rule => refused(format!(
             "role {} is for people (its patients are {}), a backend service sees all patients or none; firth role list shows the roles",

@@ -65,7 +65,9 @@ fn failure(kind: Kind, issue: &Issue, request_id: &str) -> Result<OperationOutco
     let at = if wire.speaks { issue.at.as_deref().and_then(text) } else { None };
     let expression = match kind {
         // In a Bundle it is the entry that is wrong.
-        Kind::Parameter | Kind::ParameterUnknown | Kind::TooCostly if !at.as_deref().is_some_and(|at| at.starts_with("Bundle.")) => {
+        Kind::Parameter | Kind::ParameterUnknown | Kind::TooCostly | Kind::TokenPlace | Kind::LinkOver
+            if !at.as_deref().is_some_and(|at| at.starts_with("Bundle.")) =>
+        {
             parameter(issue)
         }
         _ => at.as_deref().filter(|at| is_path(at)).map(str::to_owned),

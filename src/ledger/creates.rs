@@ -29,6 +29,7 @@ impl<'a> Creates<'a> {
 
     /// Makes the resource of step `n` ready. It is no Patient, and no Binary, which may belong to what waits here.
     pub fn add(&mut self, tx: &mut Tx<'_>, n: usize, submitted: &Submitted, id: &str) -> Result<()> {
+        submitted.comes_from(None)?;
         let (of, vault) = (submitted.of, self.writer.vault);
         let bytes = documents::id_bytes(vault, of, id);
         let shelf = match self.patient(tx, submitted)? {

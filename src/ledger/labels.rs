@@ -14,20 +14,21 @@ use crate::store::resources::{Reader, Version, version};
 /// The system and the code, which make it the same label.
 type Label = (Option<String>, Option<String>);
 
-/// What is submitted, with those labels of the version before that it lacks and may not take off. What comes back after a
-/// deletion has those from before it.
+/// What is submitted, with those labels of the version before that it lacks and may not take off; its `meta.source` is the
+/// server's where it was so before. What comes back after a deletion is compared with what was there before it.
 pub fn kept<'s>(tx: &mut Tx<'_>, with: Reader<'_>, submitted: &'s Submitted, before: (&str, &Version)) -> Result<Cow<'s, Submitted>> {
     let (id, now) = before;
+    let last = if now.deleted { version(tx, with, (submitted.of, id, now.version.checked_sub(1)))? } else { None };
+    let last = last.as_ref().unwrap_or(now);
+    submitted.comes_from(Some(last))?;
     if with.visible.relabels(now.patient.map(|whose| whose.now)) {
         return Ok(Cow::Borrowed(submitted));
     }
-    let last = if now.deleted { version(tx, with, (submitted.of, id, now.version.checked_sub(1)))? } else { None };
-    let now = last.as_ref().unwrap_or(now);
     let (text, mut own, mut lost, mut rows) = (submitted.body.text("", 1, ""), Vec::new(), Vec::new(), Vec::new());
     for one in body::labels(&text) {
         own.push(label(one)?);
     }
-    for one in body::labels(&now.json) {
+    for one in body::labels(&last.json) {
         let (system, code) = label(one)?;
         if own.contains(&(system.clone(), code.clone())) {
             continue;

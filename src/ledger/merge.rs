@@ -257,5 +257,5 @@ fn wanted(asked: &Asked, result: (&Submitted, PatientId)) -> Result<String> {
 fn edited(text: String, base: &str) -> Result<Submitted> {
     let document = object(&text).ok_or_else(|| Error::bug("a Patient is not JSON"))?;
     let rows = submitted::rows(Type::Patient, &document, base);
-    Ok(Submitted { of: Type::Patient, id: None, body: Body::of(&text), rows, targets: Vec::new() })
+    Ok(Submitted { of: Type::Patient, id: None, body: Body::of(&text), rows, targets: Vec::new(), source: None })
 }

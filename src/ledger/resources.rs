@@ -152,6 +152,7 @@ type Writing<'a> = (&'a Writer<'a>, &'a Visible);
 /// A resource that was not there.
 fn born(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, submitted: &Submitted, what: (&str, bool)) -> Result<Written> {
     let (id, upsert) = what;
+    submitted.comes_from(None)?;
     let (of, bytes) = (submitted.of, id_bytes(writer.vault, submitted.of, id));
     let shelf = if of == Type::Patient {
         let says = "a Patient's id is a UUID in lower case; send the id of your own system as an identifier";
@@ -206,10 +207,13 @@ fn put(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, submitted: &Submitted, w
 
 /// update, also as create (https://hl7.org/fhir/R4/http.html#upsert).
 pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (&str, Option<&IfMatch>)) -> Result<Written> {
-    let (id, if_match) = to;
-    let of = submitted.of;
+    let ((id, if_match), of) = (to, submitted.of);
     let visible = writer.policy.visible(of, Interaction::Update)?;
     let now = held(tx, (writer, &visible), (of, id), Part::All)?;
+    // To whom one may be hidden, none may seem to be there to be made, whatever the condition (RFC 9110, section 13.2.1).
+    if now.is_none() && (!visible.is_unlimited() || taken(tx, writer, (of, id), &visible)?) {
+        return Err(not_found((of, id)));
+    }
     if let Some(if_match) = if_match
         && !if_match.holds(now.as_ref())
     {
@@ -217,10 +221,6 @@ pub fn update(tx: &mut Tx<'_>, writer: &Writer<'_>, submitted: &Submitted, to: (
     }
     let sample = sample(writer, of, id);
     let Some(now) = now else {
-        // To whom a resource may be hidden, none may seem to be there to be made.
-        if !visible.is_unlimited() || taken(tx, writer, (of, id), &visible)? {
-            return Err(not_found((of, id)));
-        }
         if sample.is_some() {
             return Err(Error::new(Kind::Unprocessable, "ids of this form are given to samples by the server").at("Observation.id"));
         }

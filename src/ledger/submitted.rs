@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Issue, Kind, Result};
 use crate::fhir::body::Body;
-use crate::fhir::validate::{self, Node, Object, Options, Severity};
+use crate::fhir::validate::{self, Node, Object, Options, Severity, object};
 use crate::policy::Visible;
 use crate::search::{IndexRow, Type, codings, index, reference};
 use crate::store::consents::RESTRICTS;
 use crate::store::documents::{ANY_REFERENCE, ATTACHED};
+use crate::store::resources::Version;
 
 /// What R4 lets stand, without an id and version yet.
 #[derive(Clone, Debug)]
@@ -20,7 +21,12 @@ pub struct Submitted {
     /// The values it is found by, and every reference it holds.
     pub rows: Vec<IndexRow>,
     pub targets: Vec<Target>,
+    /// `meta.source`, where it names a mapping of this server.
+    pub source: Option<String>,
 }
+
+/// What the server's own `meta.source` begin with.
+const OWN_SOURCE: &str = "urn:firth:";
 
 /// A resource of this server that is pointed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +45,18 @@ impl Submitted {
             return Ok(Cow::Borrowed(&self.rows));
         }
         let text = self.body.text("", 1, "");
-        let document = validate::object(&text).ok_or_else(|| Error::bug("a resource that was judged is not JSON"))?;
+        let document = object(&text).ok_or_else(|| Error::bug("a resource that was judged is not JSON"))?;
         Ok(Cow::Owned([self.rows.clone(), codings(&document)].concat()))
+    }
+
+    /// Refuses what says to come from a mapping of this server, unless the version before said the same: readers trust that the
+    /// server wrote this.
+    pub fn comes_from(&self, before: Option<&Version>) -> Result<()> {
+        if self.source.is_none() || before.is_some_and(|before| own_source(object(&before.json).as_ref()) == self.source) {
+            return Ok(());
+        }
+        let says = "sources that begin with urn:firth: are named by this server; leave meta.source out, or name a system of yours";
+        Err(Error::new(Kind::Unprocessable, says).at(format!("{}.meta.source", self.of.name())))
     }
 
     /// The resource by which it is decided who may see a Binary.
@@ -71,7 +87,14 @@ pub fn read(of: Type, text: &[u8], base: &str, options: Options<'_>) -> Result<S
             targets.push(Target { at: pointer.at.clone(), kind: kind.to_owned(), id: id.to_owned(), version });
         }
     }
-    Ok(Submitted { of, id: checked.tree.text("id").map(str::to_owned), body: Body::of(text), rows: rows(of, &checked.tree, base), targets })
+    let (id, source) = (checked.tree.text("id").map(str::to_owned), own_source(Some(&checked.tree)));
+    Ok(Submitted { of, id, body: Body::of(text), rows: rows(of, &checked.tree, base), targets, source })
+}
+
+/// `meta.source`, where it names a mapping of this server. In a URN neither `urn` nor what follows it has a case.
+fn own_source(document: Option<&Object<'_>>) -> Option<String> {
+    let source = document?.get("meta")?.object()?.text("source")?;
+    source.get(..OWN_SOURCE.len()).filter(|start| start.eq_ignore_ascii_case(OWN_SOURCE)).map(|_| source.to_owned())
 }
 
 /// With our own absolute references made relative: as such they are searched for, find their Patient's shelf, and stay

@@ -418,7 +418,7 @@ both! {
             assert_eq!((reply.code().as_str(), reply.at("/issue/0/expression/0")), ("request.parameter", json!("http._cursor")), "{url}");
         };
         let other = server.nobody().bearer(&server.token(&["--role", "ehr-system"]).0);
-        refused(&other, &next);
+        assert_eq!(other.get(&next).is(403).code(), "auth.forbidden");
         refused(&server.ehr(), &next.replace("_count=7", "_count=8"));
         refused(&server.ehr(), &format!("/fhir/Observation?code=8867-4&_count=7&_cursor={cursor}"));
         refused(&server.ehr(), &format!("/fhir/Patient?_cursor={cursor}"));

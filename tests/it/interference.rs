@@ -5,7 +5,7 @@
 //! length stays. What a cursor leads to is compared as well, and at the end the cursors are opened with the keys of the
 //! store: the places in them may not differ either.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 use firth::api::CursorSeal;
 use firth::app::App;
@@ -18,183 +18,13 @@ use serde_json::{Value, json};
 
 use crate::consent::consent;
 use crate::granular::{created, observation, put, scoped, with};
+use crate::interference_asks::*;
 use crate::sign_in::PASSWORD;
 use crate::smart::flow::CALLBACK;
 use crate::support::payload::*;
 use crate::support::{Bundle, Client, Person, Reply, TestServer};
 
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
-
-/// A request: which kind of path it is, and what is sent.
-#[derive(Clone)]
-struct Ask {
-    path: &'static str,
-    verb: &'static str,
-    url: String,
-    body: Option<(&'static str, String)>,
-}
-
-/// Kinds of paths that must occur.
-const PATHS: [&str; 16] = [
-    "read",
-    "vread",
-    "history",
-    "search",
-    "_search",
-    "total",
-    "count",
-    "include",
-    "next link",
-    "type history",
-    "system history",
-    "batch",
-    "transaction",
-    "$validate",
-    "conditional",
-    "hidden id",
-];
-
-/// Of these none shows a resource: a number alone, or only whether something was done.
-const WITHOUT_ROWS: [&str; 4] = ["count", "$validate", "conditional", "hidden id"];
-
-/// Resources that will be added under these ids, which are asked for before they are there too.
-const HIDDEN_IDS: [&str; 2] = ["hidden-of-alice", "hidden-of-bob"];
-
-fn get(path: &'static str, url: impl Into<String>) -> Ask {
-    Ask { path, verb: "GET", url: format!("/fhir/{}", url.into()), body: None }
-}
-
-fn post(path: &'static str, url: &str, kind: &'static str, body: String) -> Ask {
-    Ask { path, verb: "POST", url: format!("/fhir{url}"), body: Some((kind, body)) }
-}
-
-fn send(client: &Client<'_>, ask: &Ask) -> Reply {
-    match &ask.body {
-        None => client.send(ask.verb, &ask.url, None),
-        Some((kind, body)) => client.with("content-type", *kind).send(ask.verb, &ask.url, Some(body.as_bytes())),
-    }
-}
-
-fn id(resource: &Value) -> String {
-    resource["id"].as_str().unwrap_or_else(|| panic!("no id: {resource}")).to_owned()
-}
-
-const KINDS: [&str; 5] = ["Observation", "Device", "Patient", "Encounter", "Practitioner"];
-
-/// Searches of the types and of what the documents of this test are found by.
-fn queries(alice: &Person<'_>) -> Vec<String> {
-    let mut all: Vec<String> = KINDS.iter().map(|kind| kind.to_string()).collect();
-    for more in [
-        "category=vital-signs",
-        "category=laboratory",
-        "code=1111-1",
-        "code=2222-2,8867-4",
-        "code:not=8867-4",
-        "date=ge2026-02",
-        "date=lt2026-03-01T00:02:00Z",
-        "status=final,amended",
-        "_tag:missing=true",
-        "_lastUpdated=ge2020",
-        "device:missing=false",
-        "identifier:missing=false",
-        "_sort=_lastUpdated",
-        "_sort=-_lastUpdated",
-        "_sort=date",
-    ] {
-        all.push(format!("Observation?{more}"));
-        all.push(format!("Observation?patient={}&{more}", alice.patient));
-    }
-    all
-}
-
-/// What can be done with an id that is known or guessed.
-fn by_id(alice: &Person<'_>, id: &str) -> Vec<Ask> {
-    let path = format!("Observation/{id}");
-    let mut all: Vec<Ask> = ["", "/_history/1", "/_history"].into_iter().map(|more| get("hidden id", format!("{path}{more}"))).collect();
-    all.push(get("hidden id", format!("Observation?_id={id}&_total=accurate")));
-    let body = with(observation(&alice.patient, "vital-signs", "1111-1"), json!({"id": id}));
-    let send = |verb, kind, body: Option<String>| Ask {
-        path: "hidden id",
-        verb,
-        url: format!("/fhir/{path}"),
-        body: body.map(|body| (kind, body)),
-    };
-    all.push(send("HEAD", "", None));
-    all.push(send("PUT", "application/fhir+json", Some(body.to_string())));
-    all.push(send("PATCH", "application/json-patch+json", Some(json!([{"op": "remove", "path": "/status"}]).to_string())));
-    all.push(send("DELETE", "", None));
-    for mode in ["update", "delete"] {
-        let sent = if mode == "update" { body.to_string() } else { String::new() };
-        all.push(post("hidden id", &format!("/{path}/$validate?mode={mode}"), "application/fhir+json", sent));
-    }
-    for kind in ["batch", "transaction"] {
-        for request in [json!({"method": "GET", "url": path}), json!({"method": "DELETE", "url": path})] {
-            let sent = json!({"resourceType": "Bundle", "type": kind, "entry": [{"request": request}]});
-            all.push(post("hidden id", "", "application/fhir+json", sent.to_string()));
-        }
-    }
-    all
-}
-
-fn asks(alice: &Person<'_>, seen: &[Value]) -> Vec<Ask> {
-    let mut all = Vec::new();
-    for query in queries(alice) {
-        let and = |more: &str| format!("{query}{}{more}", if query.contains('?') { '&' } else { '?' });
-        all.push(get("search", query.clone()));
-        all.push(get("total", and("_total=accurate")));
-        all.push(get("count", and("_count=0")));
-        all.push(get("next link", and("_count=1")));
-        if let Some((kind, form)) = query.split_once('?') {
-            all.push(post("_search", &format!("/{kind}/_search"), "application/x-www-form-urlencoded", form.to_owned()));
-            all.push(get("include", and("_include=Observation:device&_include=Observation:subject")));
-        }
-    }
-    // Only what is hidden answers these criteria.
-    for (verb, url) in [
-        ("PATCH", "Observation?code=4444-4"),
-        ("DELETE", "Observation?code=4444-4"),
-        ("DELETE", "Observation?code=4444-4&category=vital-signs"),
-    ] {
-        let body = Some(("application/json-patch+json", r#"[{"op": "replace", "path": "/status", "value": "final"}]"#.to_owned()));
-        all.push(Ask { path: "conditional", verb, url: format!("/fhir/{url}"), body: body.filter(|_| verb == "PATCH") });
-        let resource = json!({"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "W10="});
-        let entry = json!({"request": {"method": verb, "url": url}, "resource": resource});
-        let entry = if verb == "PATCH" { entry } else { json!({"request": entry["request"]}) };
-        for kind in ["batch", "transaction"] {
-            let body = json!({"resourceType": "Bundle", "type": kind, "entry": [entry]});
-            all.push(post("conditional", "", "application/fhir+json", body.to_string()));
-        }
-    }
-    for id in HIDDEN_IDS {
-        all.extend(by_id(alice, id));
-    }
-    for kind in KINDS {
-        all.push(get("type history", format!("{kind}/_history")));
-        all.push(get("next link", format!("{kind}/_history?_count=1")));
-    }
-    all.push(get("system history", "_history"));
-    all.push(get("next link", "_history?_count=2"));
-    for one in seen {
-        let kind = one["resourceType"].as_str().unwrap();
-        let path = format!("{kind}/{}", id(one));
-        all.push(get("read", path.clone()));
-        all.push(get("vread", format!("{path}/_history/1")));
-        all.push(get("history", format!("{path}/_history")));
-        let entries: Vec<Value> = [path.clone(), format!("{path}/_history"), "Observation?_total=accurate".into()]
-            .iter()
-            .map(|url| json!({"request": {"method": "GET", "url": url}}))
-            .collect();
-        for kind in ["batch", "transaction"] {
-            let body = json!({"resourceType": "Bundle", "type": kind, "entry": entries});
-            all.push(post(if kind == "batch" { "batch" } else { "transaction" }, "", "application/fhir+json", body.to_string()));
-        }
-        all.push(post("$validate", &format!("/{path}/$validate?mode=delete"), "application/fhir+json", String::new()));
-        for mode in ["update", "create"] {
-            all.push(post("$validate", &format!("/{kind}/$validate?mode={mode}"), "application/fhir+json", one.to_string()));
-        }
-    }
-    all
-}
 
 /// A cursor, and what stands before it in its link: `Observation?code=x&_count=1`.
 type Kept = (String, String);
@@ -244,10 +74,20 @@ fn shows_rows(answer: &str) -> bool {
     KINDS.iter().any(|kind| answer.contains(&format!("\"resourceType\":\"{kind}\"")))
 }
 
-/// Is the resource in one of the answers? What repeats the id that was sent does not count.
-fn shown_in(told_of: &Answers, id: &str) -> bool {
-    let said = |ask: &Ask| ask.url.contains(id) || ask.body.as_ref().is_some_and(|(_, body)| body.contains(id));
-    told_of.all.iter().any(|(ask, answer)| answer.contains(id) && !said(ask))
+/// The words of a text that can be ids.
+fn words(text: &str) -> HashSet<&str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')).collect()
+}
+
+/// Every word of the answers. What repeats a word that was sent does not count.
+fn shown(told_of: &Answers) -> HashSet<&str> {
+    let mut all = HashSet::new();
+    for (ask, answer) in &told_of.all {
+        let mut said = words(&ask.url);
+        said.extend(ask.body.iter().flat_map(|(_, body)| words(body)));
+        all.extend(words(answer).into_iter().filter(|word| !said.contains(word)));
+    }
+    all
 }
 
 /// The places in the cursors of a caller, opened by the keys of the store. The server has stopped.
@@ -282,79 +122,176 @@ fn store(server: &TestServer) -> App {
     App::build(config, Clock::system(), Sealing::Aes256Gcm).expect("the store opens")
 }
 
-/// A world of two people: what of Alice's may be seen is returned.
-fn world(server: &TestServer, alice: &Person<'_>) -> Vec<Value> {
+/// What somebody has, one of each type.
+fn of_each_type(of: &str, device: &str, observation: &str) -> Vec<Value> {
+    let (patient, words) = (json!({"reference": format!("Patient/{of}")}), json!({"text": "something"}));
+    let (device, observation) =
+        (json!({"reference": format!("Device/{device}")}), json!({"reference": format!("Observation/{observation}")}));
+    let mut all: Vec<Value> = [
+        json!({"resourceType": "Basic", "code": words}),
+        json!({"resourceType": "CarePlan", "status": "active", "intent": "plan"}),
+        json!({"resourceType": "CareTeam", "status": "active"}),
+        json!({"resourceType": "Communication", "status": "completed"}),
+        json!({"resourceType": "DiagnosticReport", "status": "final", "code": words}),
+        json!({"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": {"title": "A letter"}}]}),
+        json!({"resourceType": "Encounter", "status": "planned", "class": {"code": "AMB"}}),
+        json!({"resourceType": "Flag", "status": "active", "code": words}),
+        json!({"resourceType": "Goal", "lifecycleStatus": "active", "description": words}),
+        json!({"resourceType": "List", "status": "current", "mode": "working", "entry": [{"item": observation}]}),
+        json!({"resourceType": "QuestionnaireResponse", "status": "completed"}),
+    ]
+    .map(|body| with(body, json!({"subject": patient})))
+    .into();
+    all.extend([
+        json!({"resourceType": "Binary", "contentType": "text/plain", "securityContext": patient, "data": "aGVsbG8="}),
+        json!({"resourceType": "DetectedIssue", "status": "final", "patient": patient}),
+        json!({"resourceType": "Provenance", "target": [observation], "recorded": "2026-02-24T08:30:00Z", "agent": [{"who": device}]}),
+        json!({"resourceType": "RelatedPerson", "patient": patient}),
+    ]);
+    all
+}
+
+fn device(of: &str) -> Value {
+    let patient = json!({"reference": format!("Patient/{of}")});
+    json!({"resourceType": "Device", "patient": patient, "identifier": [{"system": "urn:i", "value": "1"}]})
+}
+
+fn shared(body: Value) -> Value {
+    with(body, json!({"identifier": [{"system": "urn:shared", "value": "1"}]}))
+}
+
+/// What is there before anything is recorded.
+struct World {
+    /// What of Alice's may be seen.
+    seen: Vec<Value>,
+    /// One of it.
+    shared: Value,
+    /// A Device of Bob's, to which two Observations of Alice's point.
+    bobs: Value,
+    /// A Practitioner who asks nothing: those are seen by everybody.
+    stranger: String,
+}
+
+/// A world of two people.
+fn world(server: &TestServer, alice: &Person<'_>, bob: &Person<'_>) -> World {
     let ehr = server.ehr();
-    let patient = json!({"reference": format!("Patient/{}", alice.patient)});
-    let device = created(&ehr, &json!({"resourceType": "Device", "patient": patient, "identifier": [{"system": "urn:i", "value": "1"}]}));
-    let mut seen = vec![device.clone()];
-    for n in 0..4 {
-        let more =
-            json!({"effectiveDateTime": format!("2026-02-2{n}T08:30:00Z"), "device": {"reference": format!("Device/{}", id(&device))}});
+    let own = created(&ehr, &device(&alice.patient));
+    let bobs = created(&ehr, &device(&bob.patient));
+    let mut seen = vec![own.clone()];
+    for (n, device) in [&own, &own, &bobs, &bobs, &own].into_iter().enumerate() {
+        let device = json!({"reference": format!("Device/{}", id(device))});
+        let more = json!({"effectiveDateTime": format!("2026-02-2{n}T08:30:00Z"), "device": device});
         seen.push(created(&ehr, &with(observation(&alice.patient, "vital-signs", "1111-1"), more)));
     }
     put(&ehr, &with(seen[1].clone(), json!({"status": "amended"}))).is(200);
     // One that is gone, and one whose first version was of another kind.
-    ehr.delete(&format!("/fhir/Observation/{}", id(&seen[4]))).is(204);
+    ehr.delete(&format!("/fhir/Observation/{}", id(&seen[5]))).is(204);
     let moved = created(&ehr, &observation(&alice.patient, "laboratory", "1111-1"));
     put(&ehr, &with(moved.clone(), json!({"category": [{"coding": [{"system": CATEGORY, "code": "vital-signs"}]}]}))).is(200);
-    seen.push(moved);
-    seen.push(created(&ehr, &json!({"resourceType": "Encounter", "status": "planned", "class": {"code": "AMB"}, "subject": patient})));
+    let shared = created(&ehr, &shared(observation(&alice.patient, "vital-signs", "1111-1")));
+    seen.extend([moved, shared.clone()]);
     seen.push(created(&ehr, &json!({"resourceType": "Practitioner", "name": [{"family": "Shared"}]})));
+    seen.extend(of_each_type(&alice.patient, &id(&own), &id(&shared)).iter().map(|body| created(&ehr, body)));
     alice.stores(&apple([hearts("h", 3), vec![heart("", &minute(40), "71")]].concat()));
     for value in ["60", "61"] {
         alice.stores(&apple(vec![heart("twice", &minute(50), value)]));
     }
     seen.extend(alice.finds("&code=8867-4").matches().into_iter().take(3));
-    seen
+    World { seen, shared, bobs, stranger: server.practitioner() }
 }
 
-/// What nobody of this test may see: another's, and Alice's own outside of the constraint. Ids by type.
-fn hidden(server: &TestServer, alice: &Person<'_>, bob: &Person<'_>) -> BTreeMap<&'static str, Vec<String>> {
-    let ehr = server.ehr();
-    let mut all: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for (id, body) in [
-        (HIDDEN_IDS[0], restricted(observation(&alice.patient, "laboratory", "1111-1"))),
-        (HIDDEN_IDS[1], observation(&bob.patient, "vital-signs", "1111-1")),
-    ] {
-        put(&ehr, &with(body, json!({"id": id}))).is(201);
-        all.entry("Observation").or_default().push(id.to_owned());
+/// What was added, and shall not be seen.
+#[derive(Default)]
+struct Hidden {
+    /// `Observation/1`.
+    live: Vec<String>,
+    /// Of these there is a history only.
+    gone: Vec<String>,
+}
+
+/// How many documents are added in transactions; with `FIRTH_LONG=1` the 10,000 of the list.
+fn many() -> usize {
+    if std::env::var_os("FIRTH_LONG").is_some() { 10_000 } else { 200 }
+}
+
+/// More of Alice's own between two that are seen than a search fetches at once, and the rest of others.
+fn crowd(server: &TestServer, alice: &str, others: &[&str]) -> Vec<String> {
+    let own = 100.max(many() / 10);
+    let entry = |n: usize| {
+        let second = |hour: usize| format!("2026-02-21T{hour}:{:02}:{:02}Z", n / 60 % 60, n % 60);
+        let (body, when) = match n < own {
+            true => (restricted(observation(alice, "laboratory", "1111-1")), second(12)),
+            false => (observation(others[n % others.len()], "vital-signs", "1111-1"), second(n % 10 + 10)),
+        };
+        json!({"request": {"method": "POST", "url": "Observation"}, "resource": with(body, json!({"effectiveDateTime": when}))})
+    };
+    let entries: Vec<Value> = (0..many()).map(entry).collect();
+    let of = |entries: &[Value]| json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+    let done = entries.chunks(500).map(|entries| server.ehr().post("/fhir", &of(entries)).is(200).json());
+    let named = |entry: &Value| {
+        entry["response"]["location"].as_str().and_then(|at| at.split("/fhir/").last()?.split("/_history").next().map(str::to_owned))
+    };
+    done.flat_map(|bundle| {
+        bundle["entry"].as_array().expect("entries").iter().map(|entry| named(entry).expect("a location")).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// What nobody of this test may see: another's, and Alice's own outside of the constraint.
+fn hidden(server: &TestServer, alice: &Person<'_>, bob: &Person<'_>, world: &World) -> Hidden {
+    let (ehr, bobs) = (server.ehr(), &world.bobs);
+    let mut all = Hidden::default();
+    // Somebody new under Alice's name, in the care of nobody of this test.
+    let [new, device_id, binary] = HIDDEN_PATHS.map(|path| path.split_once('/').expect("a path").1);
+    let name = server.backend_of_app().get(&format!("/api/v1/users/{}", alice.user)).is(200).text_at("/first_name");
+    let bodies = [
+        json!({"resourceType": "Patient", "id": new, "name": [{"given": [name]}], "active": true}),
+        with(device(new), json!({"id": device_id})),
+        json!({"resourceType": "Binary", "id": binary, "contentType": "text/plain", "data": "aGVsbG8=", "securityContext": {"reference": format!("Patient/{new}")}}),
+        with(restricted(observation(&alice.patient, "laboratory", "1111-1")), json!({"id": HIDDEN_IDS[0]})),
+        with(observation(&bob.patient, "vital-signs", "1111-1"), json!({"id": HIDDEN_IDS[1]})),
+        with(observation(&bob.patient, "vital-signs", "1111-1"), json!({"id": HIDDEN_IDS[2]})),
+    ];
+    for body in &bodies {
+        put(&ehr, body).is(201);
+        all.live.push(format!("{}/{}", body["resourceType"].as_str().expect("a type"), id(body)));
     }
+    cares(server, &world.stranger, new);
+    // To what Alice's Observations point, there is a new version.
+    put(&ehr, &with(bobs.clone(), json!({"deviceName": [{"name": "Cuff", "type": "user-friendly-name"}]}))).is(200);
+    let mut bodies = Vec::new();
     for n in 0..6 {
-        let outside = with(
-            restricted(observation(&alice.patient, "laboratory", "1111-1")),
-            json!({"effectiveDateTime": format!("2026-02-2{n}T08:30:00Z")}),
-        );
-        let of_bob =
-            with(observation(&bob.patient, "vital-signs", "1111-1"), json!({"effectiveDateTime": format!("2026-02-2{n}T08:29:00Z")}));
-        for body in [outside, of_bob] {
-            all.entry("Observation").or_default().push(id(&created(&ehr, &body)));
+        bodies.push(restricted(observation(&alice.patient, "laboratory", "1111-1")));
+        bodies.push(observation(&bob.patient, "vital-signs", "1111-1"));
+        for body in &mut bodies[2 * n..] {
+            body["effectiveDateTime"] = json!(format!("2026-02-2{n}T08:29:00Z"));
         }
-        let patient = json!({"reference": format!("Patient/{}", bob.patient)});
-        all.entry("Device").or_default().push(id(&created(
-            &ehr,
-            &json!({"resourceType": "Device", "patient": patient, "identifier": [{"system": "urn:i", "value": "1"}]}),
-        )));
-        all.entry("Encounter").or_default().push(id(&created(
-            &ehr,
-            &json!({"resourceType": "Encounter", "status": "planned", "class": {"code": "AMB"}, "subject": patient}),
-        )));
     }
-    for body in [
-        restricted(observation(&alice.patient, "laboratory", "4444-4")),
-        restricted(observation(&alice.patient, "survey", "4444-4")),
-        observation(&bob.patient, "vital-signs", "4444-4"),
-        observation(&bob.patient, "vital-signs", "4444-4"),
-    ] {
-        all.entry("Observation").or_default().push(id(&created(&ehr, &body)));
+    bodies.extend([device(&bob.patient), device(new), shared(observation(&bob.patient, "vital-signs", "1111-1"))]);
+    bodies.push(shared(restricted(observation(&alice.patient, "laboratory", "1111-1"))));
+    for code in ["laboratory", "survey"] {
+        bodies.push(restricted(observation(&alice.patient, code, "4444-4")));
+        bodies.push(observation(&bob.patient, "vital-signs", "4444-4"));
     }
-    let gone = created(&ehr, &restricted(observation(&alice.patient, "laboratory", "2222-2")));
-    ehr.delete(&format!("/fhir/Observation/{}", id(&gone))).is(204);
+    let gone = [restricted(observation(&alice.patient, "laboratory", "2222-2")), observation(new, "vital-signs", "2222-2")];
+    for of in [&bob.patient, new] {
+        bodies.extend(of_each_type(of, &id(bobs), HIDDEN_IDS[1]));
+    }
+    let make = |body: &Value| format!("{}/{}", body["resourceType"].as_str().expect("a type"), id(&created(&ehr, body)));
+    all.live.extend(bodies.iter().map(make));
+    all.live.extend(crowd(server, &alice.patient, &[&bob.patient, new]));
+    all.gone.extend(gone.iter().map(make));
+    all.gone.push(format!("Observation/{}", HIDDEN_IDS[2]));
+    all.live.retain(|path| !all.gone.contains(path));
+    for path in &all.gone {
+        ehr.delete(&format!("/fhir/{path}")).is(204);
+    }
     // A device of Alice's own measures what is not asked for, and Bob's what is.
     alice.stores(&apple((0..9).map(|n| record(STEPS, &format!("s{n}"), &minute(n), "7")).collect()));
     bob.stores(&apple(hearts("b", 9)));
-    all.entry("Observation").or_default().extend(alice.finds("&category=activity").ids());
-    all.entry("Observation").or_default().extend(bob.finds("&code=8867-4").ids());
+    let samples = [alice.finds("&category=activity").ids(), bob.finds("&code=8867-4").ids()].concat();
+    assert_eq!(samples.len(), 18);
+    all.live.extend(samples.iter().map(|id| format!("Observation/{id}")));
     all
 }
 
@@ -387,11 +324,14 @@ fn cares(server: &TestServer, practitioner: &str, patient: &str) {
     created(&server.ehr(), &team);
 }
 
-const REST: &str = "CONTEXT/Device.rs?identifier=urn:i%7C1 CONTEXT/Patient.rs CONTEXT/Encounter.rs CONTEXT/Practitioner.rs";
-
 /// Scopes of Observations, and of what goes with them.
 fn scopes(context: &str, observations: &str) -> String {
-    format!("CONTEXT/Observation.{observations} {REST}").replace("CONTEXT", context)
+    let of = |kind: &str| match kind {
+        "Observation" => format!("{context}/Observation.{observations}"),
+        "Device" => format!("{context}/Device.rs?identifier=urn:i%7C1"),
+        kind => format!("{context}/{kind}.rs"),
+    };
+    KINDS.map(of).join(" ")
 }
 
 /// Tokens of scripts whose scopes are narrow.
@@ -433,37 +373,60 @@ fn of_people<'s>(server: &'s TestServer, alice: &Person<'_>) -> Vec<Asker<'s>> {
     ]
 }
 
+/// Each path is walked, and shows something to who asks.
+fn are_of_use(who: &str, answers: &Answers) {
+    for path in PATHS {
+        let mut of_path = answers.all.iter().filter(|(ask, _)| ask.path == path).map(|(_, answer)| answer).peekable();
+        assert!(of_path.peek().is_some(), "{who} asks nothing by {path}");
+        let shows = WITHOUT_ROWS.contains(&path) || of_path.any(|answer| shows_rows(answer));
+        assert!(shows, "{who}: nothing is seen by {path}");
+    }
+    let rows = answers.all.iter().filter(|(_, answer)| shows_rows(answer)).count();
+    assert!(rows * 2 >= answers.all.len(), "{who}: only {rows} of {} answers show anything", answers.all.len());
+    let done = answers
+        .all
+        .iter()
+        .filter(|(ask, answer)| ask.path == "conditional" && answer.starts_with("200\n") && answer.contains("\"urn:shared\""));
+    // In an emergency nothing is written, and a patient writes nothing.
+    assert!(done.count() >= 3 || ["a patient", "an emergency"].contains(&who), "{who}: no criteria were answered by what is seen");
+}
+
+/// All that a system finds: by searches, and by histories.
+fn of_system(server: &TestServer) -> [Answers; 2] {
+    let all = |more: &str| -> Vec<Ask> { KINDS.iter().map(|kind| get("search", format!("{kind}{more}"))).collect() };
+    [answers(&server.ehr(), &all("?_count=1000")), answers(&server.ehr(), &all("/_history?_count=1000"))]
+}
+
 /// Records, adds, asks again, and compares.
 fn nothing_shows<'s>(server: &'s TestServer, askers: impl FnOnce(&'s TestServer, &Person<'_>) -> Vec<Asker<'s>>) {
     let (alice, bob) = (server.person("alice"), server.person("bob"));
-    let seen = world(server, &alice);
+    let world = world(server, &alice, &bob);
     let askers = askers(server, &alice);
-    let asks = asks(&alice, &seen);
+    let asks = asks(&alice, &world.seen, &world.shared);
     let before: Vec<Answers> = askers.iter().map(|(_, client)| answers(client, &asks)).collect();
     for ((who, _), before) in askers.iter().zip(&before) {
-        let of_path = |path: &str| before.all.iter().filter(|(ask, _)| ask.path == path).collect::<Vec<_>>();
-        for path in PATHS {
-            let shows = WITHOUT_ROWS.contains(&path) || of_path(path).iter().any(|(_, answer)| shows_rows(answer));
-            assert!(!of_path(path).is_empty() && shows, "{who}: nothing is seen by {path}");
-        }
-        let rows = before.all.iter().filter(|(_, answer)| shows_rows(answer)).count();
-        assert!(rows * 2 >= before.all.len(), "{who}: only {rows} of {} answers show anything", before.all.len());
+        are_of_use(who, before);
     }
-    let added = hidden(server, &alice, &bob);
+    let added = hidden(server, &alice, &bob, &world);
     let after: Vec<Answers> = askers.iter().map(|(_, client)| answers(client, &asks)).collect();
+    let bobs = format!("/fhir/Device/{}\"", id(&world.bobs));
     for (((who, _), before), after) in askers.iter().zip(&before).zip(&after) {
-        assert_eq!(before.all.len(), after.all.len(), "{who}");
         for ((ask, before), (_, after)) in before.all.iter().zip(&after.all) {
             assert_eq!(before, after, "{who}: {} {} {:?}", ask.verb, ask.url, ask.body);
+            assert!(!after.contains(&bobs), "{who} was shown another's Device by {}", ask.url);
         }
-        for (kind, id) in added.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id))) {
-            assert!(!shown_in(after, id), "{who} was shown {kind}/{id}");
+        assert_eq!(before.all.len(), after.all.len(), "{who}");
+        let shown = shown(after);
+        for path in added.live.iter().chain(&added.gone) {
+            assert!(!shown.contains(path.split_once('/').expect("a path").1), "{who} was shown {path}");
         }
     }
     // Each addition would have been there to be seen.
-    let shown = answers(&server.ehr(), &asks);
-    for (kind, id) in added.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id))) {
-        assert!(shown_in(&shown, id), "{kind}/{id} is nowhere in what a system is answered");
+    let [found, told] = of_system(server);
+    let (found, told) = (shown(&found), shown(&told));
+    for (path, gone) in added.live.iter().map(|path| (path, false)).chain(added.gone.iter().map(|path| (path, true))) {
+        let id = path.split_once('/').expect("a path").1;
+        assert_eq!((found.contains(id), told.contains(id)), (!gone, true), "{path} in what a system is answered");
     }
     server.stop();
     let app = store(server);

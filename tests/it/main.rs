@@ -33,6 +33,7 @@ mod history;
 mod house_rules;
 mod identity;
 mod interference;
+mod interference_asks;
 mod leak;
 mod limits;
 mod mappings;

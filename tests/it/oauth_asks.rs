@@ -18,7 +18,7 @@ both! {
     fn nobody_who_signed_in_asks_of_others_tokens(server) {
         let (clinic, app) = (Clinic::new(server), server.public_app());
         let token = app.launches(&clinic.person, "", READS, &[]).text_at("/access_token");
-        for role in ["operator", "ehr-system"] {
+        for role in ["operator", "security-admin"] {
             let name = format!("a-person-as-{role}");
             server.account(&name, &["--role", role]);
             let browser = server.browser();

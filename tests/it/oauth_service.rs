@@ -345,12 +345,15 @@ both! {
     fn a_token_is_shown_once_and_in_its_header(server) {
         let token = server.service("ES384", SCOPES).token("system/Patient.rs");
         let nobody = server.nobody();
-        assert_eq!(nobody.get(&format!("/fhir/Patient?access_token={token}")).is(400).code(), "request.parameter");
+        assert_eq!(nobody.get(&format!("/fhir/Patient?access_token={token}")).is(401).code(), "auth.token-place");
         let lenient = nobody.bearer(&token).with("prefer", "handling=lenient");
-        lenient.get(&format!("/fhir/Patient?access_token={token}")).is(400);
+        lenient.get(&format!("/fhir/Patient?access_token={token}")).is(401);
         let mut twice = nobody.bearer(&token);
         twice.headers.push(("authorization".into(), format!("Bearer {token}")));
-        assert_eq!(twice.get("/fhir/Patient").is(400).at("/issue/0/expression/0"), json!("http.Authorization"));
+        let refused = twice.get("/fhir/Patient").is(401);
+        assert_eq!(refused.at("/issue/0/expression/0"), json!("http.Authorization"));
+        let challenge = refused.header("www-authenticate").unwrap_or_default();
+        assert!(challenge.contains("error=\"invalid_request\""), "{challenge}");
     }
 }
 

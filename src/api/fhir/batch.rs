@@ -202,7 +202,7 @@ pub fn json_patch(entry: &Entry<'_>) -> Result<Option<Vec<u8>>> {
 /// An error with the entry that it is of.
 pub fn placed(mut error: Error, index: usize) -> Error {
     let entry = format!("Bundle.entry[{index}]");
-    let of_search = matches!(error.kind, Wrong::Parameter | Wrong::ParameterUnknown | Wrong::TooCostly);
+    let of_search = matches!(error.kind, Wrong::Parameter | Wrong::ParameterUnknown | Wrong::TooCostly | Wrong::LinkOver);
     let place = |at: Option<String>| match at {
         Some(at) if at.starts_with("Bundle.") => at,
         Some(_) if of_search => format!("{entry}.request.url"),

@@ -1,4 +1,4 @@
-//! Cursors as clients see them: sealed for a day, to the caller, the scopes and the query.
+//! Cursors as clients see them: sealed for a day to the query, and with whom they were given to within.
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -10,10 +10,11 @@ use crate::search::{self, Cursor, Type};
 use crate::store::listing::Position;
 use crate::vault::{Cipher, Place, digest};
 
-/// Seals cursors to the caller, the scopes and the query: a cursor of anybody else's is none.
+/// Seals cursors to the query, and opens them for the caller with the scopes to whom they were given.
 pub struct CursorSeal<'a> {
     app: &'a App,
-    bound: [u8; 32],
+    query: [u8; 32],
+    caller: [u8; 32],
 }
 
 const MINUTE_MS: i64 = 60_000;
@@ -22,13 +23,14 @@ const LIVES: u32 = 24 * 60;
 
 impl<'a> CursorSeal<'a> {
     pub fn of(app: &'a App, who: &Caller, resource: Type, asked: &str) -> CursorSeal<'a> {
-        let bound = digest(&[&who.credential.0, who.scopes.to_string().as_bytes(), b"\0", resource.name().as_bytes(), asked.as_bytes()]);
-        CursorSeal { app, bound }
+        let query = digest(&[resource.name().as_bytes(), b"\0", asked.as_bytes()]);
+        let caller = digest(&[&who.credential.0, who.scopes.to_string().as_bytes()]);
+        CursorSeal { app, query, caller }
     }
 
     /// The key and the place of a cursor that was made in this minute.
     fn sealing(&self, made: u32) -> Result<(Cipher, Place<'_>)> {
-        let place = Place { kind: "cursor", shelf: Shelf(0), id: &self.bound, version: made };
+        let place = Place { kind: "cursor", shelf: Shelf(0), id: &self.query, version: made };
         Ok((self.app.vault.day("cursor", i64::from(made / LIVES), &[])?, place))
     }
 
@@ -41,22 +43,27 @@ impl<'a> CursorSeal<'a> {
         let (cipher, place) = self.sealing(made)?;
         let cursor = Cursor { sort_key: at.key, tie: at.tie, more: at.more };
         let mut bytes = made.to_be_bytes().to_vec();
-        bytes.extend(cipher.seal(self.app.vault.chance, place, &cursor.encode())?);
+        bytes.extend(cipher.seal(self.app.vault.chance, place, &[&self.caller[..], &cursor.encode()].concat())?);
         Ok(BASE64URL_NOPAD.encode(&bytes))
     }
 
     pub fn open(&self, text: &str) -> Result<Position> {
-        let refused = |says: &str| Error::new(Kind::Parameter, says).at(search::params::CURSOR);
-        let foreign = || refused("the cursor does not belong to this search; follow the next link as it is");
+        let says = "the cursor does not belong to this search; follow the next link as it is";
+        let foreign = || Error::new(Kind::Parameter, says).at(search::params::CURSOR);
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| foreign())?;
         let (made, sealed) = bytes.split_first_chunk::<4>().ok_or_else(foreign)?;
         let made = u32::from_be_bytes(*made);
         let (cipher, place) = self.sealing(made)?;
         let clear = cipher.open(place, sealed).map_err(|_| foreign())?;
-        if is_over(made, self.now()) {
-            return Err(refused("the next link is older than a day; search anew"));
+        let (caller, clear) = clear.split_first_chunk::<32>().ok_or_else(foreign)?;
+        if *caller != self.caller {
+            let says = "the next link was given to another caller, or to a token of other scopes; search anew";
+            return Err(Error::new(Kind::Forbidden, says));
         }
-        let cursor = Cursor::decode(&clear).ok_or_else(foreign)?;
+        if is_over(made, self.now()) {
+            return Err(Error::new(Kind::LinkOver, "the next link is older than a day").at(search::params::CURSOR));
+        }
+        let cursor = Cursor::decode(clear).ok_or_else(foreign)?;
         Ok(Position { key: cursor.sort_key, tie: cursor.tie, more: cursor.more })
     }
 }

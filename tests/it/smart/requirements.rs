@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use Proof::{Reason, Test, Tests, Unserved};
+use Proof::{Partly, Reason, Test, Tests, Unserved};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
@@ -16,6 +16,8 @@ enum Proof {
     Unserved(&'static str),
     /// Several, each of which shows a part.
     Tests(&'static [&'static str]),
+    /// The same, but for what is not served: that, and the test that sees it refused by name.
+    Partly(&'static [&'static str], &'static str, &'static str),
     Reason(&'static str),
 }
 
@@ -24,13 +26,14 @@ impl Proof {
     fn test(self) -> Option<&'static str> {
         match self {
             Test(name) | Unserved(name) => Some(name),
-            Tests(_) | Reason(_) => None,
+            Tests(_) | Partly(..) | Reason(_) => None,
         }
     }
 
     fn tests(self) -> Vec<&'static str> {
         match self {
             Tests(names) => names.to_vec(),
+            Partly(names, _, refused) => [names, &[refused][..]].concat(),
             one => one.test().into_iter().collect(),
         }
     }
@@ -305,15 +308,34 @@ const MATRIX: &[(u16, &str, Proof)] = &[
             "smart::matrix::expiry::a_remembered_care_team_ends_with_its_period",
         ]),
     ),
-    (8, "a refresh token shown twice", Test("oauth_code::a_refresh_token_is_good_once")),
-    (9, "a code twice, without verifier, another redirect_uri", Test("oauth_code::codes_that_are_not_taken")),
+    (
+        8,
+        "a refresh token shown twice, and its alert",
+        Tests(&["oauth_code::a_refresh_token_is_good_once", "oauth_ends::a_secret_that_is_shown_again_ends_the_family_and_is_an_alert"]),
+    ),
+    (
+        9,
+        "a code twice, without verifier, plain, another redirect_uri",
+        Tests(&[
+            "oauth_code::a_code_that_is_shown_twice_ends_the_grant",
+            "smart::launch::the_verifier_is_asked_for_and_compared",
+            "oauth_code::codes_that_are_not_taken",
+        ]),
+    ),
     (
         10,
         "client assertion: replay, too long, other audience",
         Tests(&["smart::services::an_assertion_is_good_once", "smart::services::an_assertion_is_judged_by_its_signature_and_its_claims"]),
     ),
     (11, "patient scopes without a patient", Test("oauth_code::scopes_of_a_patient_without_one_are_none")),
-    (12, "two contexts in one token", Test("smart::matrix::rows::a11_a12_a13_no_token_without_patient_of_two_contexts_or_of_other_words")),
+    (
+        12,
+        "two contexts in one token: none is issued, and one that is signed is refused",
+        Tests(&[
+            "smart::matrix::rows::a11_a12_a13_no_token_without_patient_of_two_contexts_or_of_other_words",
+            "smart::matrix::tokens::a12_a_token_of_two_contexts_is_none",
+        ]),
+    ),
     (13, "scopes of other words", Test("smart::matrix::rows::a11_a12_a13_no_token_without_patient_of_two_contexts_or_of_other_words")),
     (
         14,
@@ -321,7 +343,15 @@ const MATRIX: &[(u16, &str, Proof)] = &[
         Test("smart::matrix::hidden::a14_a_read_of_somebody_else_is_a_read_of_nobody"),
     ),
     (15, "search by _id and identifier", Test("smart::matrix::hidden::a15_a_search_by_id_or_identifier_finds_the_own_only")),
-    (16, "every spelling of another patient", Test("smart::matrix::hidden::a16_every_spelling_of_another_patient_finds_nothing")),
+    (
+        16,
+        "every spelling of another patient",
+        Partly(
+            &["smart::matrix::hidden::a16_every_spelling_of_another_patient_finds_nothing"],
+            "chains and :identifier are",
+            "smart::matrix::hidden::a16_every_spelling_of_another_patient_finds_nothing",
+        ),
+    ),
     (17, "compartments by path", Unserved("smart::matrix::unserved::a17_a_compartment_is_no_path")),
     (18, "_has", Unserved("smart::matrix::unserved::a18_reverse_chains_are_not_offered")),
     (19, "bisection by _has", Unserved("smart::matrix::unserved::a19_no_bit_is_learned_by_bisection")),
@@ -330,9 +360,35 @@ const MATRIX: &[(u16, &str, Proof)] = &[
     (22, "_revinclude by focus", Unserved("smart::matrix::unserved::a22_nothing_is_included_backwards")),
     (23, "_include:iterate", Unserved("smart::matrix::unserved::a23_an_include_does_not_iterate")),
     (24, "_revinclude:iterate", Unserved("smart::matrix::unserved::a24_nothing_is_included_backwards_again")),
-    (25, "_include=*, and that pages are full", Test("smart::matrix::hidden::a25_included_is_only_what_is_visible_and_the_page_is_full")),
-    (26, "next links of others", Test("smart::matrix::hidden::a26_a_next_link_is_of_who_was_given_it")),
-    (27, "totals", Test("smart::matrix::hidden::a27_what_is_hidden_is_not_counted")),
+    (
+        25,
+        "what is included: nothing of another patient, and pages are full",
+        Partly(
+            &[
+                "smart::matrix::hidden::a25_what_is_visible_does_not_lead_to_what_is_not",
+                "smart::matrix::hidden::a25_included_is_only_what_is_visible_and_the_page_is_full",
+            ],
+            "_include=* is",
+            "smart::matrix::unserved::a25_an_include_of_everything_is_not_offered",
+        ),
+    ),
+    (
+        26,
+        "next links of others, of another query, changed, and after a day",
+        Tests(&[
+            "smart::matrix::hidden::a26_a_next_link_is_of_who_was_given_it",
+            "smart::matrix::expiry::a26_a_next_link_ends_after_a_day",
+        ]),
+    ),
+    (
+        27,
+        "totals",
+        Partly(
+            &["smart::matrix::hidden::a27_what_is_hidden_is_not_counted"],
+            "_summary is",
+            "smart::matrix::hidden::a27_what_is_hidden_is_not_counted",
+        ),
+    ),
     (
         28,
         "sort and cursor, also when the cursors are opened",
@@ -344,7 +400,14 @@ const MATRIX: &[(u16, &str, Proof)] = &[
     (29, "a granular scope reads", Test("granular::documents_by_every_kind_of_constraint")),
     (30, "a granular scope includes", Test("granular::an_include_takes_the_letters_and_the_constraints_of_its_type")),
     (31, "a granular scope and versions", Test("granular::each_version_is_judged_by_itself")),
-    (32, "histories", Test("smart::matrix::hidden::a32_history_is_of_the_own_only_and_needs_search")),
+    (
+        32,
+        "histories",
+        Tests(&[
+            "smart::matrix::hidden::a32_history_is_of_the_own_only_and_needs_search",
+            "smart::matrix::hidden::a32_a_version_of_when_it_was_ones_own_is_no_longer",
+        ]),
+    ),
     (33, "r without s, s without r", Test("smart::matrix::hidden::a33_reading_and_searching_are_two_scopes")),
     (34, "creates for another patient", Test("smart::matrix::writes::a34_nobody_writes_of_another_patient")),
     (35, "moves to another patient", Test("smart::matrix::writes::a35_nothing_is_moved_to_another_patient")),
@@ -376,18 +439,44 @@ const MATRIX: &[(u16, &str, Proof)] = &[
     (49, "what an export leaves out", Unserved("smart::matrix::grants::a48_a49_a51_a59_what_is_not_there_is_absent_for_everybody")),
     (50, "Devices", Test("smart::matrix::hidden::a50_a_device_is_its_patients")),
     (51, "Binary of another patient; raw bodies are no Binary", Test("smart::matrix::hidden::a51_a_binary_is_its_patients")),
-    (52, "shared types", Test("smart::matrix::hidden::a52_who_is_shared_leads_to_nobody_hidden")),
+    (
+        52,
+        "shared types",
+        Partly(
+            &["smart::matrix::hidden::a52_who_is_shared_leads_to_nobody_hidden"],
+            "_revinclude is",
+            "smart::matrix::hidden::a52_who_is_shared_leads_to_nobody_hidden",
+        ),
+    ),
     (
         53,
         "List, Group and report that point to another patient",
-        Test("smart::matrix::hidden::a53_what_points_to_somebody_else_opens_nothing"),
+        Partly(
+            &["smart::matrix::hidden::a53_what_points_to_somebody_else_opens_nothing"],
+            "Composition, Bundle as a resource, and _include of items and results are",
+            "smart::matrix::hidden::a53_what_points_to_somebody_else_opens_nothing",
+        ),
     ),
     (54, "Provenance and AuditEvent", Test("smart::matrix::hidden::a54_where_data_comes_from_and_who_saw_it_is_not_told")),
-    (55, "break-glass opens one patient", Test("smart::matrix::grants::a55_an_emergency_opens_a_patient_and_is_told_of")),
+    (
+        55,
+        "break-glass opens one patient, for an hour",
+        Tests(&[
+            "smart::matrix::grants::a55_an_emergency_opens_a_patient_and_is_told_of",
+            "smart::matrix::expiry::a_remembered_emergency_ends_after_an_hour",
+        ]),
+    ),
     (
         56,
-        "break-glass and what it does not open",
-        Test("smart::matrix::grants::a56_an_emergency_opens_one_patient_to_read_and_needs_a_reason"),
+        "break-glass and what it does not open, and for whom",
+        Partly(
+            &[
+                "smart::matrix::grants::a56_an_emergency_opens_one_patient_to_read_and_needs_a_reason",
+                "break_glass::an_old_sign_in_opens_nothing",
+            ],
+            "$export is",
+            "smart::matrix::grants::a56_an_emergency_opens_one_patient_to_read_and_needs_a_reason",
+        ),
     ),
     (
         57,
@@ -408,7 +497,10 @@ const MATRIX: &[(u16, &str, Proof)] = &[
     (
         64,
         "what the server sets is not the client's; labels of meta.security are what its author says",
-        Test("smart::matrix::writes::a64_what_the_server_sets_cannot_be_sent"),
+        Tests(&[
+            "smart::matrix::writes::a64_what_the_server_sets_cannot_be_sent",
+            "smart::matrix::writes::a64_who_writes_does_not_say_that_a_mapping_of_the_server_did",
+        ]),
     ),
     (65, "a label that cannot be seen is removed", Test("granular_writes::labels_are_taken_off_by_those_alone_whom_they_do_not_bind")),
     (66, "masks", Reason("There are no masks here.")),
@@ -421,8 +513,20 @@ const MATRIX: &[(u16, &str, Proof)] = &[
     (69, "conditional reads of what is hidden", Test("smart::matrix::hidden::a69_nothing_hidden_is_unmodified")),
     (70, "return=representation without r", Test("smart::matrix::writes::a70_a_write_shows_nothing_that_could_not_be_read")),
     (71, "open documents", Test("smart::matrix::rows::a71_open_documents_tell_nothing_of_anybody")),
-    (72, "sign-in by an upstream provider", Test("upstream::what_the_provider_did_not_say_is_not_believed")),
-    (73, "open redirects", Test("smart::launch::only_registered_addresses_get_an_answer")),
+    (
+        72,
+        "sign-in by an upstream provider: nonce, unsigned, state, iss, a subject of another issuer",
+        Tests(&[
+            "upstream::what_the_provider_did_not_say_is_not_believed",
+            "upstream::an_answer_comes_back_to_the_browser_that_asked_and_from_the_provider_that_was_asked",
+            "upstream::a_subject_is_one_of_its_issuer",
+        ]),
+    ),
+    (
+        73,
+        "open redirects (signing out leads to no address of a client's, and no iss of a launch is fetched)",
+        Test("smart::launch::only_registered_addresses_get_an_answer"),
+    ),
     (
         74,
         "guessing at the token endpoint (10,000 times with FIRTH_LONG=1): secrets are throttled; codes and refresh tokens of 256 bits are refused in the same words",
@@ -497,6 +601,8 @@ const REQUESTS: &[&str] = &[
     "refuses(",
     "absent(",
     "ways(",
+    "alone_and_bundled(",
+    "written(",
 ];
 
 /// Does the text of a test send a request, or a function of its own file that it calls?
@@ -570,6 +676,10 @@ fn table(rows: &[(u16, &str, Proof)], prefix: &str) -> String {
             Test(name) => format!("`{name}`"),
             Tests(names) => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
             Unserved(name) => format!("not served: `{name}`"),
+            Partly(names, what, refused) => {
+                let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+                format!("{}; {what} not served: `{refused}`", names.join(", "))
+            }
             Reason(why) => (*why).to_owned(),
         };
         let _ = writeln!(text, "| {prefix}{number} | {says} | {shown} |");
@@ -588,8 +698,11 @@ fn document() -> String {
          `tests/it`, which prints the number when it has looked; {reasons} have a reason why a server cannot break them.\n\n\
          | no. | demand | shown by |\n|---|---|---|\n{}\n\
          ## What somebody tries\n\n\
-         Each attempt by GET, POST `_search`, batch, transaction, history and next link, as it can take them, on both\n\
-         databases. {unserved} are by something that is not served yet: their test sees the refusal by name.\n\n\
+         Searches by GET, POST `_search`, in a batch, in a transaction and page by page; reads, histories and writes by\n\
+         themselves and in Bundles; tokens by all of these. What is tried at another place (an endpoint of OAuth, an upload, a\n\
+         header) is tried there. On both databases. {unserved} are by something that is not served yet: their test sees the\n\
+         refusal by name. Where the list of attempts allows several statuses, the first stands, but for\n\
+         [these](decisions/0028-first-statuses.md).\n\n\
          | no. | attempt | shown by |\n|---|---|---|\n{}",
         all - reasons,
         table(REQUIREMENTS, ""),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::consent::consent;
 use crate::documents::{patient, weight};
-use crate::smart::doors::{Door, Sights, doors};
+use crate::smart::doors::{Door, Sights, doors, tells};
 use crate::smart::flow::shall;
 use crate::support::oauth::now;
 use crate::support::within::{REDIRECT, VERIFIER, Within};
@@ -135,6 +135,37 @@ within! {
         server.clock.advance(MINUTE);
         assert_eq!(server.get("/fhir/Observation", &opaque).is(401).code(), "auth.expired");
         ward.sees_all(&doors[..9], &ward.token());
+    }
+}
+
+within! {
+    fn a26_a_next_link_ends_after_a_day(server, still()) {
+        let ward = Ward::new(server);
+        ward.cares(&json!({}));
+        let tokens = ward.tokens();
+        let token = tokens["access_token"].as_str().unwrap();
+        let paths = ["Observation?_count=1", "Observation/_history?_count=1", "_history?_count=1"];
+        let links = paths.map(|path| Bundle(server.get(&format!("/fhir/{path}"), token).is(200).json()).next().unwrap());
+        let links = links.map(|link| link[link.find("/fhir/").unwrap()..].to_owned());
+        server.clock.advance(24 * 60 * MINUTE - MINUTE);
+        let later = ward.refreshed(&tokens);
+        let follow = |status: u16| {
+            for link in &links {
+                let reply = server.get(link, &later).is(status);
+                assert!(status == 200 || (!tells(&reply) && reply.code() == "request.link-over"), "{}", reply.text());
+                let entry = json!({"request": {"method": "GET", "url": link.trim_start_matches("/fhir/")}});
+                let bundle = json!({"resourceType": "Bundle", "type": "batch", "entry": [entry]}).to_string();
+                let headers = [("content-type", "application/fhir+json".to_owned()), ("authorization", format!("Bearer {later}"))];
+                let headers = headers.map(|(name, value)| (name.to_owned(), value));
+                let batch = http::call("POST", &format!("{}/fhir", server.url), &headers, Some(bundle.as_bytes())).expect("an answer").is(200);
+                assert_eq!(&batch.text_at("/entry/0/response/status")[..3], status.to_string(), "{link}");
+            }
+        };
+        follow(200);
+        server.clock.advance(MINUTE);
+        follow(200);
+        server.clock.advance(MINUTE);
+        follow(410);
     }
 }
 

@@ -1,10 +1,12 @@
 //! Reading: no path tells of another patient.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::world::*;
 use crate::documents::put;
-use crate::support::Bundle;
+use crate::support::{Bundle, Client};
 
 both! {
     fn a14_a_read_of_somebody_else_is_a_read_of_nobody(server) {
@@ -51,9 +53,11 @@ both! {
             let both = client.search(&format!("Observation?patient={},{b}&_total=accurate", w.a.patient));
             assert_eq!((both.total(), both.matches().len()), (Some(4), 4));
             // A chain and a reference by identifier are not offered, whoever asks and whatever there is.
-            for query in [format!("Observation?patient.identifier={MRN}|mrn-bobby"), format!("Observation?subject:identifier={MRN}|mrn-bobby")] {
-                let refusals: Vec<(&str, Came)> = ways(&client, &query);
-                assert!(refusals.iter().all(|(_, came)| came.status == 400 && came.entries.is_empty()), "{refusals:?}");
+            for name in ["patient.identifier", "subject:identifier"] {
+                let query = format!("Observation?{name}={MRN}|mrn-bobby");
+                refuses(&client, &query, 400, "request.parameter-unknown");
+                let said = client.get(&format!("/fhir/{}", query.replace('|', "%7C"))).text_at("/issue/0/details/text");
+                assert!(said.contains(name), "{said}");
             }
         }
         for query in &spellings[..5] {
@@ -79,16 +83,41 @@ both! {
 }
 
 both! {
+    fn a25_what_is_visible_does_not_lead_to_what_is_not(server) {
+        let w = World::new(server);
+        let pointing = w.point_to_bobs();
+        let query = format!("Observation?_id={}&_include=Observation:device&_include=Observation:subject&_include=Observation:patient", pointing.join(","));
+        let shown = |client: &Client<'_>, included: &[String]| {
+            let matches = pointing.iter().map(|id| format!("match Observation/{id}"));
+            let expected: BTreeSet<String> = matches.chain(included.iter().map(|one| format!("include {one}"))).collect();
+            for (way, came) in ways(client, &query) {
+                assert_eq!((came.status, came.entries), (200, expected.clone()), "{way}");
+            }
+        };
+        let own = format!("Patient/{}", w.a.patient);
+        for client in [w.alice(), w.clinician()] {
+            shown(&client, std::slice::from_ref(&own));
+        }
+        // Who may see both is shown both.
+        shown(&server.ehr(), &[own, format!("Device/{}", w.db)]);
+    }
+}
+
+both! {
     fn a26_a_next_link_is_of_who_was_given_it(server) {
         let w = World::new(server);
         let alice = w.alice();
         let next = alice.search("Observation?_count=1").next().unwrap();
         assert_eq!(Bundle(alice.get(&next).is(200).json()).matches().len(), 1);
         for other in [w.alice(), w.b.own(), w.clinician(), server.ehr(), w.scoped("user/Observation.rs")] {
-            assert_eq!(other.get(&next).is(400).code(), "request.parameter");
+            assert_eq!(other.get(&next).is(403).code(), "auth.forbidden");
+            let bundles = alone_and_bundled(&other, next.split("/fhir/").last().unwrap());
+            assert!(bundles.iter().all(|(_, came)| came.status == 403 && came.entries.is_empty()), "{bundles:?}");
         }
         for tampered in [next.replace("_count=1", "_count=2"), next.replace("Observation?", "Patient?"), format!("{next}A"), next.replace("_cursor=", "_cursor=B")] {
-            assert!(alice.get(&tampered).status == 400, "{tampered}");
+            assert_eq!(alice.get(&tampered).is(400).code(), "request.parameter", "{tampered}");
+            let bundles = alone_and_bundled(&alice, tampered.split("/fhir/").last().unwrap());
+            assert!(bundles.iter().all(|(_, came)| came.status == 400 && came.entries.is_empty()), "{bundles:?}");
         }
     }
 }
@@ -138,12 +167,18 @@ both! {
             for query in ["Observation/_history?_count=2", "Patient/_history?_count=1", "_history?_count=3"] {
                 let pages = client.pages(query);
                 assert!(pages.iter().map(own).sum::<usize>() >= 2, "{query}");
+                for kind in ["batch", "transaction"] {
+                    let reply = bundled(&client, kind, &json!({"method": "GET", "url": query}), None).is(200);
+                    assert!(own(&Bundle(reply.at("/entry/0/resource"))) >= 1, "{kind} {query}");
+                }
             }
         }
         for (scope, status) in [("user/*.r", 403), ("user/Observation.r", 403), ("user/Observation.s", 200)] {
-            w.scoped(scope).get("/fhir/Observation/_history").is(status);
+            let ways = alone_and_bundled(&w.scoped(scope), "Observation/_history");
+            assert!(ways.iter().all(|(_, came)| came.status == status), "{scope}: {ways:?}");
         }
-        w.scoped("user/Observation.r").get("/fhir/_history").is(403);
+        let ways = alone_and_bundled(&w.scoped("user/Observation.r"), "_history");
+        assert!(ways.iter().all(|(_, came)| came.status == 403), "{ways:?}");
     }
 }
 
@@ -202,6 +237,11 @@ both! {
             absent(&client, &format!("Observation/{}", w.b1));
             refuses(&client, "List?_include=List:item", 400, "request.parameter");
             refuses(&client, "DiagnosticReport?_include=DiagnosticReport:result", 400, "request.parameter");
+            // What is not served as a resource of its own cannot embed one.
+            for kind in ["Composition", "Bundle"] {
+                refuses(&client, kind, 404, "resource.not-found");
+                assert_eq!(client.get(&format!("/fhir/{kind}/{ABSENT}")).is(404).code(), "resource.not-found");
+            }
             finds(&client, &format!("Group?_id={}", w.g), &[]);
             absent(&client, &format!("Group/{}", w.g));
         }
@@ -231,6 +271,11 @@ both! {
                 asking.get(&format!("/fhir/Observation/{ABSENT}")).is(404);
                 asking.get(&format!("/fhir/Observation/{}", w.a1)).is(304);
             }
+            for (kind, id, status) in ["batch", "transaction"].into_iter().flat_map(|kind| [(kind, w.b1.as_str(), 404), (kind, ABSENT, 404), (kind, &w.a1, 304)]) {
+                let reply = bundled(&client, kind, &json!({"method": "GET", "url": format!("Observation/{id}"), "ifNoneMatch": "W/\"1\""}), None);
+                let came = if reply.status == 200 { reply.text_at("/entry/0/response/status")[..3].parse().unwrap() } else { reply.status };
+                assert_eq!(came, status, "{kind} {id}");
+            }
         }
     }
 }
@@ -244,7 +289,11 @@ both! {
         put(&server.ehr(), &path, &moved).is(200);
         for client in [w.alice(), w.clinician()] {
             client.get(&path).is(404);
-            client.get(&format!("{path}/_history/2")).is(404);
+            absent(&client, &format!("Observation/{}", w.a1));
+            for version in [1, 2] {
+                let ways = alone_and_bundled(&client, &format!("Observation/{}/_history/{version}", w.a1));
+                assert!(ways.iter().all(|(_, came)| came.status == 404), "{ways:?}");
+            }
             finds(&client, &format!("Observation?_id={}", w.a1), &[]);
             let all: String = client.pages("Observation/_history?_count=2").iter().map(|page| page.0.to_string()).collect();
             assert!(!all.contains(&w.b.patient));
@@ -282,10 +331,10 @@ both! {
     fn a78_a_narrower_scope_never_adds_a_row(server) {
         let w = World::new(server);
         // By every way to search, and by the histories.
-        let rows = |scope: &str| -> std::collections::BTreeSet<String> {
+        let rows = |scope: &str| -> BTreeSet<String> {
             let client = w.scoped(scope);
             let queries = ["Observation", "Patient", "Device", "DiagnosticReport", "Observation?_include=Observation:subject&_include=Observation:device"];
-            let mut found: std::collections::BTreeSet<String> = queries.iter().flat_map(|query| ways(&client, query))
+            let mut found: BTreeSet<String> = queries.iter().flat_map(|query| ways(&client, query))
                 .flat_map(|(way, came)| came.entries.into_iter().map(move |entry| format!("{way} {entry}"))).collect();
             for history in ["Observation/_history", "_history"] {
                 let reply = client.get(&format!("/fhir/{history}")).json();

@@ -2,6 +2,7 @@
 
 use super::world::*;
 use crate::smart::flow::{Clinic, asked, brings, of};
+use crate::support::Client;
 
 both! {
     fn a11_a12_a13_no_token_without_patient_of_two_contexts_or_of_other_words(server) {
@@ -36,11 +37,22 @@ both! {
         let w = World::new(server);
         let path = format!("/fhir/Patient/{}", w.a.patient);
         assert!(!server.auditor().search("AuditEvent?_count=1").matches().is_empty());
-        server.auditor().get(&path).is(403);
+        let nothing = |client: &Client<'_>| {
+            client.get(&path).is(403);
+            for kind in ["Patient", "Observation", "Device"] {
+                refuses(client, kind, 403, "auth.forbidden");
+            }
+            for url in [format!("Patient/{}", w.a.patient), format!("Observation/{}/_history/1", w.a1), "Observation/_history".to_owned(), "_history".to_owned()] {
+                for (way, came) in alone_and_bundled(client, &url) {
+                    assert_eq!((came.status, came.entries.len()), (403, 0), "{way} {url}");
+                }
+            }
+        };
+        nothing(&server.auditor());
         for role in ["security-admin", "operator"] {
             let client = server.nobody().bearer(&server.token(&["--role", role]).0);
-            client.get(&path).is(403);
-            client.get("/fhir/AuditEvent").is(403);
+            nothing(&client);
+            refuses(&client, "AuditEvent", 403, "auth.forbidden");
         }
         let metrics = server.nobody().get("/metrics").is(200).text();
         for known in [&w.a.patient, &w.b.patient, &w.a1, &w.by] {
@@ -55,7 +67,7 @@ both! {
         let upload = w.a.stores(&crate::support::payload::apple(crate::support::payload::hearts("mine", 1))).text_at("/upload_id");
         w.a.sdk().get(&format!("/api/v1/sdk/users/{}/uploads/{upload}", w.a.user)).is(200);
         for (client, user) in [(w.a.sdk(), &w.b.user), (w.b.sdk(), &w.a.user)] {
-            assert!([403, 404].contains(&client.get(&format!("/api/v1/sdk/users/{user}/uploads/{upload}")).status));
+            client.get(&format!("/api/v1/sdk/users/{user}/uploads/{upload}")).is(403);
             client.post(&format!("/api/v1/sdk/users/{user}/sync"), &crate::support::payload::apple(Vec::new())).is(403);
         }
         assert_eq!(w.a.sdk().delete(&format!("/api/v1/sdk/users/{}/uploads/{upload}", w.a.user)).status, 405);
@@ -86,7 +98,10 @@ both! {
 both! {
     fn a71_open_documents_tell_nothing_of_anybody(server) {
         let w = World::new(server);
-        for path in ["/fhir/metadata", "/fhir/openapi.json", "/healthz", "/readyz", "/metrics", "/", "/docs/README.md"] {
+        for path in [
+            "/fhir/metadata", "/fhir/openapi.json", "/healthz", "/readyz", "/metrics", "/", "/docs/README.md", "/fhir/.well-known/smart-configuration",
+            "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/.well-known/oauth-protected-resource", "/oauth/jwks",
+        ] {
             let text = server.nobody().get(path).is(200).text();
             for known in [&w.a.patient, &w.b.patient, &w.a.user, &w.a1, &server.app().id] {
                 assert!(!text.contains(known.as_str()), "{path} names {known}");

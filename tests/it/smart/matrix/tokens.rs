@@ -132,6 +132,8 @@ within! {
             let reply = door.opens(&server.url, &[]);
             let challenge = reply.header("www-authenticate").unwrap_or_default().to_owned();
             assert!(reply.status == 401 && !challenge.is_empty() && !challenge.contains("error="), "{}: {challenge}", door.name);
+            // Who sent none is told so (docs/decisions/0028-first-statuses.md).
+            assert!(door.name == "HEAD" || reply.text().contains("no token was sent"), "{}: {}", door.name, reply.text());
         }
         scene.takes(scene.token());
     }
@@ -145,6 +147,15 @@ within! {
             let token = scene.signed(&json!({}), &json!({"aud": aud}));
             shall(96, scene.doors.iter().all(|door| door.bearer(&server.url, &token).status == 401));
         }
+    }
+}
+
+within! {
+    fn a12_a_token_of_two_contexts_is_none(server) {
+        let scene = Scene::new(server);
+        let of = |scope: &str| scene.signed(&json!({}), &json!({"scope": scope}));
+        scene.takes(&of("patient/*.rs"));
+        scene.refuses(&["patient/*.rs system/*.rs", "patient/Observation.rs user/Patient.rs", "system/*.rs patient/*.rs user/*.rs"].map(of));
     }
 }
 
@@ -284,7 +295,12 @@ both! {
                 replies.push(by_form.opens(&url, &[]));
             }
             for (n, reply) in replies.iter().enumerate() {
-                assert!([400, 401].contains(&reply.status) && !tells(reply), "{} {n}: {} {}", door.name, reply.status, reply.text());
+                assert!(reply.status == 401 && !tells(reply), "{} {n}: {} {}", door.name, reply.status, reply.text());
+            }
+            // In the address, and twice.
+            for reply in [&replies[0], &replies[2]] {
+                let challenge = reply.header("www-authenticate").unwrap_or_default();
+                assert!(challenge.contains("error=\"invalid_request\""), "{}: {challenge}", door.name);
             }
         }
     }

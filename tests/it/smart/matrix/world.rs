@@ -100,6 +100,20 @@ impl<'s> World<'s> {
         World { server, a, b, a1, b1, ra, la, g, pb, da, db, d0, by }
     }
 
+    /// Two Observations of Alice that were made with Bob's Device, in an Encounter of his.
+    pub fn point_to_bobs(&self) -> [String; 2] {
+        let ehr = self.server.ehr();
+        let encounter =
+            json!({"resourceType": "Encounter", "status": "planned", "class": {"code": "AMB"}, "subject": patient(&self.b.patient)});
+        let encounter = created(&ehr, &encounter);
+        ["one", "two"].map(|value| {
+            let mut made = observation(&self.a.patient, value);
+            made["device"] = json!({"reference": format!("Device/{}", self.db)});
+            made["encounter"] = json!({"reference": format!("Encounter/{encounter}")});
+            created(&ehr, &made)
+        })
+    }
+
     /// Alice with her own token.
     pub fn alice(&self) -> Client<'s> {
         self.a.own()
@@ -168,6 +182,34 @@ fn in_transaction(client: &Client<'_>, url: &str) -> (u16, Value) {
 
 fn got(reply: &Reply) -> Came {
     came(reply.status, &reply.json())
+}
+
+/// What is no search, by itself and in Bundles.
+pub fn alone_and_bundled(client: &Client<'_>, url: &str) -> [(&'static str, Came); 3] {
+    let (batch, transaction) = (in_batch(client, url), in_transaction(client, url));
+    let alone = got(&client.get(&format!("/fhir/{url}")));
+    [("GET", alone), ("batch", came(batch.0, &batch.1)), ("transaction", came(transaction.0, &transaction.1))]
+}
+
+/// A write by itself, in a batch and in a transaction: how it, its entry, or the transaction ended. What is no object is a
+/// JSON Patch.
+#[track_caller]
+pub fn written(client: &Client<'_>, method: &str, url: &str, body: Option<&Value>) -> [u16; 3] {
+    let patches = body.is_some_and(Value::is_array);
+    let kind = if patches { "application/json-patch+json" } else { "application/fhir+json" };
+    let text = body.map(Value::to_string);
+    let alone = client.with("content-type", kind).send(method, &format!("/fhir/{url}"), text.as_deref().map(str::as_bytes));
+    let data = text.filter(|_| patches).map(|text| data_encoding::BASE64.encode(text.as_bytes()));
+    let patch = data.map(|data| json!({"resourceType": "Binary", "contentType": kind, "data": data}));
+    let request = |kind: &str| {
+        let reply = bundled(client, kind, &json!({"method": method, "url": url}), patch.as_ref().or(body));
+        match reply.status {
+            200 => reply.text_at("/entry/0/response/status")[..3].parse().expect("a status"),
+            refused if kind == "transaction" => refused,
+            _ => panic!("a batch is answered: {}", reply.text()),
+        }
+    };
+    [alone.status, request("batch"), request("transaction")]
 }
 
 /// A search in every way: GET, POST, an entry of a batch, one of a transaction, and page by page.

@@ -24,10 +24,12 @@ fn patch(client: &Client<'_>, path: &str, operations: &Value) -> Reply {
 
 /// A POST by itself, in a batch and in a transaction; the status of each.
 fn posted(client: &Client<'_>, body: &Value) -> [u16; 3] {
-    let kind = body["resourceType"].as_str().unwrap();
-    let request = json!({"method": "POST", "url": kind});
-    let batch = bundled(client, "batch", &request, Some(body)).is(200).text_at("/entry/0/response/status")[..3].parse().unwrap();
-    [client.post(&format!("/fhir/{kind}"), body).status, batch, bundled(client, "transaction", &request, Some(body)).status]
+    written(client, "POST", body["resourceType"].as_str().unwrap(), Some(body))
+}
+
+/// How many Observations there are of everybody and of nobody.
+fn all(w: &World<'_>) -> Option<i64> {
+    w.server.ehr().search("Observation?_count=0").total()
 }
 
 both! {
@@ -40,13 +42,15 @@ both! {
             let mut without = observation(&w.b.patient, "x");
             without.as_object_mut().unwrap().remove("subject");
             for (body, status) in [(observation(&w.b.patient, "x"), 403), (observation(ABSENT, "x"), 403), (without, 403), (contained, 403)] {
+                let before = all(&w);
                 assert_eq!(posted(client, &body), [status; 3], "{body}");
+                assert_eq!(all(&w), before, "{body}");
             }
-            assert_eq!(posted(client, &observation(&w.a.patient, "x")), [201, 201, 200]);
+            assert_eq!(posted(client, &observation(&w.a.patient, "x")), [201; 3]);
         });
-        let all = server.ehr().search("Observation?_count=0").total();
+        let before = all(&w);
         assert_eq!(posted(&w.alice(), &observation(&w.a.patient, "x")), [403; 3]);
-        assert_eq!(server.ehr().search("Observation?_count=0").total(), all);
+        assert_eq!(all(&w), before);
     }
 }
 
@@ -65,10 +69,11 @@ both! {
                 {"name": "type", "valueCode": "replace"}, {"name": "path", "valueString": "Observation.subject"}, {"name": "value", "valueReference": patient(&w.b.patient)}]}]});
             let sent = client.with("content-type", "application/fhir+json").send("PATCH", &path, Some(fhirpath.to_string().as_bytes()));
             sent.is(403);
-            for kind in ["batch", "transaction"] {
-                let reply = bundled(client, kind, &json!({"method": "PUT", "url": format!("Observation/{}", w.a1)}), Some(&moved));
-                let status = if kind == "batch" { reply.is(200).text_at("/entry/0/response/status")[..3].parse().unwrap() } else { reply.status };
-                assert_eq!(status, 403, "{kind}");
+            let replace = json!([{"op": "replace", "path": "/subject/reference", "value": format!("Patient/{}", w.b.patient)}]);
+            for to in [format!("Observation/{}", w.a1), "Observation?identifier=urn:example:obs%7Csame".to_owned()] {
+                assert_eq!(written(client, "PUT", &to, Some(&moved)), [403; 3], "{to}");
+                assert_eq!(written(client, "PATCH", &to, Some(&replace)), [403; 3], "{to}");
+                assert_eq!(written(client, "PATCH", &to, Some(&fhirpath)), [403; 3], "{to}");
             }
         });
         assert_eq!(server.ehr().get(&path).is(200).text(), before);
@@ -80,14 +85,26 @@ both! {
         let w = World::new(server);
         untouched(&w, |client| {
             let body = |id: &str| { let mut body = observation(&w.a.patient, "x"); body["id"] = json!(id); body };
-            for (name, value, status) in [("x-none", "", 404), ("if-match", "W/\"1\"", 412), ("if-match", "W/\"7\"", 412)] {
+            for (name, value, deleted) in [("x-none", "", 204), ("if-match", "W/\"1\"", 412), ("if-match", "W/\"7\"", 412)] {
                 let client = client.with(name, value);
                 let (hidden, never) = (put(&client, &format!("/fhir/Observation/{}", w.b1), &body(&w.b1)), put(&client, &format!("/fhir/Observation/{ABSENT}"), &body(ABSENT)));
-                assert_eq!((hidden.status, hidden.code()), (never.status, never.code()), "{name} {value}");
-                assert_eq!(never.status, status, "{name} {value}");
-                assert_eq!(client.delete(&format!("/fhir/Observation/{}", w.b1)).status, client.delete(&format!("/fhir/Observation/{ABSENT}")).status);
+                assert_eq!((hidden.status, hidden.code()), (404, never.code()), "{name} {value}");
+                assert_eq!(never.status, 404, "{name} {value}");
                 let nothing = json!([{"op": "replace", "path": "/status", "value": "amended"}]);
-                patch(&client, &format!("/fhir/Observation/{}", w.b1), &nothing).is(404);
+                for id in [w.b1.as_str(), ABSENT] {
+                    client.delete(&format!("/fhir/Observation/{id}")).is(deleted);
+                    patch(&client, &format!("/fhir/Observation/{id}"), &nothing).is(404);
+                    for (method, resource, status) in [("PUT", Some(body(id)), "404"), ("DELETE", None, &*deleted.to_string())] {
+                        let mut request = json!({"method": method, "url": format!("Observation/{id}")});
+                        if name == "if-match" {
+                            request["ifMatch"] = json!(value);
+                        }
+                        let batch = bundled(&w.clinician(), "batch", &request, resource.as_ref()).is(200);
+                        assert_eq!(batch.text_at("/entry/0/response/status")[..3], *status, "{method} {id} {name} {value}");
+                        let whole = bundled(&w.clinician(), "transaction", &request, resource.as_ref()).status;
+                        assert_eq!(whole.to_string(), if status == "204" { "200" } else { status }, "{method} {id} {name} {value}");
+                    }
+                }
             }
         });
     }
@@ -122,7 +139,10 @@ both! {
             assert_eq!(changed.text_at("/id"), w.a1);
             let operation = json!([{"op": "replace", "path": "/valueString", "value": "patched"}]);
             assert_eq!(patch(client, "/fhir/Observation?identifier=urn:example:obs|same", &operation).is(200).text_at("/id"), w.a1);
-            client.delete("/fhir/Observation?identifier=urn:example:obs|same").is(204);
+            let same = "Observation?identifier=urn:example:obs%7Csame";
+            assert_eq!(written(client, "PUT", same, Some(&next)), [200; 3]);
+            assert_eq!(written(client, "PATCH", same, Some(&operation)), [200; 3]);
+            assert_eq!(written(client, "DELETE", same, None), [204; 3]);
             client.get(&format!("/fhir/Observation/{}", w.a1)).is(410);
         });
     }
@@ -132,10 +152,12 @@ both! {
     fn a39_a_conditional_delete_needs_delete(server) {
         let w = World::new(server);
         let client = w.scoped("user/Observation.cus");
-        client.delete("/fhir/Observation?identifier=urn:example:obs|same").is(403);
-        client.delete("/fhir/Observation?identifier=urn:example:obs|none").is(403);
-        for (scope, needs) in [("user/Observation.cud", "search"), ("user/Observation.d", "search")] {
-            assert_eq!(w.scoped(scope).delete("/fhir/Observation?identifier=urn:example:obs|same").status, 403, "{needs}");
+        for criteria in ["same", "none"] {
+            let url = format!("Observation?identifier=urn:example:obs%7C{criteria}");
+            assert_eq!(written(&client, "DELETE", &url, None), [403; 3], "{criteria}");
+            for scope in ["user/Observation.cud", "user/Observation.d"] {
+                assert_eq!(written(&w.scoped(scope), "DELETE", &url, None), [403; 3], "{scope} lacks search");
+            }
         }
         assert_eq!(w.scoped("user/Observation.c").with("if-none-exist", "identifier=urn:example:obs|same").post("/fhir/Observation", &observation(&w.a.patient, "x")).status, 403);
         put(&w.scoped("user/Observation.cu"), "/fhir/Observation?identifier=urn:example:obs|same", &observation(&w.a.patient, "x")).is(403);
@@ -149,6 +171,7 @@ both! {
         for client in [w.alice(), w.scoped("user/*.rs")] {
             for path in [format!("Observation/{}", w.a1), format!("Patient/{}", w.a.patient), format!("Observation/{}", w.b1), format!("Observation/{ABSENT}")] {
                 assert_eq!(client.delete(&format!("/fhir/{path}")).is(403).code(), "auth.forbidden", "{path}");
+                assert_eq!(written(&client, "DELETE", &path, None), [403; 3], "{path}");
             }
         }
         reads(&server.ehr(), &format!("Observation/{}", w.a1));
@@ -229,7 +252,7 @@ both! {
         let w = World::new(server);
         let mut body = observation(&w.a.patient, "x");
         body["id"] = json!(ABSENT);
-        body["meta"] = json!({"versionId": "77", "lastUpdated": "1999-01-01T00:00:00Z", "source": "urn:firth:mapping:x@1"});
+        body["meta"] = json!({"versionId": "77", "lastUpdated": "1999-01-01T00:00:00Z", "source": "urn:example:chart"});
         let client = w.clinician();
         let in_bundle = |kind: &str, request: Value, body: &Value| bundled(&client, kind, &request, Some(body)).is(200);
         let location = |reply: &Reply| reply.text_at("/entry/0/response/location").split("/fhir/").last().unwrap().to_owned();
@@ -274,11 +297,54 @@ both! {
 }
 
 both! {
+    fn a64_who_writes_does_not_say_that_a_mapping_of_the_server_did(server) {
+        let w = World::new(server);
+        let client = w.clinician();
+        let own = w.a.finds("&code=8867-4").matches()[0].clone();
+        let source = own["meta"]["source"].as_str().unwrap().to_owned();
+        assert!(source.starts_with("urn:firth:mapping:"), "{source}");
+        let before = all(&w);
+        for claim in [source.as_str(), "urn:firth:mapping:x@1", "URN:Firth:anything"] {
+            let mut body = observation(&w.a.patient, "x");
+            body["meta"] = json!({"source": claim});
+            let refused = client.post("/fhir/Observation", &body).is(422);
+            assert_eq!((refused.code().as_str(), refused.at("/issue/0/expression/0")), ("request.unprocessable", json!("Observation.meta.source")));
+            assert_eq!(posted(&client, &body), [422; 3]);
+            body["id"] = json!(w.a1);
+            let written_to = format!("Observation/{}", w.a1);
+            assert_eq!(written(&client, "PUT", &written_to, Some(&body)), [422; 3]);
+            assert_eq!(written(&client, "PATCH", &written_to, Some(&json!([{"op": "add", "path": "/meta/source", "value": claim}]))), [422; 3]);
+            body.as_object_mut().unwrap().remove("id");
+            assert_eq!(written(&client, "PUT", "Observation?identifier=urn:example:obs%7Cnew", Some(&body)), [422; 3]);
+        }
+        assert_eq!(all(&w), before);
+        // What the server said itself may be sent back: as it is, edited, and after a deletion. What comes from another mapping is not.
+        let path = format!("/fhir/Observation/{}", own["id"].as_str().unwrap());
+        assert_eq!(put(&client, &path, &own).is(200).header("etag"), Some("W/\"1\""));
+        let mut other = own.clone();
+        other["meta"]["source"] = json!("urn:firth:mapping:x@1");
+        put(&client, &path, &other).is(422);
+        let mut edited = own.clone();
+        edited["note"] = json!([{"text": "moved while measuring"}]);
+        assert_eq!(put(&client, &path, &edited).is(200).at("/meta/source"), json!(source));
+        client.delete(&path).is(204);
+        put(&client, &path, &other).is(422);
+        assert_eq!(put(&client, &path, &edited).is(201).at("/meta/source"), json!(source));
+        // Without it, it is the writer's for good.
+        let mut own_word = edited.clone();
+        own_word["meta"].as_object_mut().unwrap().remove("source");
+        put(&client, &path, &own_word).is(200);
+        put(&client, &path, &edited).is(422);
+    }
+}
+
+both! {
     fn a67_what_is_hidden_and_what_is_missing_are_refused_in_the_same_words(server) {
         let w = World::new(server);
         let words = |to: &str, id: &str| {
             let mut body = observation(&w.a.patient, "x");
             body["hasMember"] = json!([{"reference": to}]);
+            assert_eq!(posted(&w.clinician(), &body), [422; 3], "{to}");
             let reply = w.clinician().post("/fhir/Observation", &body).is(422);
             assert_eq!(reply.at("/issue/0/expression/0"), json!("Observation.hasMember[0].reference"));
             reply.at("/issue/0/details").to_string().replace(id, "ID")
@@ -300,7 +366,12 @@ both! {
         assert!(!changed.text().contains("unseen"), "{}", changed.text());
         let patched = patch(&client, &format!("/fhir/Observation/{id}"), &json!([{"op": "replace", "path": "/status", "value": "amended"}])).is(403);
         assert!(!patched.text().contains("unseen"), "{}", patched.text());
-        let batch = bundled(&client, "batch", &json!({"method": "POST", "url": "Observation"}), Some(&observation(&w.a.patient, "unseen"))).is(200);
-        assert!(!batch.text().contains("unseen"), "{}", batch.text());
+        for kind in ["batch", "transaction"] {
+            for (method, url) in [("POST", "Observation".to_owned()), ("PUT", format!("Observation/{id}"))] {
+                next["valueString"] = json!(format!("unseen by {method} in a {kind}"));
+                let done = bundled(&client, kind, &json!({"method": method, "url": url}), Some(&next)).is(200);
+                assert!(done.text_at("/entry/0/response/status").starts_with("20") && !done.text().contains("unseen"), "{kind}: {}", done.text());
+            }
+        }
     }
 }
