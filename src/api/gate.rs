@@ -249,7 +249,7 @@ async fn audited(app: &App, entry: Option<Entry>, outcome: Result<Reply>, of: (F
         if let Some(asked) = reply.asked.take() {
             entry.query = Some(asked);
         }
-        entry.patients = std::mem::take(&mut reply.patients);
+        entry.patients.append(&mut reply.patients);
         app.log.append(&entry)?.durable().await
     };
     match written.await {

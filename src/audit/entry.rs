@@ -153,9 +153,9 @@ impl Entry {
     fn marked(&self) -> Option<Entry> {
         let open = self.emergencies.iter().filter(|_| self.purpose.is_none());
         let touched = open.filter(|one| [one.asked, one.now].iter().any(|patient| self.concerns(&patient.to_string())));
-        let asked: Vec<String> = touched.map(|one| one.asked.to_string()).collect();
-        let purpose = Some(BREAK_THE_GLASS.to_owned());
-        (!asked.is_empty()).then(|| Entry { purpose, patients: [self.patients.clone(), asked].concat(), ..self.clone() })
+        let asked: BTreeSet<String> = touched.map(|one| one.asked.to_string()).collect();
+        let patients = || self.patients.iter().cloned().chain(asked.iter().filter(|one| !self.patients.contains(one)).cloned()).collect();
+        (!asked.is_empty()).then(|| Entry { purpose: Some(BREAK_THE_GLASS.to_owned()), patients: patients(), ..self.clone() })
     }
 
     /// Does the answer hold the patient's data, or did the request name the patient?

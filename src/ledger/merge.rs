@@ -72,6 +72,7 @@ pub fn merge(tx: &mut Tx<'_>, writer: &Writer<'_>, base: &str, asked: &Asked) ->
     let text = match &asked.result {
         Some(result) => {
             let text = wanted(asked, (result, target))?;
+            result.comes_from(Some(&of_target)).map_err(|e| e.at("result-patient.meta.source"))?;
             references::check(tx, writer, (Type::Patient, &target.to_string()), &result.targets)?;
             link::replacing(&text, other)?
         }

@@ -85,10 +85,11 @@ impl Policy {
     }
 
     /// To what a resource may point that the caller writes: what may be read, and where the scopes do not open the type at
-    /// all, what the patient rule lets through. Else nobody could write who may not read.
+    /// all, what the patient rule lets through. Else nobody could write who may not read. What an emergency opens is to be
+    /// read alone.
     pub fn pointed(&self, of: Type) -> Visible {
         let limits = self.limited(of, Interaction::Read).unwrap_or_default();
-        self.seeing((of, Interaction::Read), limits, &self.emergencies)
+        self.seeing((of, Interaction::Read), limits, &[])
     }
 
     /// By the patient rule and Consent alone: for what is not shown.

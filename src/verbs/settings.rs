@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::Where;
-use crate::access::{Context, Role, Roles};
-use crate::config::Config;
+use crate::access::{Context, Role, Roles, Scopes};
+use crate::config::{Config, RoleTable};
 use crate::error::{Error, Kind, Result};
 use crate::policy;
 
@@ -35,7 +35,8 @@ pub fn read(place: &Where) -> Result<Config> {
 fn roles(config: &Config) -> Vec<String> {
     let mut faults = Roles::faults(&config.roles, &policy::offer);
     let of_people = Role::BUILT_IN.iter().filter(|role| role.is_granted() && role.fits(Context::User)).map(|role| role.name());
-    let known: Vec<&str> = of_people.chain(config.roles.iter().map(|table| table.name.as_str())).collect();
+    let of_user = |table: &&RoleTable| Scopes::granular(&table.scopes, &policy::offer).is_ok_and(|of| !of.within(Context::User).is_empty());
+    let known: Vec<&str> = of_people.chain(config.roles.iter().filter(of_user).map(|table| table.name.as_str())).collect();
     let by_claims = config.sign_in.iter().flat_map(|sign_in| &sign_in.roles).filter(|(_, role)| !known.contains(&role.as_str()));
     faults.extend(by_claims.map(|(claim, role)| {
         format!("sign_in.roles gives {claim} the role '{role}', which people do not have here; choose one of {}", known.join(", "))

@@ -246,6 +246,28 @@ both! {
         derived["derivedFrom"] = json!([{"reference": format!("Observation?_id={weighed}")}]);
         let entry = json!({"request": {"method": "POST", "url": "Observation"}, "resource": derived});
         ruiz.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]})).is(422);
+        derived["derivedFrom"] = json!([{"reference": format!("Observation/{weighed}")}]);
+        ruiz.post("/fhir/Observation", &derived).is(422);
+    }
+}
+
+both! {
+    fn a_transaction_that_fails_tells_of_what_it_asked(server) {
+        let (alice, weighed) = person(server);
+        let (ruiz, practitioner) = clinician(server, "ruiz");
+        breaks(&ruiz, &alice, reason(REASON)).is(200);
+        soon(server, || ruiz.get(&format!("/fhir/Observation/{weighed}")).status == 200);
+        let asked = format!("Observation/{weighed}/_history");
+        let entries = json!([{"request": {"method": "GET", "url": asked}}, {"request": {"method": "DELETE", "url": "Organization/none"}}]);
+        ruiz.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": entries})).is(403);
+        let events = server.auditor().search(&format!("AuditEvent?patient={alice}&agent={practitioner}&_count=100")).matches();
+        let of_transaction = |event: &&Value| event["subtype"][0]["code"] == json!("transaction");
+        let found: Vec<&Value> = events.iter().filter(of_transaction).collect();
+        assert!(found.len() == 1 && found[0]["purposeOfEvent"][0]["coding"][0]["code"] == json!("BTG"), "{events:#?}");
+        // One patient is one event.
+        let id = found[0]["id"].as_str().unwrap();
+        server.auditor().get(&format!("/fhir/AuditEvent/{id}")).is(200);
+        server.auditor().get(&format!("/fhir/AuditEvent/{}.1", id.split('.').next().unwrap())).is(404);
     }
 }
 

@@ -350,6 +350,9 @@ both! {
         wrong["managingOrganization"] = json!({"reference": "Organization/none"});
         refused(with(&wrong), 422, "managingOrganization");
         wrong = wanted.clone();
+        wrong["meta"] = json!({"source": "urn:firth:mapping:x@1"});
+        refused(with(&wrong), 422, "result-patient.meta.source");
+        wrong = wanted.clone();
         wrong["gender"] = json!("x");
         refused(with(&wrong), 400, "gender");
         refused(with(&json!({"resourceType": "Basic", "code": {"text": "x"}})), 400, "result-patient");

@@ -79,9 +79,11 @@ fn a_backend_service_has_a_role_of_systems() {
 
 #[test]
 fn claims_give_roles_that_people_have() {
-    for (role, refused) in [("king", true), ("device-sdk", true), ("ehr-system", true), ("desk", false), ("clinician", false)] {
+    for (role, refused) in
+        [("king", true), ("device-sdk", true), ("ehr-system", true), ("lab", true), ("desk", false), ("clinician", false)]
+    {
         let place = place(&format!(
-            "[role.desk]\nscopes = \"user/Patient.rs\"\npatients = \"all\"\n[sign_in]\nissuer = \"https://id.example\"\nclient_id = \"firth\"\n\
+            "[role.desk]\nscopes = \"user/Patient.rs\"\npatients = \"all\"\n[role.lab]\nscopes = \"system/*.rs\"\npatients = \"all\"\n[sign_in]\nissuer = \"https://id.example\"\nclient_id = \"firth\"\n\
              role_claim = \"groups\"\n[sign_in.roles]\nstaff = \"{role}\"\n"
         ));
         let output = place.firth(&["role", "list"]);

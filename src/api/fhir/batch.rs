@@ -58,7 +58,7 @@ pub fn one(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) -> Res
     Ok(answered(read(reply, entry.method)))
 }
 
-/// Would an entry that only reads be refused as things are? What it reads is told to nobody, and so no entry of the audit log.
+/// Would an entry that only reads be refused as things are? What it reads is told to nobody, so it has no audit entry.
 pub fn refusal(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) -> Result<()> {
     let routed = routed(entry)?;
     let mut inner = alone(app, request, entry, &routed)?;

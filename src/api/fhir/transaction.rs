@@ -52,7 +52,13 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     let incoming = interaction::read(&tree, &limits).map_err(refused)?;
     match incoming.kind {
         Kind::Batch => batch::run(app, request, who, &incoming),
-        Kind::Transaction => transaction(app, request, who, (&incoming, &resources(text))),
+        Kind::Transaction => {
+            // That it fails, and where, may tell of whom an emergency opens.
+            if incoming.entries.iter().any(|entry| matches!(entry.method, Method::Get | Method::Head)) {
+                request.entry.patients.extend(who.emergencies.iter().map(|one| one.now.to_string()));
+            }
+            transaction(app, request, who, (&incoming, &resources(text)))
+        }
     }
 }
 
@@ -68,10 +74,15 @@ fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_
     });
     let steps: Vec<Step> = steps.collect::<Result<_>>()?;
     // What is read last, after all is written, and could not be read at all, is refused before anything is.
-    for (entry, step) in entries.iter().zip(&steps).filter(|(_, step)| matches!(step.act, Act::Other)) {
-        let made_here = |other: &Step| matches!(other.act, Act::Update(_)) && other.of == step.of && other.id == step.id;
-        if step.id.is_none() || !steps.iter().any(made_here) {
-            batch::refusal(app, request, who, entry)?;
+    for (entry, step) in entries.iter().zip(&steps).filter(|(_, step)| matches!(step.act, Act::Read(_) | Act::Other)) {
+        let made_here =
+            |other: &Step| matches!(other.act, Act::Update(_)) && step.id.is_some() && (other.of, &other.id) == (step.of, &step.id);
+        match batch::refusal(app, request, who, entry) {
+            // Whether it is there is judged when all is written.
+            Err(e)
+                if matches!(e.kind, Wrong::NotFound | Wrong::Gone) && (matches!(step.act, Act::Read(_)) || steps.iter().any(made_here)) => {
+            }
+            judged => judged?,
         }
     }
     let notes = entries.iter().zip(&steps).map(|(entry, step)| note(app, request, (entry, step)));

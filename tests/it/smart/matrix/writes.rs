@@ -195,6 +195,8 @@ both! {
             (json!({"request": {"method": "GET", "url": "AuditEvent/_history"}}), "403"),
             (json!({"request": {"method": "GET", "url": "Observation?nonsense=1"}}), "400"),
             (json!({"request": {"method": "GET", "url": "$export"}}), "404"),
+            (json!({"request": {"method": "GET", "url": format!("Patient/{}?nonsense=1", w.a.patient)}}), "400"),
+            (json!({"request": {"method": "GET", "url": format!("Patient/{}/_history?nonsense=1", w.a.patient)}}), "400"),
         ] {
             let before = count();
             let refused = w.clinician().post("/fhir", &bundle("transaction", &entries(denied.clone())));
