@@ -77,11 +77,10 @@ fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_
     for (entry, step) in entries.iter().zip(&steps).filter(|(_, step)| matches!(step.act, Act::Read(_) | Act::Other)) {
         let made_here =
             |other: &Step| matches!(other.act, Act::Update(_)) && step.id.is_some() && (other.of, &other.id) == (step.of, &step.id);
+        let later = matches!(step.act, Act::Read(_)) || (entry.target.history && steps.iter().any(made_here));
         match batch::refusal(app, request, who, entry) {
             // Whether it is there is judged when all is written.
-            Err(e)
-                if matches!(e.kind, Wrong::NotFound | Wrong::Gone) && (matches!(step.act, Act::Read(_)) || steps.iter().any(made_here)) => {
-            }
+            Err(e) if later && matches!(e.kind, Wrong::NotFound | Wrong::Gone) => {}
             judged => judged?,
         }
     }

@@ -208,6 +208,10 @@ both! {
         // What the transaction itself makes has a history when it is asked for.
         let made = json!([{"request": {"method": "PUT", "url": "Organization/made-here"}, "resource": {"resourceType": "Organization", "id": "made-here", "name": "Ward"}},
             {"request": {"method": "GET", "url": "Organization/made-here/_history"}}]);
+        let mut operation = made.clone();
+        operation[1]["request"]["url"] = json!("Organization/made-here/$everything");
+        server.ehr().post("/fhir", &bundle("transaction", &operation)).is(404);
+        server.ehr().get("/fhir/Organization/made-here").is(404);
         let done = server.ehr().post("/fhir", &bundle("transaction", &made)).is(200);
         assert_eq!((done.at("/entry/0/response/status"), done.at("/entry/1/resource/total")), (json!("201"), json!(1)));
     }
