@@ -90,7 +90,7 @@ fn algorithms() -> String {
 
 /// The challenge of a refusal, once it is known by which scheme a token was shown, if any was (RFC 6750 section 3.1: without
 /// one nothing is said but the scheme), and where the authorization server is told of (RFC 9728 section 5.1).
-pub fn challenged(mut reply: Reply, shown: Option<Scheme>, metadata: &str) -> Reply {
+pub fn challenged(mut reply: Reply, shown: Option<Scheme>, metadata: impl Fn() -> String) -> Reply {
     let status = reply.status;
     for (_, value) in reply.headers.iter_mut().filter(|(name, value)| *name == "www-authenticate" && !value.starts_with("Basic")) {
         if status == 401 && shown.is_some() && !value.contains("error=") {
@@ -99,7 +99,7 @@ pub fn challenged(mut reply: Reply, shown: Option<Scheme>, metadata: &str) -> Re
         if let (Some(Scheme::DPoP), Some(rest)) = (shown, value.strip_prefix("Bearer ")) {
             *value = format!("DPoP {rest}, {}", algorithms());
         }
-        value.push_str(&format!(", resource_metadata=\"{metadata}\""));
+        value.push_str(&format!(", resource_metadata=\"{}\"", metadata()));
     }
     reply
 }

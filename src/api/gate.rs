@@ -63,7 +63,7 @@ pub async fn serve(app: web::Data<App>, route: &'static Route, http: HttpRequest
         outcome => outcome,
     };
     let reply = audited(&app, entry, outcome, (form, &id)).await;
-    let reply = error::challenged(reply, shown, &oauth::resource_metadata(&app.public_url));
+    let reply = error::challenged(reply, shown, || oauth::resource_metadata(&app.public_url));
     log_line(route.name, &http, &reply, (&id, began));
     respond(reply, &http, &id)
 }

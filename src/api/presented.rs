@@ -48,7 +48,7 @@ pub fn caller(app: &App, request: &Request, known: Option<Arc<Caller>>) -> Resul
     if request.headers.iter().filter(|(name, _)| name == "authorization").count() > 1 {
         return Err(Error::new(Kind::TokenPlace, "the Authorization header stands twice").at("Authorization"));
     }
-    if request.pairs().is_ok_and(|pairs| pairs.iter().any(|(name, _)| name == "access_token")) {
+    if request.asks("access_token") {
         return Err(Error::new(Kind::TokenPlace, "a token is sent in the Authorization header, never in the address").at("access_token"));
     }
     let token = token(request).ok_or_else(|| Error::new(Kind::Unauthenticated, "no token was sent"))?;

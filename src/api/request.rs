@@ -53,6 +53,12 @@ impl Request {
         decode_pairs(&self.query)
     }
 
+    /// Does the query string name this parameter?
+    pub fn asks(&self, name: &str) -> bool {
+        let mut named = self.query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+        named.any(|said| said == name || (said.contains(['%', '+']) && decode(said).is_some_and(|said| said == name)))
+    }
+
     /// A small JSON body as an object; `Kind::Syntax` or `Kind::Unprocessable`.
     pub fn json(&mut self) -> Result<serde_json::Map<String, serde_json::Value>> {
         let bytes = self.small_body()?;

@@ -103,7 +103,8 @@ pub fn listen(app: Arc<App>, security: Security, socket: TcpListener) -> Result<
     Ok(Listening { address, handle: server.handle(), server })
 }
 
-/// Each path of the table once, in its order.
+/// Each path of the table once, in its order, those of FHIR first: they are tried one after the other, and most requests
+/// are for those.
 fn paths() -> Vec<&'static str> {
     let mut paths: Vec<&str> = Vec::new();
     for Route { path, .. } in ROUTES {
@@ -111,6 +112,7 @@ fn paths() -> Vec<&'static str> {
             paths.push(path);
         }
     }
+    paths.sort_by_key(|path| !path.starts_with("/fhir/"));
     paths
 }
 

@@ -137,10 +137,12 @@ fn of_person((shelf, born, now): PersonRow) -> Result<(Shelf, Whose)> {
     Ok((Shelf(shelf), Whose { born: PatientId::from_slice(&born)?, now: PatientId::from_slice(&now)? }))
 }
 
-/// The shelves of the person whom the id names: those of all Patients that are merged with it. One statement.
+/// The shelves of the person whom the id names: those of all Patients that are merged with it. One statement: a join, for
+/// which SQLite makes no table of its own as for a list.
 pub fn person(tx: &mut Tx<'_>, patient: PatientId) -> Result<Vec<(Shelf, Whose)>> {
-    let now = named.filter(named.field(patient_shelf::born).eq(patient.0.as_slice())).select(named.field(patient_shelf::patient));
-    let all = patient_shelf::table.filter(patient_shelf::patient.eq_any(now));
+    let all = named
+        .inner_join(patient_shelf::table.on(patient_shelf::patient.eq(named.field(patient_shelf::patient))))
+        .filter(named.field(patient_shelf::born).eq(patient.0.as_slice()));
     let rows: Vec<PersonRow> = on!(tx, c => all.select((patient_shelf::shelf, patient_shelf::born, patient_shelf::patient)).load(*c))?;
     rows.into_iter().map(of_person).collect()
 }

@@ -17,7 +17,7 @@ pub use constraint::{By, Constraint, Offer, Offered};
 pub use request::{Plain, Requested, Ungranted};
 pub use words::Reader;
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
@@ -184,8 +184,9 @@ impl fmt::Display for Scope {
         match Scope::V1.iter().find(|(_, letters)| self.form == Form::V1 && *letters == self.letters) {
             Some((word, _)) => f.write_str(word)?,
             None => {
-                let letters = Interaction::LETTERS.iter().filter(|(_, bit)| self.letters & *bit as u8 != 0);
-                letters.map(|(letter, _)| letter).collect::<String>().fmt(f)?;
+                for (letter, _) in Interaction::LETTERS.iter().filter(|(_, bit)| self.letters & *bit as u8 != 0) {
+                    f.write_char(*letter)?;
+                }
             }
         }
         for (n, constraint) in self.constraints.iter().enumerate() {

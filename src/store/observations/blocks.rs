@@ -13,7 +13,7 @@ use super::{BLOCKS, by_date, ids};
 use crate::error::{Error, Kind, Result};
 use crate::id::{Address, Shelf};
 use crate::policy::Seen;
-use crate::search::SortKey;
+use crate::search::{Bounds, SortKey};
 use crate::series::{Block, RecordId};
 use crate::store::blocks::{self, BlockIds, HEADER, Header, HeaderRow, Overrides, Templates};
 use crate::store::listing::{Look, Position};
@@ -85,6 +85,8 @@ pub(super) struct Samples<'a> {
     overrides: HashMap<Shelf, Overrides>,
     before: Option<u128>,
     named: Option<VecDeque<(Position, View, Seen)>>,
+    /// What the query demands of a sample's time.
+    bounds: Bounds,
 }
 
 impl<'a> Samples<'a> {
@@ -101,6 +103,7 @@ impl<'a> Samples<'a> {
             overrides: HashMap::new(),
             before: None,
             named: None,
+            bounds: look.query.bounds("date"),
         };
         if let Some(ids) = ids(look) {
             samples.named = Some(samples.by_id(tx, &ids)?);
@@ -209,12 +212,11 @@ impl<'a> Samples<'a> {
             return Ok(());
         }
         let block = blocks::hot(tx, &keys, header.shelf, header.seq)?;
-        let bounds = self.look.query.bounds("date");
         let descending = self.look.sort().descending;
         let mut row = if descending { block.len().checked_sub(1) } else { Some(0) };
         if by_date(self.look) {
-            let last = bounds.lo_max.into_iter().chain(self.look.after.filter(|_| descending).map(|at| at.key)).min();
-            let first = bounds.lo_min.into_iter().chain(self.look.after.filter(|_| !descending).map(|at| at.key)).max();
+            let last = self.bounds.lo_max.into_iter().chain(self.look.after.filter(|_| descending).map(|at| at.key)).min();
+            let first = self.bounds.lo_min.into_iter().chain(self.look.after.filter(|_| !descending).map(|at| at.key)).max();
             row = match (descending, last, first) {
                 (true, Some(last), _) => block.rows_at(last).end.checked_sub(1),
                 (false, _, Some(first)) => Some(block.rows_at(first).start),
@@ -231,7 +233,6 @@ impl<'a> Samples<'a> {
     /// Puts a row on the heap unless it lies behind the window or before the cursor.
     fn push(&mut self, open: usize, mut row: usize) {
         let descending = self.look.sort().descending;
-        let bounds = self.look.query.bounds("date");
         loop {
             if row >= self.open[open].block.len() {
                 return;
@@ -241,7 +242,11 @@ impl<'a> Samples<'a> {
             if !seen {
                 let start = self.open[open].block.start_ms(row);
                 let behind = by_date(self.look)
-                    && if descending { bounds.lo_min.is_some_and(|lo| start < lo) } else { bounds.lo_max.is_some_and(|hi| start > hi) };
+                    && if descending {
+                        self.bounds.lo_min.is_some_and(|lo| start < lo)
+                    } else {
+                        self.bounds.lo_max.is_some_and(|hi| start > hi)
+                    };
                 if !behind {
                     let (_, _, version) = self.open[open].block.key(row);
                     self.heap.push(Head { at, version, open, row, descending });
@@ -295,7 +300,6 @@ impl<'a> Samples<'a> {
     /// Headers in the order of their bound, restricted to the shelves, the window and the feed's horizon.
     fn more_headers(&self, tx: &mut Tx<'_>) -> Result<Vec<Header>> {
         let sort = self.look.sort();
-        let bounds = self.look.query.bounds("date");
         let after = self.look.after.map(|at| at.key);
         macro_rules! run {
             ($column:expr, $conn:expr) => {{
@@ -305,13 +309,13 @@ impl<'a> Samples<'a> {
                     Some([one]) => query = query.filter(block::shelf.eq(one.0)),
                     Some(many) => query = query.filter(block::shelf.eq_any(many.iter().map(|shelf| shelf.0).collect::<Vec<_>>())),
                 }
-                if let Some(lo) = bounds.lo_min {
+                if let Some(lo) = self.bounds.lo_min {
                     query = query.filter(block::start_hi.ge(lo));
                 }
-                if let Some(hi) = bounds.lo_max {
+                if let Some(hi) = self.bounds.lo_max {
                     query = query.filter(block::start_lo.le(hi));
                 }
-                if let Some(hi) = bounds.hi_min {
+                if let Some(hi) = self.bounds.hi_min {
                     // A sample's range ends at most one second after its last moment.
                     query = query.filter(block::end_hi.ge(hi.saturating_sub(1_000)));
                 }

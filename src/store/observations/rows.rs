@@ -58,6 +58,10 @@ pub(super) struct Judge<'a> {
     look: &'a Look<'a>,
     templates: &'a Templates,
     by_template: HashMap<(Shelf, u32, u32), bool>,
+    /// The same of the last row's template.
+    answered: Option<((Shelf, u32, u32), bool)>,
+    /// The filters that each row answers for itself.
+    own: Vec<&'a Filter>,
     /// What is certain of the visibility of all samples of a template.
     certain: HashMap<(Shelf, u32, u32), Certain>,
     owners: HashMap<Shelf, Option<Whose>>,
@@ -96,10 +100,12 @@ impl<'a> Judge<'a> {
     pub fn new(look: &'a Look<'a>, templates: &'a Templates, scope: &Scope) -> Judge<'a> {
         let patients = scope.owners.iter().map(|(shelf, whose)| (*shelf, whose.born.to_string())).collect();
         let limits = Blooms::of(look.vault, look.visible);
-        let (by_template, certain) = (HashMap::new(), HashMap::new());
+        let (by_template, answered, certain) = (HashMap::new(), None, HashMap::new());
+        let own = look.query.filters.iter().filter(|filter| ["date", "_lastUpdated", "status", "identifier"].contains(&filter.param));
+        let own = own.collect();
         let owners = scope.owners.iter().map(|(shelf, whose)| (*shelf, Some(*whose))).collect();
         let (stamp, masks) = ((Millis::MIN, String::new()), masks(look.vault, &look.query.filters));
-        Judge { look, templates, by_template, certain, owners, patients, stamp, template: None, masks, limits }
+        Judge { look, templates, by_template, answered, own, certain, owners, patients, stamp, template: None, masks, limits }
     }
 
     /// Can a block of this header hold an answer, by its bloom of codes and categories?
@@ -129,22 +135,10 @@ impl<'a> Judge<'a> {
     /// Does it answer the query, and may it be shown?
     pub fn answers(&mut self, tx: &mut Tx<'_>, open: &mut Open, row: usize) -> Result<Option<Seen>> {
         let (series, _, version) = open.block.key(row);
-        let template_no = open.block.template(row);
-        let at = (open.header.shelf, series, template_no);
-        let of_template = match self.by_template.get(&at) {
-            Some(known) => *known,
-            None => {
-                let template = self.templates.get(tx, &open.keys, at)?;
-                let answers = self.look.query.filters.iter().all(|filter| template_answers(&template, filter));
-                self.by_template.insert(at, answers);
-                answers
-            }
-        };
-        if !of_template {
+        if !self.template_answers(tx, open, (open.header.shelf, series, open.block.template(row)))? {
             return Ok(None);
         }
-        let look = self.look;
-        for filter in &look.query.filters {
+        for filter in &self.own {
             let there = || true;
             let holds = match filter.param {
                 "date" => {
@@ -157,8 +151,6 @@ impl<'a> Judge<'a> {
                 }
                 "status" => filter.holds(there, |criterion| is(criterion, STATUS, status(version))),
                 "identifier" => self.identified(tx, open, row, filter)?,
-                // Which patients is what the scope says.
-                "patient" | "subject" => filter.holds(there, |criterion| !matches!(criterion, Criterion::Missing(_))),
                 _ => true,
             };
             if !holds {
@@ -166,6 +158,22 @@ impl<'a> Judge<'a> {
             }
         }
         self.seen(tx, open, row)
+    }
+
+    /// Can samples of the template answer?
+    fn template_answers(&mut self, tx: &mut Tx<'_>, open: &Open, at: (Shelf, u32, u32)) -> Result<bool> {
+        if let Some((_, answers)) = self.answered.filter(|(of, _)| *of == at) {
+            return Ok(answers);
+        }
+        let answers = match self.by_template.entry(at) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => {
+                let template = self.templates.get(tx, &open.keys, at)?;
+                *place.insert(self.look.query.filters.iter().all(|filter| template_answers(&template, filter)))
+            }
+        };
+        self.answered = Some((at, answers));
+        Ok(answers)
     }
 
     /// May a row be shown that the scope of the search has chosen?
@@ -353,6 +361,10 @@ fn judged(tx: &mut Tx<'_>, by: (&Vault, &Visible), of: (&Known, Whose), at: (&mu
 
 /// What a template says holds for every sample of it.
 fn template_answers(template: &Known, filter: &Filter) -> bool {
+    if ["patient", "subject"].contains(&filter.param) {
+        // Every sample has one; which patients is what the scope says.
+        return filter.holds(|| true, |criterion| !matches!(criterion, Criterion::Missing(_)));
+    }
     let elsewhere = OF_SAMPLES.contains(&filter.param) || ["_id", "_lastUpdated"].contains(&filter.param);
     elsewhere || Opened { id: "", rows: &template.rows, last_updated: DateRange::instant(0) }.answers(filter)
 }
