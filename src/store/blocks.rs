@@ -80,7 +80,7 @@ impl Deref for Known {
 }
 
 /// What differs from sample to sample, and is judged there.
-pub const OF_SAMPLES: [&str; 5] = ["date", "identifier", "patient", "status", "subject"];
+const OF_SAMPLES: [&str; 5] = ["date", "identifier", "patient", "status", "subject"];
 
 impl Known {
     fn new(template: Arc<Template>) -> Result<Known> {

@@ -65,6 +65,11 @@ pub fn refusal(app: &App, request: &Request, who: &Caller, entry: &Entry<'_>) ->
     answer(app, routed.0, &mut inner, who).map(drop).map_err(|e| placed(e, entry.index))
 }
 
+/// Has any route what the entry asks for?
+pub fn is_served(entry: &Entry<'_>) -> bool {
+    routed(entry).is_ok()
+}
+
 type Routed = (&'static Route, Vec<(String, String)>);
 
 fn routed(entry: &Entry<'_>) -> Result<Routed> {

@@ -77,7 +77,7 @@ fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_
     for (entry, step) in entries.iter().zip(&steps).filter(|(_, step)| matches!(step.act, Act::Read(_) | Act::Other)) {
         let made_here =
             |other: &Step| matches!(other.act, Act::Update(_)) && step.id.is_some() && (other.of, &other.id) == (step.of, &step.id);
-        let later = matches!(step.act, Act::Read(_)) || (entry.target.history && steps.iter().any(made_here));
+        let later = matches!(step.act, Act::Read(_)) || (batch::is_served(entry) && steps.iter().any(made_here));
         match batch::refusal(app, request, who, entry) {
             // Whether it is there is judged when all is written.
             Err(e) if later && matches!(e.kind, Wrong::NotFound | Wrong::Gone) => {}

@@ -14,7 +14,7 @@ use crate::policy::{Certain, Seen, Visible};
 use crate::search::{Criterion, DateRange, Filter, IndexRow, Nanos, Opened, folded};
 use crate::series::template::{Filling, status};
 use crate::series::{RecordId, Sample, Template};
-use crate::store::blocks::{self, Header, Known, OF_SAMPLES, Templates, bloom_bit};
+use crate::store::blocks::{self, Header, Known, Templates, bloom_bit};
 use crate::store::keys::Whose;
 use crate::store::listing::{Item, Look, Page};
 use crate::store::resources::{Reader, Told, Version};
@@ -51,6 +51,8 @@ impl Found {
 }
 
 const OBSERVATION: &str = "Observation";
+/// What samples of one template do not share, besides whose they are.
+const OF_ROWS: [&str; 5] = ["date", "identifier", "status", "_id", "_lastUpdated"];
 const STATUS: &str = "http://hl7.org/fhir/observation-status";
 
 /// Judges rows by the query and renders them; remembers what it learned of templates and shelves.
@@ -101,8 +103,7 @@ impl<'a> Judge<'a> {
         let patients = scope.owners.iter().map(|(shelf, whose)| (*shelf, whose.born.to_string())).collect();
         let limits = Blooms::of(look.vault, look.visible);
         let (by_template, answered, certain) = (HashMap::new(), None, HashMap::new());
-        let own = look.query.filters.iter().filter(|filter| ["date", "_lastUpdated", "status", "identifier"].contains(&filter.param));
-        let own = own.collect();
+        let own = look.query.filters.iter().filter(|filter| OF_ROWS.contains(&filter.param)).collect();
         let owners = scope.owners.iter().map(|(shelf, whose)| (*shelf, Some(*whose))).collect();
         let (stamp, masks) = ((Millis::MIN, String::new()), masks(look.vault, &look.query.filters));
         Judge { look, templates, by_template, answered, own, certain, owners, patients, stamp, template: None, masks, limits }
@@ -151,6 +152,7 @@ impl<'a> Judge<'a> {
                 }
                 "status" => filter.holds(there, |criterion| is(criterion, STATUS, status(version))),
                 "identifier" => self.identified(tx, open, row, filter)?,
+                // `_id` was looked for by itself.
                 _ => true,
             };
             if !holds {
@@ -365,8 +367,7 @@ fn template_answers(template: &Known, filter: &Filter) -> bool {
         // Every sample has one; which patients is what the scope says.
         return filter.holds(|| true, |criterion| !matches!(criterion, Criterion::Missing(_)));
     }
-    let elsewhere = OF_SAMPLES.contains(&filter.param) || ["_id", "_lastUpdated"].contains(&filter.param);
-    elsewhere || Opened { id: "", rows: &template.rows, last_updated: DateRange::instant(0) }.answers(filter)
+    OF_ROWS.contains(&filter.param) || Opened { id: "", rows: &template.rows, last_updated: DateRange::instant(0) }.answers(filter)
 }
 
 fn is(criterion: &Criterion, system: &str, code: &str) -> bool {

@@ -205,15 +205,17 @@ both! {
             assert_eq!((done.at("/entry/0/response/status"), done.at("/entry/1/response/status")), (json!("201"), json!(status)), "{denied}");
             assert_eq!(count(), before.map(|before| before + 1));
         }
-        // What the transaction itself makes has a history when it is asked for.
+        // What the transaction itself makes has a history when it is asked for, and can be validated.
         let made = json!([{"request": {"method": "PUT", "url": "Organization/made-here"}, "resource": {"resourceType": "Organization", "id": "made-here", "name": "Ward"}},
-            {"request": {"method": "GET", "url": "Organization/made-here/_history"}}]);
+            {"request": {"method": "GET", "url": "Organization/made-here/_history"}},
+            {"request": {"method": "GET", "url": "Organization/made-here/$validate"}}]);
         let mut operation = made.clone();
         operation[1]["request"]["url"] = json!("Organization/made-here/$everything");
         server.ehr().post("/fhir", &bundle("transaction", &operation)).is(404);
         server.ehr().get("/fhir/Organization/made-here").is(404);
         let done = server.ehr().post("/fhir", &bundle("transaction", &made)).is(200);
         assert_eq!((done.at("/entry/0/response/status"), done.at("/entry/1/resource/total")), (json!("201"), json!(1)));
+        assert_eq!(done.at("/entry/2/response/status"), json!("200"));
     }
 }
 
