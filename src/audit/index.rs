@@ -15,6 +15,8 @@ pub(super) const APART: i16 = 2;
 
 /// Blocks a transaction: the rows of many share the pages that they change.
 const BATCH: i64 = 1_024;
+/// The same where readers meanwhile wait for the file with their entries.
+const BATCH_APART: i64 = 64;
 
 pub struct Index {
     pub(super) db: Db,
@@ -37,11 +39,12 @@ impl Index {
     /// Brings the index up to every block that is committed now. Safe in several processes at once.
     pub fn catch_up(&self) -> Result<()> {
         let mut kept = self.conn.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = if self.db.audit_is_apart() { BATCH_APART } else { BATCH };
         let newest = (self.db.read("audit.newest", audit::pending_newest)?, self.db.read_audit(audit::pending_newest)?);
         loop {
-            let main = self.db.read("audit.pending", |tx| self.pending(tx, MAIN, newest.0))?;
+            let main = self.db.read("audit.pending", |tx| self.pending(tx, MAIN, (newest.0, limit)))?;
             let apart = if self.db.audit_is_apart() {
-                self.db.read_audit(|tx| self.pending(tx, APART, newest.1))?
+                self.db.read_audit(|tx| self.pending(tx, APART, (newest.1, limit)))?
             } else {
                 Pending { blocks: Vec::new(), rows: Vec::new() }
             };
@@ -66,8 +69,9 @@ impl Index {
     }
 
     /// One row for each patient of an entry.
-    fn pending(&self, tx: &mut Tx<'_>, origin: i16, newest: i64) -> Result<Pending> {
-        let blocks = audit::pending(tx, newest, BATCH)?;
+    fn pending(&self, tx: &mut Tx<'_>, origin: i16, upto: (i64, i64)) -> Result<Pending> {
+        let (newest, limit) = upto;
+        let blocks = audit::pending(tx, newest, limit)?;
         let mut rows = Vec::new();
         for block in audit::blocks(tx, &blocks)? {
             for (ordinal, bytes) in block.open(&self.vault)?.iter().enumerate() {

@@ -14,7 +14,7 @@ use super::signing_keys::Keys;
 use crate::access::{Caller, Moment, Party, PatientRule, Role, Roles};
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::store::{Db, Tx};
+use crate::store::{Db, Generation, Tx};
 use crate::vault::{Vault, secret_digest};
 
 const KEPT: usize = 10_000;
@@ -36,8 +36,8 @@ pub struct Callers {
 struct Known {
     caller: Arc<Caller>,
     expires_at: Option<Millis>,
-    /// `Db::access_generation` before the caller was read.
-    generation: u64,
+    /// As it was before the caller was read.
+    generation: Generation,
     read_at: Millis,
 }
 
@@ -56,15 +56,18 @@ impl Callers {
 
     fn holds(&self, known: &Known, now: Millis) -> bool {
         let lives = [known.caller.until, known.expires_at].into_iter().flatten().all(|end| now < end);
-        let same = lives && known.generation == self.db.access_generation();
-        same && (self.db.one_process() || (0..BELIEVED).contains(&(now - known.read_at)))
+        let now_is = self.db.generation();
+        // Who is nobody in the words of resources is in no team, and of those whom Consents name by one.
+        let in_teams = known.caller.fhir_user.is_some();
+        let same = known.generation.access == now_is.access && (known.generation.teams == now_is.teams || !in_teams);
+        lives && same && (self.db.one_process() || (0..BELIEVED).contains(&(now - known.read_at)))
     }
 
     /// `Kind::Unauthenticated` and, of a token that is not signed, `Kind::Expired`. Whether a proof comes with a token that
     /// is bound to a key is the caller's to ask.
     pub fn authenticate(&self, token: &str, now: Millis) -> Result<Arc<Caller>> {
         let digest = secret_digest(token);
-        let generation = self.db.access_generation();
+        let generation = self.db.generation();
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&digest)
             && self.holds(known, now)
         {

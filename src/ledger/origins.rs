@@ -18,7 +18,7 @@ type Set = Arc<HashSet<String>>;
 pub struct Origins(Mutex<Option<Known>>);
 
 struct Known {
-    /// `Db::access_generation` before the set was read.
+    /// `Generation::access` before the set was read.
     generation: u64,
     read_at: Millis,
     set: Set,
@@ -28,13 +28,13 @@ impl Origins {
     /// The set, when it can be told without the database.
     pub fn known(&self, db: &Db, now: Millis) -> Option<Set> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.as_ref().filter(|known| known.generation == db.access_generation())?;
+        let known = known.as_ref().filter(|known| known.generation == db.generation().access)?;
         (db.one_process() || (known.read_at..known.read_at + FRESH).contains(&now)).then(|| Arc::clone(&known.set))
     }
 
     /// The set as it is now. Blocks on the database.
     pub fn read(&self, db: &Db, vault: &Vault, now: Millis) -> Result<Set> {
-        let generation = db.access_generation();
+        let generation = db.generation().access;
         let approved = db.read("origins", |tx| clients::approved(tx, vault))?;
         let set: Set = Arc::new(approved.iter().flat_map(|client| of(&client.facts)).collect());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known { generation, read_at: now, set: Arc::clone(&set) });

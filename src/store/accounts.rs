@@ -50,7 +50,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &Row, keys: Keys) -> Result<()> {
 
 /// Puts `new` in the place of the version before it; `Kind::Conflict` when that is not the one in force.
 pub fn update(tx: &mut Tx<'_>, new: &Row, keys: Keys) -> Result<()> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     tx.note_written(&new.sealed);
     let before = account::table.find(new.id.0.as_slice()).filter(account::version.eq(new.version - 1));
     let columns = (

@@ -65,7 +65,7 @@ fn read(row: Tuple) -> Result<Row> {
 }
 
 pub fn insert(tx: &mut Tx<'_>, new: &Row) -> Result<()> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     tx.note_written(&new.sealed);
     let row = (
         (break_glass::break_glass_.eq(new.id.0.as_slice()), break_glass::account.eq(new.account.0.as_slice())),
@@ -104,7 +104,7 @@ pub fn lasting(tx: &mut Tx<'_>, of: Asker, now: Millis) -> Result<Vec<Row>> {
 
 /// Records an end, at which it is over; false when that was done already.
 pub fn end(tx: &mut Tx<'_>, row: &Row, at: Millis) -> Result<bool> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     let open = break_glass::table.filter(break_glass::break_glass_.eq(row.id.0.as_slice())).filter(break_glass::ended_at.is_null());
     let set = (break_glass::ended_at.eq(at), break_glass::expires_at.eq(row.expires_at.min(at)));
     Ok(on!(tx, c => diesel::update(open).set(set).execute(*c))? > 0)

@@ -35,7 +35,7 @@ fn read(row: Columns) -> Result<Row> {
 
 /// Whoever remembers what clients registered looks again.
 pub fn insert(tx: &mut Tx<'_>, new: &Row) -> Result<()> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     tx.note_written(&new.sealed);
     let row = (
         client::client_.eq(new.id.0.as_slice()),
@@ -52,7 +52,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &Row) -> Result<()> {
 /// Puts the next version in the place of the one before; false when somebody else was first. Whoever is remembered is
 /// asked for anew.
 pub fn replace(tx: &mut Tx<'_>, next: &Row) -> Result<bool> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     tx.note_written(&next.sealed);
     let before = client::table.find(next.id.0.as_slice()).filter(client::version.eq(next.version - 1));
     let row = (

@@ -135,19 +135,19 @@ pub fn use_up(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<bool> {
 }
 
 pub fn revoke_family(tx: &mut Tx<'_>, family: GrantId, now: Millis) -> Result<usize> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     let live = credential::table.filter(credential::family.eq(family.0.as_slice()).and(credential::revoked_at.is_null()));
     on!(tx, c => diesel::update(live).set(credential::revoked_at.eq(now)).execute(*c))
 }
 
 pub fn revoke(tx: &mut Tx<'_>, id: GrantId, now: Millis) -> Result<usize> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     let live = credential::table.filter(credential::credential_.eq(id.0.as_slice()).and(credential::revoked_at.is_null()));
     on!(tx, c => diesel::update(live).set(credential::revoked_at.eq(now)).execute(*c))
 }
 
 pub fn revoke_user(tx: &mut Tx<'_>, user: UserId, now: Millis) -> Result<usize> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     let live = credential::table.filter(credential::user_id.eq(user.0.to_vec()).and(credential::revoked_at.is_null()));
     on!(tx, c => diesel::update(live).set(credential::revoked_at.eq(now)).execute(*c))
 }

@@ -1,13 +1,14 @@
 //! The database: readers, the one way to write, and the proof that a transaction is open.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::{PgConnection, SqliteConnection};
 use tokio::sync::oneshot::{Receiver, channel};
 
+use super::generations::{Changed, Generation};
 use super::wal::Wal;
 use super::writer::Durable;
 use super::{audit, pg, sqlite};
@@ -31,15 +32,14 @@ pub struct Tx<'a> {
     committed_at: Millis,
     entries: Vec<(Millis, Vec<u8>)>,
     wrote: Vec<[u8; 32]>,
-    /// Did it change who may do what?
-    pub(in crate::store) changed_access: bool,
+    pub(in crate::store) changed: Changed,
     /// What `waiting` last read here.
     pub(in crate::store) indexed: Option<i64>,
 }
 
 impl<'a> Tx<'a> {
     pub(in crate::store) fn new(conn: Conn<'a>, committed_at: Millis) -> Tx<'a> {
-        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new(), changed_access: false, indexed: None }
+        Tx { conn, committed_at, entries: Vec::new(), wrote: Vec::new(), changed: Changed::default(), indexed: None }
     }
 
     /// The stamp of everything this transaction writes; never goes back. One that only reads has none: what is compared
@@ -262,7 +262,7 @@ impl Db {
     /// The connection on which the audit room commits entries of reads.
     pub fn audit_connection(&self) -> Result<AuditConn> {
         match self {
-            Db::Sqlite(db) => db.audit_connection().map(|(conn, wal, durable)| AuditConn::Sqlite(conn, wal, durable)),
+            Db::Sqlite(db) => db.audit_connection().map(|(conn, apart)| AuditConn::Sqlite(conn, apart)),
             Db::Postgres(db) => db.connection().map(AuditConn::Postgres),
         }
     }
@@ -287,10 +287,10 @@ impl Db {
 
     /// Changes with every commit of this process that changes who may do what. What was read after it was taken holds as
     /// long as it stays the same, unless another process commits (`one_process`).
-    pub fn access_generation(&self) -> u64 {
+    pub fn generation(&self) -> Generation {
         match self {
-            Db::Sqlite(db) => db.access_generation(),
-            Db::Postgres(db) => db.access_generation(),
+            Db::Sqlite(db) => db.generation(),
+            Db::Postgres(db) => db.generation(),
         }
     }
 
@@ -327,35 +327,44 @@ impl Db {
 
 /// The audit writer's own connection.
 pub enum AuditConn {
-    Sqlite(SqliteConnection, Arc<Wal>, Arc<Durable>),
+    Sqlite(SqliteConnection, Arc<AuditFile>),
     Postgres(PgConnection),
+}
+
+/// What the connections to the audit log's own file share.
+pub struct AuditFile {
+    pub(in crate::store) wal: Arc<Wal>,
+    pub(in crate::store) durable: Arc<Durable>,
+    /// Whose turn it is to write. SQLite lets who comes second sleep and ask again, for longer and longer.
+    pub(in crate::store) turn: Mutex<()>,
 }
 
 impl AuditConn {
     /// Commits durably before it returns.
     pub fn commit<T>(&mut self, now: Millis, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        if let AuditConn::Sqlite(_, _, durable) = self {
-            // What was read must not be lost when the entry that says so is not.
-            durable.wait()?;
+        match self {
+            AuditConn::Postgres(conn) => committed(Conn::Pg(conn), now, work),
+            AuditConn::Sqlite(conn, file) => {
+                // What was read must not be lost when the entry that says so is not.
+                file.durable.wait()?;
+                let _turn = file.turn.lock().unwrap_or_else(PoisonError::into_inner);
+                let done = committed(Conn::Sqlite(conn), now, work);
+                file.wal.renew(conn);
+                done
+            }
         }
-        let mut tx = Tx::new(
-            match self {
-                AuditConn::Sqlite(conn, ..) => Conn::Sqlite(conn),
-                AuditConn::Postgres(conn) => Conn::Pg(conn),
-            },
-            now,
-        );
-        sqlite::immediate(&mut tx)?;
-        let done = work(&mut tx).and_then(|value| commit(&mut tx.conn).map(|()| value));
-        if done.is_err() {
-            // A commit that failed leaves the transaction open on SQLite; the next one must start clean.
-            let _ = rollback(&mut tx.conn);
-        }
-        if let AuditConn::Sqlite(conn, wal, _) = self {
-            wal.renew(conn);
-        }
-        done
     }
+}
+
+fn committed<T>(conn: Conn<'_>, now: Millis, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    let mut tx = Tx::new(conn, now);
+    sqlite::immediate(&mut tx)?;
+    let done = work(&mut tx).and_then(|value| commit(&mut tx.conn).map(|()| value));
+    if done.is_err() {
+        // A commit that failed leaves the transaction open on SQLite; the next one must start clean.
+        let _ = rollback(&mut tx.conn);
+    }
+    done
 }
 
 impl std::fmt::Debug for Db {

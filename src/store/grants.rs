@@ -85,7 +85,7 @@ macro_rules! revoke {
     ($($(#[$meta:meta])* $name:ident $id:ident $column:ident;)*) => {
         $($(#[$meta])*
         pub fn $name(tx: &mut Tx<'_>, id: $id, now: Millis) -> Result<usize> {
-            tx.changed_access = true;
+            tx.changed.access = true;
             let live = grant_made::table.filter(grant_made::$column.eq(id.0.to_vec())).filter(grant_made::revoked_at.is_null());
             on!(tx, c => diesel::update(live).set(grant_made::revoked_at.eq(now)).execute(*c))
         })*

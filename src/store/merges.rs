@@ -58,7 +58,7 @@ pub fn family(tx: &mut Tx<'_>, root: PatientId) -> Result<Vec<PatientId>> {
 
 /// Lets the shelves that were made for these patients point to one. Tokens follow, so who may see what has changed.
 pub fn point(tx: &mut Tx<'_>, born: &[PatientId], to: PatientId) -> Result<()> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     let born: Vec<Vec<u8>> = born.iter().map(|patient| patient.0.to_vec()).collect();
     let theirs = patient_shelf::table.filter(patient_shelf::born.eq_any(born));
     on!(tx, c => diesel::update(theirs).set(patient_shelf::patient.eq(to.0.as_slice())).execute(*c))?;

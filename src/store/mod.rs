@@ -31,6 +31,7 @@ pub mod audit;
 mod binaries;
 pub mod blocks;
 pub mod break_glass;
+mod cached;
 pub mod changes;
 pub mod clients;
 pub mod consents;
@@ -39,6 +40,7 @@ mod document_rows;
 pub mod document_search;
 mod document_terms;
 pub mod documents;
+mod generations;
 pub mod grants;
 pub mod idempotency;
 pub mod keys;
@@ -56,6 +58,7 @@ pub mod users;
 
 pub use db::{AuditConn, Conn, Db, Opened, Place, Tx};
 pub use deadline::Deadline;
+pub use generations::Generation;
 
 use diesel::result::{DatabaseErrorKind, Error as Diesel};
 

@@ -75,7 +75,7 @@ fn places(tx: &mut Tx<'_>, all: &mut [New]) -> Result<()> {
 fn versions(tx: &mut Tx<'_>, all: &[New]) -> Result<()> {
     let at = tx.committed_at();
     all.iter().for_each(|new| tx.note_written(&new.body));
-    tx.changed_access |= all.iter().any(|new| documents::grants(new.key.resource, 1) || new.found_by.restricts);
+    all.iter().for_each(|new| tx.changed |= documents::grants((new.key.resource, 1), new.found_by.restricts));
     let row = |new: &New| {
         let Key { shelf, resource, id } = new.key;
         (

@@ -1,7 +1,6 @@
 //! PostgreSQL 14 or newer: a pool, retried write transactions, and the visibility horizon.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::db::{Conn, Tx};
 use super::deadline::Deadline;
+use super::generations::{Changed, Generation, Generations};
 use super::{GONE, failed, sqlite};
 use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
@@ -51,8 +51,7 @@ pub struct Pool {
     limit: Duration,
     writers: diesel::r2d2::Pool<ConnectionManager<PgConnection>>,
     readers: diesel::r2d2::Pool<ConnectionManager<PgConnection>>,
-    /// Commits of this process that changed who may do what.
-    access: Arc<AtomicU64>,
+    generations: Arc<Generations>,
 }
 
 impl Pool {
@@ -81,7 +80,7 @@ impl Pool {
                 .build(ConnectionManager::new(url))
                 .map_err(|e| Error::new(Kind::Unreachable, format!("PostgreSQL does not answer: {e}")))
         };
-        Ok(Pool { url: url.into(), limit, writers: pool(WRITERS, NAME)?, readers: pool(READERS, READER)?, access: Arc::default() })
+        Ok(Pool { url: url.into(), limit, writers: pool(WRITERS, NAME)?, readers: pool(READERS, READER)?, generations: Arc::default() })
     }
 
     /// Brings the schema up to date; answers the names of what was applied, or would be with `dry_run`.
@@ -116,7 +115,7 @@ impl Pool {
 
     fn attempt<T>(&self, seal: Option<(&Vault, &[u8; 8])>, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let mut conn = self.writers.get().map_err(none_free)?;
-        let mut changed_access = false;
+        let mut changed = Changed::default();
         let outcome = conn.transaction::<T, Failure, _>(|conn| {
             let at: Stamp = sql_query("SELECT (extract(epoch FROM transaction_timestamp()) * 1000)::bigint AS at").get_result(conn)?;
             let mut tx = Tx::new(Conn::Pg(conn), at.at);
@@ -125,13 +124,11 @@ impl Pool {
             if let Some((vault, node)) = seal {
                 tx.write_entries(vault, node, &entries).map_err(Failure::Ours)?;
             }
-            changed_access = tx.changed_access;
+            changed = tx.changed;
             Ok(value)
         });
         // Also when the commit failed: it may have been done all the same.
-        if changed_access {
-            self.access.fetch_add(1, Ordering::SeqCst);
-        }
+        self.generations.count(changed);
         outcome.map_err(|failure| match failure {
             Failure::Ours(e) => e,
             Failure::Theirs(e) => failed(e),
@@ -240,8 +237,8 @@ impl Postgres {
         self.pool.write(Some((&self.vault, &self.node)), &work)
     }
 
-    pub fn access_generation(&self) -> u64 {
-        self.pool.access.load(Ordering::SeqCst)
+    pub fn generation(&self) -> Generation {
+        self.pool.generations.now()
     }
 
     pub fn connection(&self) -> Result<PgConnection> {

@@ -56,13 +56,13 @@ pub fn used(tx: &mut Tx<'_>, secret: &[u8; 32], now: Millis) -> Result<()> {
 }
 
 pub fn end(tx: &mut Tx<'_>, id: GrantId) -> Result<bool> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     Ok(on!(tx, c => diesel::delete(session::table.filter(session::session_.eq(id.0.as_slice()))).execute(*c))? > 0)
 }
 
 /// Ends all sessions of an account.
 pub fn end_all(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     on!(tx, c => diesel::delete(session::table.filter(session::account.eq(account.0.as_slice()))).execute(*c))?;
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! SQLite: its files, a pool of readers, and the way to the one writer.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -12,11 +11,12 @@ use diesel::{Connection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::oneshot::{Receiver, channel};
 
-use super::db::{self, Conn, Tx, writer_gone};
+use super::db::{self, AuditFile, Conn, Tx, writer_gone};
 use super::deadline::{Deadline, watch_sqlite};
 use super::failed;
+use super::generations::Generation;
 use super::wal::Wal;
-use super::writer::{self, Durable, Writing};
+use super::writer::{self, Writing};
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Kind, Result};
 use crate::vault::Vault;
@@ -124,18 +124,20 @@ pub struct Sqlite {
     audit_readers: Readers,
     main_path: PathBuf,
     audit_path: PathBuf,
-    audit_wal: Arc<Wal>,
+    audit_file: Arc<AuditFile>,
     writing: Writing,
     limit: Duration,
 }
 
 impl Sqlite {
     pub fn start(files: Files, vault: Arc<Vault>, node: [u8; 8], clock: Clock) -> Result<Sqlite> {
+        let writing = writer::start(files.main, &files.main_path, (vault, node, clock))?;
+        let wal = Wal::watch(&files.audit_path)?;
         Ok(Sqlite {
             readers: readers(&files.main_path)?,
             audit_readers: readers(&files.audit_path)?,
-            audit_wal: Wal::watch(&files.audit_path)?,
-            writing: writer::start(files.main, &files.main_path, (vault, node, clock))?,
+            audit_file: Arc::new(AuditFile { wal, durable: Arc::clone(&writing.durable), turn: Mutex::default() }),
+            writing,
             main_path: files.main_path,
             audit_path: files.audit_path,
             limit: files.limit,
@@ -150,8 +152,8 @@ impl Sqlite {
         view(&self.audit_readers, self.limit, work)
     }
 
-    pub fn access_generation(&self) -> u64 {
-        self.writing.access.load(Ordering::SeqCst)
+    pub fn generation(&self) -> Generation {
+        self.writing.generations.now()
     }
 
     /// Moves both WALs into their files: a stopped directory is two files that can be copied. Without it nothing is
@@ -169,8 +171,8 @@ impl Sqlite {
         }
     }
 
-    pub fn audit_connection(&self) -> Result<(SqliteConnection, Arc<Wal>, Arc<Durable>)> {
-        Ok((connect(&self.audit_path)?, Arc::clone(&self.audit_wal), Arc::clone(&self.writing.durable)))
+    pub fn audit_connection(&self) -> Result<(SqliteConnection, Arc<AuditFile>)> {
+        Ok((connect(&self.audit_path)?, Arc::clone(&self.audit_file)))
     }
 
     pub fn write<T: Send + 'static>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static) -> Result<T> {

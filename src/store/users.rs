@@ -48,7 +48,7 @@ pub fn update(tx: &mut Tx<'_>, id: UserId, keys: Keys) -> Result<()> {
 }
 
 pub fn delete(tx: &mut Tx<'_>, id: UserId) -> Result<()> {
-    tx.changed_access = true;
+    tx.changed.access = true;
     on!(tx, c => diesel::delete(app_user::table.find(id.0.as_slice())).execute(*c))?;
     Ok(())
 }

@@ -16,6 +16,7 @@ use diesel::connection::SimpleConnection;
 
 use super::db::{self, Conn, Tx, writer_gone};
 use super::failed;
+use super::generations::Generations;
 use super::sqlite::immediate;
 use super::wal::Wal;
 use crate::clock::{Clock, Millis};
@@ -131,27 +132,26 @@ pub fn start(conn: SqliteConnection, path: &Path, with: (Arc<Vault>, [u8; 8], Cl
     conn.batch_execute(PRAGMAS).map_err(failed)?;
     let (jobs, queue) = channel();
     let (commits, committed) = channel();
-    let (durable, access) =
-        (Arc::new(Durable { begun: AtomicU64::new(0), synced: Mutex::new(Some(0)), changed: Condvar::new() }), Arc::new(AtomicU64::new(0)));
+    let durable = Arc::new(Durable { begun: AtomicU64::new(0), synced: Mutex::new(Some(0)), changed: Condvar::new() });
+    let generations = Arc::<Generations>::default();
     // SQLite follows a link, and the log is where the file is.
     let mut log = path.canonicalize().map_err(Error::bug)?.into_os_string();
     log.push("-wal");
     let syncer = Syncer { path: log.into(), file: None, durable: Arc::clone(&durable) };
     let (vault, node, clock) = with;
     let wal = Wal::watch(path)?;
-    let (written, changed) = (Arc::clone(&durable), Arc::clone(&access));
-    let writer = Writer { conn, vault, node, clock, last: 0, access: changed, wal, commits, durable: written };
+    let (written, counted) = (Arc::clone(&durable), Arc::clone(&generations));
+    let writer = Writer { conn, vault, node, clock, last: 0, generations: counted, wal, commits, durable: written };
     thread::Builder::new().name("firth-sync".into()).spawn(move || syncer.run(&committed)).map_err(Error::bug)?;
     thread::Builder::new().name("firth-writer".into()).spawn(move || writer.run(&queue)).map_err(Error::bug)?;
-    Ok(Writing { jobs: Jobs(jobs), durable, access })
+    Ok(Writing { jobs: Jobs(jobs), durable, generations })
 }
 
 /// What the store knows of its writer.
 pub struct Writing {
     pub jobs: Jobs,
     pub durable: Arc<Durable>,
-    /// Counts commits that changed who may do what.
-    pub access: Arc<AtomicU64>,
+    pub generations: Arc<Generations>,
 }
 
 /// A group that ended, and who waits for it.
@@ -169,7 +169,7 @@ struct Writer {
     clock: Clock,
     /// The last commit stamp: a clock that steps back must not reorder the feed.
     last: Millis,
-    access: Arc<AtomicU64>,
+    generations: Arc<Generations>,
     wal: Arc<Wal>,
     commits: Sender<Group>,
     durable: Arc<Durable>,
@@ -209,9 +209,7 @@ impl Writer {
             let _ = db::rollback(&mut tx.conn);
             self.durable.begun.store(number, Ordering::SeqCst);
         }
-        if tx.changed_access {
-            self.access.fetch_add(1, Ordering::SeqCst);
-        }
+        self.generations.count(tx.changed);
         let wrote = outcome.is_ok() && before.and_then(Result::ok) != tx.changes().ok();
         Group { number, jobs, outcome, wrote }
     }
@@ -321,9 +319,9 @@ mod tests {
         let (commits, committed) = channel();
         let durable = Durable { begun: AtomicU64::new(0), synced: Mutex::new(Some(0)), changed: Condvar::new() };
         let wal = Wal::watch(&path).unwrap();
-        let access = Arc::new(AtomicU64::new(0));
+        let generations = Arc::default();
         let clock = Clock::system();
-        let mut writer = Writer { conn, vault, node: [0; 8], clock, last: 0, access, wal, commits, durable: Arc::new(durable) };
+        let mut writer = Writer { conn, vault, node: [0; 8], clock, last: 0, generations, wal, commits, durable: Arc::new(durable) };
         let (tell, told) = channel();
         let jobs = steps.iter().map(|(guarded, step)| -> Box<dyn Job> {
             let (tell, step) = (tell.clone(), *step);
