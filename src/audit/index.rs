@@ -15,7 +15,7 @@ pub(super) const APART: i16 = 2;
 
 /// Blocks a transaction: the rows of many share the pages that they change.
 const BATCH: i64 = 1_024;
-/// The same where readers meanwhile wait for the file with their entries.
+/// The same on SQLite, where who reads waits until his entry can be written to the same file.
 const BATCH_APART: i64 = 64;
 
 pub struct Index {

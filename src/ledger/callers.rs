@@ -57,7 +57,7 @@ impl Callers {
     fn holds(&self, known: &Known, now: Millis) -> bool {
         let lives = [known.caller.until, known.expires_at].into_iter().flatten().all(|end| now < end);
         let now_is = self.db.generation();
-        // Who is nobody in the words of resources is in no team, and of those whom Consents name by one.
+        // Who has no `fhirUser` is in no team, and no Consent can name him by one.
         let in_teams = known.caller.fhir_user.is_some();
         let same = known.generation.access == now_is.access && (known.generation.teams == now_is.teams || !in_teams);
         lives && same && (self.db.one_process() || (0..BELIEVED).contains(&(now - known.read_at)))

@@ -349,7 +349,9 @@ impl AuditConn {
                 file.durable.wait()?;
                 let _turn = file.turn.lock().unwrap_or_else(PoisonError::into_inner);
                 let done = committed(Conn::Sqlite(conn), now, work);
-                file.wal.renew(conn);
+                if done.is_ok() {
+                    file.wal.renew(conn);
+                }
                 done
             }
         }

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::cached::Cached;
 use super::deadline::in_time;
+use super::document_change::Change;
 pub use super::document_rows::{ANY_REFERENCE, ATTACHED, FoundBy, reference_term};
 use super::generations::Changed;
 use super::schema::{directory, doc_key, doc_term, document};
@@ -246,28 +246,16 @@ pub struct Live {
 /// Adds a version and makes it the live one: of a document, by an update of what was not there or not.
 pub fn insert(tx: &mut Tx<'_>, what: (&Key, bool), live: Live, body: &[u8], found_by: &FoundBy) -> Result<()> {
     let (key, upsert) = what;
-    tx.changed |= grants((key.resource, live.version), found_by.restricts);
+    tx.changed |= Changed::by((key.resource, live.version), found_by.restricts);
     version_insert(tx, key, (live.version, live.seq), (false, upsert), body)?;
     if live.version > 1 { index(tx, key, live, found_by) } else { live_insert(tx, key, live, found_by) }
 }
 
 /// Adds a version that says that the resource is deleted; nothing of it is found any more.
 pub fn tombstone(tx: &mut Tx<'_>, key: &Key, at: (u32, i64), body: &[u8]) -> Result<()> {
-    tx.changed |= grants((key.resource, at.0), false);
+    tx.changed |= Changed::by((key.resource, at.0), false);
     version_insert(tx, key, at, (true, false), body)?;
     unindex(tx, key)
-}
-
-/// What this version of a resource of the type changes of who may see what: callers whom that may concern are asked for
-/// anew. What a new Organization is part of concerns nobody yet, nor does a new Consent that withholds nothing: of one that
-/// does its rows tell (`restricts`).
-pub(super) const fn grants(of: (Type, u32), restricts: bool) -> Changed {
-    let teams = match of {
-        (Type::CareTeam | Type::Group | Type::PractitionerRole | Type::RelatedPerson, _) => true,
-        (Type::Organization, version) => version > 1,
-        _ => false,
-    };
-    Changed { access: restricts || matches!(of, (Type::Consent, 2..)), teams }
 }
 
 fn version_insert(tx: &mut Tx<'_>, key: &Key, place: (u32, i64), is: (bool, bool), body: &[u8]) -> Result<()> {
@@ -345,7 +333,7 @@ fn key((shelf, number, id): (i64, i16, Vec<u8>)) -> Result<Key> {
 pub fn index(tx: &mut Tx<'_>, key: &Key, now: Live, found_by: &FoundBy) -> Result<()> {
     let Some((doc, before)) = live(tx, key)? else { return live_insert(tx, key, now, found_by) };
     document_rows::change(tx, (key.resource, doc), &before, found_by)?;
-    let change = Cached(diesel::update(doc_key::table.find(doc)).set(columns!(now, found_by)));
+    let change = Change { set: columns!(now, found_by).as_changeset(), of: doc_key::doc.eq(doc) };
     on!(tx, c => change.execute(*c))?;
     Ok(())
 }

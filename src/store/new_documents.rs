@@ -9,8 +9,9 @@ use diesel::sql_types::{Array, SmallInt};
 use super::blocks::FeedKind;
 use super::document_rows::{FoundBy, Range, unnest};
 use super::documents::{Key, Live};
+use super::generations::Changed;
 use super::schema::{directory, doc_date, doc_key, doc_term, document, feed};
-use super::{Conn, Tx, documents, waiting};
+use super::{Conn, Tx, waiting};
 use crate::error::{Error, Result};
 
 diesel::define_sql_function! {
@@ -75,7 +76,7 @@ fn places(tx: &mut Tx<'_>, all: &mut [New]) -> Result<()> {
 fn versions(tx: &mut Tx<'_>, all: &[New]) -> Result<()> {
     let at = tx.committed_at();
     all.iter().for_each(|new| tx.note_written(&new.body));
-    all.iter().for_each(|new| tx.changed |= documents::grants((new.key.resource, 1), new.found_by.restricts));
+    all.iter().for_each(|new| tx.changed |= Changed::by((new.key.resource, 1), new.found_by.restricts));
     let row = |new: &New| {
         let Key { shelf, resource, id } = new.key;
         (
