@@ -14,10 +14,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'none'; frame-ancestors 'none'";
 
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Vitals</title>\
-    <h1>The app is not in this binary</h1><p>It is bundled with packages of others, which the repository does not hold. With Node.js and npm run \
-    <code>conformance/apps/build</code>, then build firth again.</p></html>";
+    <h1>The app is not in this binary</h1><p>It is bundled with npm when firth is built, and npm was not there or failed: the build said why. \
+    Install Node.js 20 or newer with npm, run <code>touch build.rs</code> and build again.</p></html>";
 
-/// Was the app built before this binary was?
+/// Is the app in this binary? `build.rs` takes it in where npm is.
 pub fn is_built() -> bool {
     !VITALS.is_empty()
 }

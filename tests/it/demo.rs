@@ -198,7 +198,7 @@ fn the_demo_serves_its_app_and_tells_the_logins() {
         page.header("content-security-policy").is_some_and(|policy| policy.contains("connect-src 'self'") && !policy.contains("unsafe"))
     );
     // Built into the binary or not, it says so.
-    assert!(page.text().contains("app.js") || page.text().contains("conformance/apps/build"), "{}", page.text());
+    assert!(page.text().contains("app.js") || page.text().contains("touch build.rs"), "{}", page.text());
     assert_eq!(demo.get("/apps/vitals?x=1", &[]).is(308).header("location"), Some(format!("{url}/apps/vitals/?x=1").as_str()));
     for absent in ["/apps", "/apps/other/", "/apps/vitals/nothing.js", "/apps/vitals/..%2f..%2fCargo.toml"] {
         demo.get(absent, &[]).is(404);

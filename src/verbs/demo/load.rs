@@ -213,7 +213,11 @@ fn screen(demo: &Demo, folder: &Path, throw_away: bool) -> String {
         folder.display(),
         folder.join("demo.env").display(),
     );
-    let app = if api::app_is_built() { "" } else { " (not in this binary: run conformance/apps/build, then build it again)" };
+    let app = if api::app_is_built() {
+        ""
+    } else {
+        " (not in this binary: install Node.js 20 or newer with npm, run `touch build.rs` and build it again)"
+    };
     out.push_str(&format!("\napp: Vitals, launched by itself{app}\n  {}\n", demo.smart.app_url));
     for (name, password) in &demo.smart.logins {
         out.push_str(&format!("  sign in as {name} with {password}\n"));
