@@ -141,13 +141,15 @@ pub struct Error {
     pub issues: Vec<Issue>,
     /// For the log only.
     pub cause: Option<String>,
+    /// Whose data the refusal tells of, for the audit entry only: the id of a Patient.
+    pub about: Option<String>,
     pub raised: &'static Location<'static>,
 }
 
 impl Error {
     #[track_caller]
     pub fn new(kind: Kind, says: impl Into<String>) -> Error {
-        Error { kind, issues: vec![Issue::new(says, None)], cause: None, raised: Location::caller() }
+        Error { kind, issues: vec![Issue::new(says, None)], cause: None, about: None, raised: Location::caller() }
     }
 
     /// A failure of ours: the words go to the log, the client gets the remedy and the request id.
@@ -157,6 +159,7 @@ impl Error {
             kind: Kind::Bug,
             issues: vec![Issue::new(Kind::Bug.wire().remedy, None)],
             cause: Some(cause.to_string()),
+            about: None,
             raised: Location::caller(),
         }
     }
@@ -171,6 +174,11 @@ impl Error {
 
     pub fn because(mut self, cause: impl fmt::Display) -> Error {
         self.cause = Some(cause.to_string());
+        self
+    }
+
+    pub fn about(mut self, patient: impl fmt::Display) -> Error {
+        self.about = Some(patient.to_string());
         self
     }
 

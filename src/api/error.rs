@@ -59,6 +59,7 @@ pub fn reply(error: &Error, form: Form, request_id: &str) -> Reply {
         Kind::Throttled => reply = reply.with("retry-after", "60"),
         _ => {}
     }
+    reply.patients.extend(error.about.clone());
     // The gate takes this for the audit entry's reason.
     reply.with("x-firth-error", wire.code)
 }

@@ -53,6 +53,9 @@ pub struct Entry {
     /// Who that is here: `Practitioner/ID`, `Patient/ID`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fhir_user: Option<String>,
+    /// Who ran a verb, as the system it was run on names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     pub request: String,
@@ -114,6 +117,7 @@ impl Entry {
             client: None,
             account: None,
             fhir_user: None,
+            operator: None,
             address: None,
             request: String::new(),
             purpose: None,

@@ -251,6 +251,7 @@ fn index_rows(entry: &Entry, patient: Option<&str>) -> Vec<IndexRow> {
     rows.extend(entry.user.iter().map(|id| token("agent", (audit_event::USER, id))));
     rows.extend(entry.client.iter().map(|id| token("agent", (audit_event::CLIENT, id))));
     rows.extend(entry.account.iter().map(|id| token("agent", (audit_event::ACCOUNT, id))));
+    rows.extend(entry.operator.iter().map(|name| token("agent", (audit_event::OPERATOR, name))));
     let of_user = entry.fhir_user.as_deref().and_then(|user| user.split_once('/'));
     rows.extend(of_user.map(|(kind, id)| IndexRow::Reference { param: "agent", kind: kind.into(), id: id.to_owned() }));
     rows
@@ -268,6 +269,7 @@ fn event<'a>(entry: &'a Entry, patient: Option<&str>, server: &'a str) -> Result
         user: entry.user.as_deref(),
         account: entry.account.as_deref(),
         fhir_user: entry.fhir_user.as_deref(),
+        operator: entry.operator.as_deref(),
         credential: entry.credential.as_deref(),
         role: entry.role.as_deref(),
         patient: parsed(entry.own.as_deref())?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{noted, plain, roles, text, unknown};
+use crate::access::PatientRule;
 use crate::app::App;
 use crate::audit::{Did, Entry};
 use crate::error::{Error, Kind, Result};
@@ -105,7 +106,12 @@ fn add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
         entry.commit(tx, Did::new(201, format!("account/{}{role}", made.id)))?;
         Ok(made)
     })?;
-    Ok(format!("account_id={}\n{}{}", made.id, password.printed, second.map(|(_, printed)| printed).unwrap_or_default()))
+    let of_nobody = role.filter(|role| role.rule() == PatientRule::CareTeam && order["fhir_user"].is_null());
+    let note = of_nobody.map(|role| {
+        format!("note=role {} sees the patients of its care teams, and without --fhir-user the account is in none\n", role.name())
+    });
+    let second = second.map(|(_, printed)| printed).unwrap_or_default();
+    Ok(format!("account_id={}\n{}{second}{}", made.id, password.printed, note.unwrap_or_default()))
 }
 
 fn disable(app: &App, order: &Value, entry: &Entry) -> Result<String> {

@@ -113,6 +113,7 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let mut entry = Entry::new(app.entry_id()?, action, &format!("firth {verb}"));
     entry.request.clone_from(&entry.id);
     entry.role = Some(Role::Operator.name().to_owned());
+    entry.operator = text(order, "operator").map(|name| plain(&name).chars().take(OPERATOR_MAX).collect());
     let outcome = match verb {
         "app create" => app_create(app, order, &entry),
         "user add" => user_add(app, order, &entry),
@@ -139,6 +140,9 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
         }
     })
 }
+
+/// No user's name is longer.
+const OPERATOR_MAX: usize = 100;
 
 fn unknown() -> Error {
     Error::new(Kind::Usage, "this server does not know the verb; use the firth that runs it")

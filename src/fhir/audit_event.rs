@@ -22,6 +22,8 @@ use crate::id::{EntryId, PatientId};
 pub const CLIENT: &str = "urn:firth:client";
 pub const USER: &str = super::patient::USER;
 pub const ACCOUNT: &str = "urn:firth:account";
+/// A user of the system on which a verb was run.
+pub const OPERATOR: &str = "urn:firth:operator";
 pub const CREDENTIAL: &str = "urn:firth:credential";
 pub const ROLE: &str = "urn:firth:role";
 pub const OPERATION: &str = "urn:firth:operation";
@@ -43,6 +45,8 @@ pub struct Asker<'a> {
     pub account: Option<&'a str>,
     /// Who that is here: `Practitioner/ID`, `Patient/ID`.
     pub fhir_user: Option<&'a str>,
+    /// Who ran a verb, as the system it was run on names them.
+    pub operator: Option<&'a str>,
     /// The id of the token or key, never the secret itself.
     pub credential: Option<&'a str>,
     pub role: Option<&'a str>,
@@ -140,10 +144,14 @@ fn agents(event: &Event<'_>) -> Result<Vec<Option<AuditEventAgent>>> {
     let who = match (asker.client, asker.credential) {
         (Some(client), _) => render::identified(CLIENT, client)?,
         (None, Some(credential)) => render::identified(CREDENTIAL, credential)?,
+        (None, None) if asker.operator.is_some() => render::shown_as("command line")?,
+        // What comes from no address the server does of itself.
+        (None, None) if asker.address.is_none() => render::shown_as("Firth")?,
         (None, None) => render::shown_as("unknown client")?,
     };
     let mut client = machine(client_type, who, asker.address)?;
-    let user = (asker.user.is_some() || asker.account.is_some() || asker.credential.is_some()).then(|| user(event)).transpose()?;
+    let somebody = [asker.user, asker.account, asker.operator, asker.credential].iter().any(Option::is_some);
+    let user = somebody.then(|| user(event)).transpose()?;
     client.requestor = user.is_none();
     let server = machine(server_type, render::shown_as("Firth")?, Some(event.server))?;
     Ok([Some(client), Some(server), user].into_iter().filter(Option::is_some).collect())
@@ -164,10 +172,11 @@ fn user(event: &Event<'_>) -> Result<AuditEventAgent> {
     let asker = &event.asker;
     let reads = event.action.reads() || event.action == Action::Search;
     let kind = if reads { (PARTICIPATION, "IRCP", "information recipient") } else { (PARTICIPATION, "AUT", "author (originator)") };
-    let mut who = match (asker.user, asker.account, asker.credential) {
+    let mut who = match (asker.user, asker.account, asker.operator) {
         (Some(user), ..) => render::identified(USER, user)?,
         (None, Some(account), _) => render::identified(ACCOUNT, account)?,
-        (None, None, credential) => render::identified(CREDENTIAL, credential.unwrap_or_default())?,
+        (None, None, Some(operator)) => render::identified(OPERATOR, operator)?,
+        (None, None, None) => render::identified(CREDENTIAL, asker.credential.unwrap_or_default())?,
     };
     let own = || asker.patient.map(|patient| format!("Patient/{patient}"));
     who.reference = asker.fhir_user.map(str::to_owned).or_else(own);

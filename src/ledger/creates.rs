@@ -38,8 +38,9 @@ impl<'a> Creates<'a> {
         };
         let patient = self.owner(tx, shelf)?;
         let visible = self.writer.policy.visible(of, Interaction::Create)?;
-        if !visible.owns(patient.map(|whose| whose.now)) {
-            return Err(shelves::hidden());
+        let now = patient.map(|whose| whose.now);
+        if !visible.owns(now) {
+            return Err(shelves::closed(self.writer.policy, now));
         }
         let (key, committed_at) = (Key { shelf, resource: of, id: bytes }, tx.committed_at());
         self.writer.within(&visible, patient, (submitted, id, committed_at))?;

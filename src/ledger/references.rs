@@ -71,7 +71,7 @@ fn checked(
         }
         // To whom the resource would belong is asked before to what it points, and in the same words of whom nobody knows.
         if !writer.policy.is_system() && names_whose(target, own.0) {
-            return Err(shelves::hidden());
+            return Err(shelves::closed(writer.policy, PatientId::parse(&target.id).ok()));
         }
         let name = if target.kind.is_empty() { target.id.clone() } else { format!("{}/{}", target.kind, target.id) };
         missing.push(Issue::new(format!("there is no {name}"), Some(target.at.clone())));

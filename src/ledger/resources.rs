@@ -158,7 +158,7 @@ fn born(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, submitted: &Submitted, 
         let says = "a Patient's id is a UUID in lower case; send the id of your own system as an identifier";
         let patient = PatientId::parse(id).map_err(|_| Error::new(Kind::Unprocessable, says).at("Patient.id"))?;
         if visible.rule().is_some() {
-            return Err(shelves::hidden());
+            return Err(shelves::closed(writer.policy, Some(patient)));
         }
         shelves::of_patient(tx, writer.vault, patient)?
     } else {
@@ -176,10 +176,11 @@ fn open_shelf(tx: &mut Tx<'_>, (writer, visible): Writing<'_>, submitted: &Submi
         None => shelves::of_document(tx, writer.vault, (submitted.of, bytes), &submitted.rows)?,
     };
     // What is shared is read by many and written by those who see all.
-    if visible.rule().is_some() && !visible.owns(keys::patient_of(tx, shelf)?) {
-        return Err(shelves::hidden());
+    if visible.rule().is_none() {
+        return Ok(shelf);
     }
-    Ok(shelf)
+    let patient = keys::patient_of(tx, shelf)?;
+    if visible.owns(patient) { Ok(shelf) } else { Err(shelves::closed(writer.policy, patient)) }
 }
 
 /// A Binary belongs to whose resource its securityContext names (https://hl7.org/fhir/R4/binary.html#security).
@@ -299,7 +300,8 @@ fn doomed(
             let (version, committed_at, patient) = (now.version, now.committed_at, now.patient);
             Ok(Err(Written { version, committed_at, patient, ..nothing(of, id) }))
         }
-        Some(now) if !visible.owns(now.patient.map(|whose| whose.now)) => Err(shelves::hidden()),
+        // What is shared is written by those who see all.
+        Some(now) if !visible.owns(now.patient.map(|whose| whose.now)) => Err(shelves::closed(writer.policy, None)),
         Some(now) => Ok(Ok(now)),
     }
 }
@@ -345,9 +347,7 @@ pub(super) fn readable(tx: &mut Tx<'_>, writer: &Writer<'_>, what: (Type, &str))
     }
     let Ok(seen) = writer.policy.visible(of, Interaction::Read) else { return Ok(()) };
     match resources::head(tx, writer.reader(&seen), (of, id))?.and_then(|found| found.patient) {
-        Some(whose) if writer.policy.reads_only(whose.now) => {
-            Err(Error::new(Kind::Forbidden, "in an emergency a patient's data is open to read alone"))
-        }
+        Some(whose) if writer.policy.reads_only(whose.now) => Err(shelves::read_alone(whose.now)),
         _ => Ok(()),
     }
 }

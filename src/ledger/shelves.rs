@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::id::{PatientId, Shelf};
+use crate::policy::Policy;
 use crate::search::{IndexRow, Type};
 use crate::store::documents::directory_find;
 use crate::store::{Db, Tx, keys};
@@ -83,7 +84,14 @@ pub fn deserted(tx: &mut Tx<'_>, patient: PatientId) -> Result<()> {
     }
 }
 
-/// A document's shelf must be open to whoever writes.
-pub fn hidden() -> Error {
-    Error::new(Kind::Forbidden, "the token may write resources of the patients it was issued for only")
+/// A document's shelf must be open to whoever writes. Whom an emergency opens is told apart: the caller knows of it.
+pub(super) fn closed(policy: &Policy, patient: Option<PatientId>) -> Error {
+    let open = patient.filter(|patient| policy.reads_only(*patient));
+    let hidden = || Error::new(Kind::Forbidden, "the token may write resources of the patients it was issued for only");
+    open.map_or_else(hidden, read_alone)
+}
+
+/// Whom an emergency opens.
+pub(super) fn read_alone(patient: PatientId) -> Error {
+    Error::new(Kind::Forbidden, "in an emergency a patient's data is open to read alone").about(patient)
 }

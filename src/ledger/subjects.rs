@@ -68,7 +68,10 @@ pub fn known(
     }
     let refused = |why: &str| Ok((Known::Refused(why.into(), Remedy::Link), Vec::new()));
     let Some(user) = said.user.clone() else {
-        return refused("This server has no account that is linked to you, and the provider does not say which record here is your own.");
+        return refused(match person.fhir_user {
+            None => "This server has no account that is linked to you, and the provider does not say which record here is your own.",
+            Some(_) => "This server has no account that is linked to you, and the record that the provider calls your own is not here.",
+        });
     };
     let mut of_user = accounts::by_fhir_user(tx, vault, &user)?;
     let (account, mut changes) = match (of_user.len(), said.role.clone()) {

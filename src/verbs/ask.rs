@@ -15,12 +15,14 @@ use crate::vault::Sealing;
 /// Prints what the store answers.
 pub fn tell(place: &Where, order: &Value) -> Result<()> {
     let config = settings::read(place)?;
-    let answer = match control::ask(&config.data_dir, order)? {
+    let mut order = order.clone();
+    order["operator"] = json!(settings::operator());
+    let answer = match control::ask(&config.data_dir, &order)? {
         Some(answer) => answer,
         None => {
             let _lock = app::lock(&config.data_dir)?;
             let app = App::build(config, Clock::system(), Sealing::Aes256Gcm)?;
-            let answer = control::carry_out(&app, order);
+            let answer = control::carry_out(&app, &order);
             app.db.settle();
             answer?
         }

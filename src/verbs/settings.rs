@@ -1,6 +1,7 @@
 //! From the environment, the file and the flags to one `Config`.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Where;
@@ -30,6 +31,13 @@ pub fn read(place: &Where) -> Result<Config> {
         config.root_key_file.clone_from(file);
     }
     Ok(config)
+}
+
+/// Who runs the verb, for the audit log: whom sudo was called by, else the user that the environment or the kernel names.
+/// It is as true as who may run the verb, who has the keys.
+pub fn operator() -> Option<String> {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+    named.or_else(|| fs::metadata("/proc/self").ok().map(|own| format!("uid {}", own.uid())))
 }
 
 fn roles(config: &Config) -> Vec<String> {

@@ -226,6 +226,14 @@ both! {
             (vec![("code_challenge_method", None)], "invalid_request"),
             (vec![("code_challenge_method", Some("plain"))], "invalid_request"),
             (vec![("scope", Some("patient/Observation.RS"))], "invalid_scope"),
+            // A constraint that cannot be enforced is refused, whatever stands beside it.
+            (vec![("scope", Some("patient/Observation.rs?bogus=1 patient/Patient.rs"))], "invalid_scope"),
+            (vec![("scope", Some("patient/Observation.rs?value-quantity=5 patient/Patient.rs"))], "invalid_scope"),
+            (vec![("scope", Some("patient/Observation.rs?category:not=x patient/Patient.rs"))], "invalid_scope"),
+            // So is what this client is granted by nobody, before anybody signs in.
+            (vec![("scope", Some("nonsense patient/Immunization.rs"))], "invalid_scope"),
+            (vec![("scope", Some("system/Observation.rs"))], "invalid_scope"),
+            (vec![("scope", Some(""))], "invalid_scope"),
             (vec![("prompt", Some("none login"))], "invalid_request"),
             (vec![("prompt", Some("create"))], "invalid_request"),
             (vec![("prompt", Some("none"))], "login_required"),

@@ -41,8 +41,13 @@ both! {
         // Nothing can be written.
         let mut changed = weight(&alice, "71.0");
         ruiz.post("/fhir/Observation", &changed).is(403);
+        let entry = json!({"request": {"method": "POST", "url": "Observation"}, "resource": changed});
+        ruiz.post("/fhir", &json!({"resourceType": "Bundle", "type": "batch", "entry": [entry]})).is(200);
+        ruiz.post("/fhir", &json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]})).is(403);
         changed["id"] = json!(weighed);
         put(&ruiz, &format!("/fhir/Observation/{weighed}"), &changed).is(403);
+        let patch = json!([{"op": "replace", "path": "/status", "value": "amended"}]).to_string();
+        ruiz.with("content-type", "application/json-patch+json").send("PATCH", &format!("/fhir/Observation/{weighed}"), Some(patch.as_bytes())).is(403);
         ruiz.delete(&format!("/fhir/Observation/{weighed}")).is(403);
         assert_eq!(server.ehr().get(&format!("/fhir/Observation/{weighed}")).is(200).at("/meta/versionId"), json!("1"));
 
@@ -52,6 +57,13 @@ both! {
         assert!(events.iter().filter(read).count() == 1 && events.iter().filter(read).all(purpose), "{events:#?}");
         let search = |event: &&Value| event["subtype"][0]["code"] == json!("search-type");
         assert!(events.iter().filter(search).count() == 1 && events.iter().filter(search).all(purpose));
+        // What was tried is to be reviewed, too.
+        for (tried, times) in [("create", 2), ("transaction", 1), ("update", 1), ("patch", 1), ("delete", 1)] {
+            let found: Vec<&Value> = events.iter().filter(|event| event["subtype"][0]["code"] == json!(tried)).collect();
+            assert!(found.len() == times && found.iter().all(|event| purpose(event) && event["outcome"] == json!("4")), "{tried}: {events:#?}");
+        }
+        let review = server.place.tells(&["access", "review"]);
+        assert!(["create\t403", "update\t403", "patch\t403", "delete\t403"].iter().all(|tried| review.contains(tried)), "{review}");
         let start: Vec<&Value> = events.iter().filter(|event| event["subtype"][0]["code"] == json!("110127")).collect();
         assert!(start.len() == 1 && purpose(start[0]), "{events:#?}");
         assert_eq!(start[0]["type"]["code"], json!("110113"));

@@ -241,6 +241,17 @@ both! {
         let changed = auditor.search("AuditEvent?type=http://dicom.nema.org/resources/ontology/DCM|110113&_count=200").matches();
         let subtype = |event: &&Value| event["subtype"][0]["code"] == json!("110136");
         assert_eq!(changed.iter().filter(subtype).count(), 1);
+        // By whom is what the system says on which it was done.
+        let by = |name: &str| auditor.search(&format!("AuditEvent?agent:identifier=urn:firth:operator|{name}")).matches();
+        assert!(server.place.command(&["role", "grant", "ruiz", "clinician"]).env("USER", "root").env("SUDO_USER", "ada").status().expect("firth runs").success());
+        assert!(server.place.command(&["role", "revoke", "ruiz"]).env("USER", "bob").status().expect("firth runs").success());
+        for name in ["ada", "bob"] {
+            let found = by(name);
+            let agents: Vec<(&Value, &Value)> = found.iter().flat_map(|event| event["agent"].as_array().unwrap()).map(|agent| (&agent["who"], &agent["requestor"])).collect();
+            let operator = json!({"identifier": {"system": "urn:firth:operator", "value": name}});
+            assert_eq!(agents, [(&json!({"display": "command line"}), &json!(false)), (&json!({"display": "Firth"}), &json!(false)), (&operator, &json!(true))]);
+            assert_eq!((found.len(), &found[0]["subtype"][0]["code"]), (1, &json!("110136")));
+        }
         let of_systems = server.place.firth(&["role", "grant", "ruiz", "ehr-system"]);
         assert!(String::from_utf8_lossy(&of_systems.stderr).contains("role ehr-system is of systems"), "{of_systems:?}");
         server.place.tells(&["role", "grant", "ruiz", "auditor"]);

@@ -169,6 +169,7 @@ both! {
             "system/Patient.rr",
             "system/Patient.read-only",
             "system/Immunization.rs",
+            "system/Patient.rs system/Observation.rs?bogus=1",
             "openid",
             "nonsense",
         ] {

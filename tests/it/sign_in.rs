@@ -329,6 +329,13 @@ both! {
 }
 
 both! {
+    fn who_would_see_nobody_is_told_to_the_operator(server) {
+        let note = |more: &[&str]| server.place.tells(&[&["account", "add", "--role", "clinician"], more].concat()).contains("note=role clinician sees");
+        assert!(note(&["ruiz"]) && !note(&["sol", "--fhir-user", &server.practitioner()]));
+    }
+}
+
+both! {
     fn sign_ins_are_in_the_audit_log(server) {
         let id = server.account("ruiz", &["--role", "clinician"]);
         let browser = server.browser();

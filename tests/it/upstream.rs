@@ -404,7 +404,8 @@ fn claims_make_an_account_and_give_its_role() {
                 }
             };
             signs_in(&server.browser(), upstream, "4711", honest).is(403);
-            signs_in(&server.browser(), upstream, "4711", claims("Practitioner/unknown", json!(["staff"]))).is(403);
+            let unknown = signs_in(&server.browser(), upstream, "4711", claims("Practitioner/unknown", json!(["staff"]))).is(403);
+            assert!(unknown.text().contains("calls your own is not here"), "{}", unknown.text());
             signs_in(&server.browser(), upstream, "4711", claims("Device/1", json!(["staff"]))).is(403);
             signs_in(&server.browser(), upstream, "4711", claims(&practitioner, json!(["other"]))).is(403);
             signs_in(&server.browser(), upstream, "4711", claims(&practitioner, json!(["staff", "watch"]))).is(403);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::grammar::{Read, Refusal, malformed, served};
+use super::grammar::{Read, malformed, served};
 
 /// The kinds of search parameters that a constraint may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Pair<'_> {
                 let mut all = served().map(|resource| self.on(resource, offer)).collect::<Read<Vec<By>>>()?;
                 all.dedup();
                 let [by] = all[..] else {
-                    return Err(Refusal::NotServed(format!("constrains {}, which is not the same on all types", self.param)));
+                    return malformed(format!("constrains {}, which is not the same on all types", self.param));
                 };
                 by
             }
@@ -138,11 +138,11 @@ impl Pair<'_> {
 
     fn on(&self, resource: &str, offer: &Offer<'_>) -> Read<By> {
         let param = self.param;
-        Err(match offer(resource, param, &self.value) {
+        malformed(match offer(resource, param, &self.value) {
             Offered::By(by) => return Ok(by),
-            Offered::Nothing => Refusal::NotServed(format!("constrains {param}, which {resource} does not have here")),
-            Offered::OtherKind => Refusal::NotServed(format!("constrains {param}, which is no token, reference or date of {resource}")),
-            Offered::Unreadable(why) => Refusal::Malformed(format!("constrains {param} of {resource} by a value that is none: {why}")),
+            Offered::Nothing => format!("constrains {param}, which {resource} does not have here"),
+            Offered::OtherKind => format!("constrains {param}, which is no token, reference or date of {resource}"),
+            Offered::Unreadable(why) => format!("constrains {param} of {resource} by a value that is none: {why}"),
         })
     }
 }

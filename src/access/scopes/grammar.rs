@@ -9,9 +9,9 @@ use crate::error::{Error, Kind};
 /// Why a scope is not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It is no scope of SMART, or one that asks for what scopes here cannot say.
+    /// It is no scope of SMART, or has a constraint that cannot be enforced here.
     Malformed(String),
-    /// It is well written and asks for what is not here.
+    /// It is well written and names what is not here: nothing of it is granted.
     NotServed(String),
 }
 

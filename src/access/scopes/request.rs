@@ -69,8 +69,8 @@ const BYTES_MAX: usize = 8_192;
 const CONSTRAINED_MAX: usize = 32;
 
 impl Requested {
-    /// A scope of resources that is badly written is refused, as are two contexts and two versions of SMART in one
-    /// request; one that is well written and asks for what is not here is listed.
+    /// A scope of resources that is badly written is refused, as are a constraint that cannot be enforced and two contexts
+    /// or two versions of SMART in one request; one that is well written and names what is not here is listed.
     pub fn parse(text: &str, offer: &Offer<'_>) -> Result<Requested> {
         Requested::read(text, offer, true)
     }
@@ -160,11 +160,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_had_is_listed_and_not_granted() {
-        let asked = Requested::parse("patient/Device.rs patient/Observation.rs?_profile=http://x", &offer).unwrap();
-        assert_eq!(asked.scopes.to_string(), "patient/Device.rs");
-        assert_eq!(asked.unknown.len(), 1);
-        assert!(asked.unknown[0].why.contains("no token, reference or date"));
+    fn what_cannot_be_enforced_is_refused() {
+        for (constrained, why) in [
+            ("patient/Observation.rs?_profile=http://x", "no token, reference or date"),
+            ("patient/Observation.rs?bogus=1", "does not have here"),
+            ("patient/*.rs?code=a", "does not have here"),
+        ] {
+            let refused = Requested::parse(&format!("patient/Device.rs {constrained}"), &offer).unwrap_err();
+            assert!(refused.says().contains(constrained) && refused.says().contains(why), "{}", refused.says());
+        }
+        // Nothing of this type is here, so nothing is granted.
+        let asked = Requested::parse("patient/Device.rs patient/Immunization.rs?status=completed", &offer).unwrap();
+        assert_eq!((asked.scopes.to_string().as_str(), asked.unknown.len()), ("patient/Device.rs", 1));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Parameters;
 use super::asked::{self, Asked, Prompt};
-use super::offer::{Offered, offered, requested};
+use super::offer::{Offered, judged, offered};
 use super::patients::{self, Chosen, Found};
 use super::redirect::{Told, answer, tell};
 use crate::access::Plain;
@@ -24,7 +24,7 @@ use crate::ledger::sessions::SignedIn;
 pub fn begin(visit: &mut Visit<'_>, parameters: &Parameters) -> Result<Reply> {
     let (client, back) = asked::who(visit.app, parameters)?;
     visit.request.entry.client = Some(client.id.to_string());
-    let read = asked::what(visit.app, &client, &back, parameters).and_then(|asked| requested(&asked).map(|_| asked));
+    let read = asked::what(visit.app, &client, &back, parameters).and_then(|asked| judged(&client, &asked).map(|_| asked));
     let asked = match read {
         Ok(asked) => asked,
         Err(told) => return tell(visit, &back, &told),

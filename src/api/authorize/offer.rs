@@ -23,8 +23,19 @@ pub struct Offered {
     pub reader: Reader,
 }
 
-/// Scopes as they are asked; what is badly written is refused before anybody signs in.
-pub fn requested(asked: &Asked) -> Result<Requested, Told> {
+/// What is refused before anybody signs in: scopes that are badly written, and those of which this client is granted
+/// nothing by anybody.
+pub fn judged(client: &Client, asked: &Asked) -> Result<(), Told> {
+    let requested = requested(asked)?;
+    let (registered, known) = registered(client)?;
+    let of_people = requested.scopes.of_one_context().is_ok_and(|context| context != Some(Context::System));
+    if of_people && !requested.scopes.narrowed(&registered).is_empty() || requested.plain.iter().any(|plain| known.contains(plain)) {
+        return Ok(());
+    }
+    Err(Told::new("invalid_scope", "Nothing of what is asked can be granted to this client.".into()))
+}
+
+fn requested(asked: &Asked) -> Result<Requested, Told> {
     Requested::parse(&asked.scope, &policy::offer).map_err(|e| Told::new("invalid_scope", e.says().to_owned()))
 }
 

@@ -54,7 +54,7 @@ pub fn consent_page(visit: &mut Visit<'_>, asked: Asked, of: (&Client, &SignedIn
         form,
         app: &client.facts.name,
         place: host(&redirect_uri),
-        you: format!("{}, {}", facts.name, offered.role.name()),
+        you: format!("{} (role {})", facts.name, offered.role.name()),
         patient: named,
         resources: offered.resources.words(offered.reader).into_iter().map(|(scope, words)| Tick { scope, words }).collect(),
         plain: offered.plain.iter().map(|plain| Tick { scope: plain.name().into(), words: plain.words().into() }).collect(),
