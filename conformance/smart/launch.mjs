@@ -56,6 +56,7 @@ async function look(name, browser, url, steps) {
     const seen = await through(page, steps);
     console.log(`${name}: ${seen.who}; ${seen.drawn}`);
     const counts = /^heart-rate:(\d+) blood-pressure:(\d+)$/.exec(seen.drawn) ?? fail(`${name}: the app says ${seen.who}`);
+    if (seen.who !== whose) fail(`${name}: it is ${seen.who} who was drawn, not ${whose}`);
     if (!(counts[1] > 100 && counts[2] > 0)) fail(`${name}: too little was drawn: ${seen.drawn}`);
     if (seen.titles.join() !== 'Heart rate,Blood pressure' || seen.summaries.length !== 2) fail(`${name}: the graphics lack titles`);
     if (seen.rows.join() !== counts.slice(1).join()) fail(`${name}: the tables have ${seen.rows} rows`);
@@ -76,6 +77,14 @@ async function launch() {
   return `${app}?${new URLSearchParams({ iss: `${base}/fhir`, launch: body.launch })}`;
 }
 
+/** Whom the app must draw, as it says it. */
+async function chosen() {
+  const answer = await fetch(`${base}/fhir/Patient/${patient}`, { headers: { authorization: `Bearer ${env('FIRTH_EHR_TOKEN')}` } });
+  const { name, birthDate } = await answer.json();
+  return [`${name[0].given.join(' ')} ${name[0].family}`, birthDate].filter(Boolean).join(', ');
+}
+
+const whose = await chosen();
 const clinician = ['Sign in', signIn(env('FIRTH_CLINICIAN_LOGIN'), env('FIRTH_CLINICIAN_PASSWORD'))];
 const person = ['Sign in', signIn(env('FIRTH_PATIENT_LOGIN'), env('FIRTH_PATIENT_PASSWORD'))];
 const browser = await puppeteer.launch({ executablePath: path ?? fail('no Chromium'), args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--lang=en'] });

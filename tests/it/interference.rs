@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::consent::consent;
 use crate::granular::{created, observation, put, scoped, with};
 use crate::interference_asks::*;
+use crate::interference_system;
 use crate::sign_in::PASSWORD;
 use crate::smart::flow::CALLBACK;
 use crate::support::payload::*;
@@ -27,10 +28,10 @@ use crate::support::{Bundle, Client, Person, Reply, TestServer};
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
 
 /// A cursor, and what stands before it in its link: `Observation?code=x&_count=1`.
-type Kept = (String, String);
+pub type Kept = (String, String);
 
 /// What is compared: all of the answer, without the request's id and time, cursors by their length.
-fn told(reply: &Reply, kept: &mut Vec<Kept>) -> String {
+pub fn told(reply: &Reply, kept: &mut Vec<Kept>) -> String {
     let request = reply.header("x-request-id").unwrap_or("none").to_owned();
     let mut headers: Vec<String> =
         reply.headers.iter().filter(|(name, _)| name != "date").map(|(name, value)| format!("{name}: {value}")).collect();
@@ -49,9 +50,9 @@ fn told(reply: &Reply, kept: &mut Vec<Kept>) -> String {
 
 /// Every answer, and those that its next links lead to; and the cursors in them.
 #[derive(Default)]
-struct Answers {
-    all: Vec<(Ask, String)>,
-    cursors: Vec<Kept>,
+pub struct Answers {
+    pub all: Vec<(Ask, String)>,
+    pub cursors: Vec<Kept>,
 }
 
 fn answers(client: &Client<'_>, asks: &[Ask]) -> Answers {
@@ -80,7 +81,7 @@ fn words(text: &str) -> HashSet<&str> {
 }
 
 /// Every word of the answers. What repeats a word that was sent does not count.
-fn shown(told_of: &Answers) -> HashSet<&str> {
+pub fn shown(told_of: &Answers) -> HashSet<&str> {
     let mut all = HashSet::new();
     for (ask, answer) in &told_of.all {
         let mut said = words(&ask.url);
@@ -202,11 +203,11 @@ fn world(server: &TestServer, alice: &Person<'_>, bob: &Person<'_>) -> World {
 
 /// What was added, and shall not be seen.
 #[derive(Default)]
-struct Hidden {
+pub struct Hidden {
     /// `Observation/1`.
-    live: Vec<String>,
+    pub live: Vec<String>,
     /// Of these there is a history only.
-    gone: Vec<String>,
+    pub gone: Vec<String>,
 }
 
 /// How many documents are added in transactions; with `FIRTH_LONG=1` the 10,000 of the list.
@@ -391,12 +392,6 @@ fn are_of_use(who: &str, answers: &Answers) {
     assert!(done.count() >= 3 || ["a patient", "an emergency"].contains(&who), "{who}: no criteria were answered by what is seen");
 }
 
-/// All that a system finds: by searches, and by histories.
-fn of_system(server: &TestServer) -> [Answers; 2] {
-    let all = |more: &str| -> Vec<Ask> { KINDS.iter().map(|kind| get("search", format!("{kind}{more}"))).collect() };
-    [answers(&server.ehr(), &all("?_count=1000")), answers(&server.ehr(), &all("/_history?_count=1000"))]
-}
-
 /// Records, adds, asks again, and compares.
 fn nothing_shows<'s>(server: &'s TestServer, askers: impl FnOnce(&'s TestServer, &Person<'_>) -> Vec<Asker<'s>>) {
     let (alice, bob) = (server.person("alice"), server.person("bob"));
@@ -407,6 +402,7 @@ fn nothing_shows<'s>(server: &'s TestServer, askers: impl FnOnce(&'s TestServer,
     for ((who, _), before) in askers.iter().zip(&before) {
         are_of_use(who, before);
     }
+    let of_system = interference_system::answered(&server.ehr(), &asks);
     let added = hidden(server, &alice, &bob, &world);
     let after: Vec<Answers> = askers.iter().map(|(_, client)| answers(client, &asks)).collect();
     let bobs = format!("/fhir/Device/{}\"", id(&world.bobs));
@@ -421,13 +417,9 @@ fn nothing_shows<'s>(server: &'s TestServer, askers: impl FnOnce(&'s TestServer,
             assert!(!shown.contains(path.split_once('/').expect("a path").1), "{who} was shown {path}");
         }
     }
-    // Each addition would have been there to be seen.
-    let [found, told] = of_system(server);
-    let (found, told) = (shown(&found), shown(&told));
-    for (path, gone) in added.live.iter().map(|path| (path, false)).chain(added.gone.iter().map(|path| (path, true))) {
-        let id = path.split_once('/').expect("a path").1;
-        assert_eq!((found.contains(id), told.contains(id)), (!gone, true), "{path} in what a system is answered");
-    }
+    // Each addition would have been there to be seen, by the same requests.
+    interference_system::meets(&of_system, &interference_system::answered(&server.ehr(), &asks), &added);
+    interference_system::writes(&server.ehr(), &asks, &after.iter().collect::<Vec<_>>());
     server.stop();
     let app = store(server);
     for (((who, client), before), after) in askers.iter().zip(&before).zip(&after) {

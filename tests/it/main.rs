@@ -34,6 +34,7 @@ mod house_rules;
 mod identity;
 mod interference;
 mod interference_asks;
+mod interference_system;
 mod leak;
 mod limits;
 mod mappings;
