@@ -54,7 +54,7 @@ both! {
 
 both! {
     fn a56_what_the_scopes_forbid_is_reviewed_when_it_names_the_patient(server) {
-        let (ruiz, _, alice, weighed) = opened(server);
+        let (ruiz, practitioner, alice, weighed) = opened(server);
         let before = kept(server, &alice, &weighed);
         let one = format!("Patient/{alice}");
         let mut changed = somebody();
@@ -68,6 +68,11 @@ both! {
             let told = review.lines().filter(|line| line.ends_with(&format!("\t{tried}\t403\t{one}"))).count();
             assert_eq!(told, 2, "{tried}: {review}");
         }
+        // And the transactions that had it.
+        assert_eq!(review.lines().filter(|line| line.contains("\ttransaction\t403\t")).count(), 2, "{review}");
+        let events = server.auditor().search(&format!("AuditEvent?patient={alice}&agent={practitioner}&_count=200")).matches();
+        let marked = |event: &&Value| event["purposeOfEvent"][0]["coding"][0]["code"] == json!("BTG") && event["outcome"] == json!("4");
+        assert_eq!(events.iter().filter(marked).count(), 6, "{events:#?}");
     }
 }
 
