@@ -343,7 +343,7 @@ both! {
             server.nobody().with("content-type", "application/json").send(verb, &path, body.as_deref().map(str::as_bytes)).status
         });
         let of_other = service.shows(&other.signs(&service.header(), &service.claims()), "system/Patient.rs");
-        shall(305, again.at("/client_id") != json!(service.app.id) && changed.iter().all(|status| [404, 405].contains(status))
+        shall(305, again.at("/client_id") != json!(service.app.id) && changed == [404; 5]
             && (of_other.status, of_other.at("/error")) == (401, json!("invalid_client")) && service.asks("system/Patient.rs").status == 200);
     }
 }
