@@ -189,8 +189,7 @@ fn handle(app: &App, route: &'static Route, mut request: Request, known: Option<
         entry.own = caller.whom.first().filter(|_| caller.role == Role::Patient).map(|own| own.to_string());
     }
     if request.uri.starts_with("/fhir/") {
-        let parts = [request.param("type"), request.param("id")];
-        request.entry.resource = Some(parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/"));
+        request.entry.resource = Some(request.named());
     }
     let outcome = caller.and_then(|caller| unrouted::answer(app, route, &mut request, caller.as_deref()));
     let outcome = outcome.map(|reply| negotiate::applied(&request, reply));

@@ -43,6 +43,12 @@ impl Request {
         self.path.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
     }
 
+    /// `Type` or `Type/id`, as the path names it.
+    pub fn named(&self) -> String {
+        let parts = [self.param("type"), self.param("id")];
+        parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/")
+    }
+
     /// The first header of this name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())

@@ -128,6 +128,11 @@ fn only(client: &Client<'_>, seen: &[String], hidden: &[String]) {
         assert_eq!(client.send("HEAD", &format!("/fhir/Observation/{id}"), None).status, 200);
         assert_eq!(client.search(&format!("Observation/{id}/_history")).total(), Some(1));
         assert_eq!(client.search(&format!("Observation?_id={id}")).ids(), std::slice::from_ref(id));
+        let ways = [String::new(), format!("/_history/{version}"), "/_history".to_owned()].map(|more| format!("Observation/{id}{more}"));
+        for kind in ["batch", "transaction"] {
+            let done = client.post("/fhir", &bundle(kind, ways.each_ref().map(|way| entry("GET", way)).to_vec())).is(200);
+            assert_eq!([0, 1, 2].map(|n| done.text_at(&format!("/entry/{n}/response/status"))), ["200"; 3], "{kind} {id}");
+        }
     }
     // What is hidden is answered as what is not there, to the letter.
     let words = |reply: &Reply, id: &str| reply.at("/issue/0/details").to_string().replace(id, "ID");
@@ -144,10 +149,12 @@ fn only(client: &Client<'_>, seen: &[String], hidden: &[String]) {
         let found = client.search(&format!("Observation?_id={id}&_total=accurate"));
         assert_eq!((found.ids().len(), found.total()), (0, Some(0)));
         let path = format!("Observation/{id}");
-        let batch = client.post("/fhir", &bundle("batch", vec![entry("GET", &path), entry("GET", &format!("{path}/_history/1"))])).is(200);
-        let statuses = ["/entry/0/response/status", "/entry/1/response/status"].map(|at| batch.text_at(at));
-        assert_eq!(statuses, ["404", "404"]);
-        client.post("/fhir", &bundle("transaction", vec![entry("GET", &path)])).is(404);
+        let ways = [path.clone(), format!("{path}/_history/1"), format!("{path}/_history")];
+        let batch = client.post("/fhir", &bundle("batch", ways.each_ref().map(|way| entry("GET", way)).to_vec())).is(200);
+        for (n, way) in ways.iter().enumerate() {
+            assert_eq!(batch.text_at(&format!("/entry/{n}/response/status")), "404", "{way} in a batch");
+            client.post("/fhir", &bundle("transaction", vec![entry("GET", way)])).is(404);
+        }
     }
 }
 

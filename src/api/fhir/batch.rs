@@ -85,7 +85,7 @@ fn routed(entry: &Entry<'_>) -> Result<Routed> {
 fn alone(app: &App, request: &Request, entry: &Entry<'_>, routed: &Routed) -> Result<Request> {
     let (verb, url, (route, params)) = (verb(entry.method), url(entry), routed);
     let of = request.entry.again(app.entry_id()?);
-    Ok(Request {
+    let mut inner = Request {
         verb: verb.to_owned(),
         uri: url.clone(),
         path: params.clone(),
@@ -103,7 +103,10 @@ fn alone(app: &App, request: &Request, entry: &Entry<'_>, routed: &Routed) -> Re
         body: Body::of(body(entry)?),
         body_digest: [0; 32],
         honoured: Cell::clone(&request.honoured),
-    })
+    };
+    // What is refused names what was asked for, too.
+    inner.entry.resource = Some(inner.named()).filter(|named| !named.is_empty());
+    Ok(inner)
 }
 
 fn answer(app: &App, route: &'static Route, inner: &mut Request, who: &Caller) -> Result<Reply> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::batch::{self, answered};
 use super::{base, caller, criteria, write};
-use crate::access::{Caller, Interaction};
+use crate::access::{Caller, Emergency, Interaction};
 use crate::api::negotiate::{self, Return};
 use crate::api::request::{Reply, Request, asked, decode_pairs};
 use crate::app::App;
@@ -53,13 +53,19 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
     match incoming.kind {
         Kind::Batch => batch::run(app, request, who, &incoming),
         Kind::Transaction => {
-            // That it fails, and where, may tell of whom an emergency opens.
-            if incoming.entries.iter().any(|entry| matches!(entry.method, Method::Get | Method::Head)) {
-                request.entry.patients.extend(who.emergencies.iter().map(|one| one.now.to_string()));
-            }
+            let told = who.emergencies.iter().filter(|one| incoming.entries.iter().any(|entry| tells(entry, one)));
+            request.entry.patients.extend(told.map(|one| one.now.to_string()));
             transaction(app, request, who, (&incoming, &resources(text)))
         }
     }
+}
+
+/// That a transaction fails, and where, may tell of whom an emergency opens when it reads; and a request that names the
+/// patient is marked whatever it does.
+fn tells(entry: &Entry<'_>, of: &Emergency) -> bool {
+    let reads = matches!(entry.method, Method::Get | Method::Head);
+    let (url, unless) = (batch::url(entry), entry.if_none_exist.unwrap_or_default());
+    reads || [of.asked, of.now].iter().map(ToString::to_string).any(|id| url.contains(&id) || unless.contains(&id))
 }
 
 fn transaction(app: &App, request: &Request, who: &Caller, bundle: (&Incoming<'_>, &[Option<&str>])) -> Result<Reply> {

@@ -1,10 +1,11 @@
 //! Every way in which a token can be shown with a question about one patient's data.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Reply, http};
 
 /// A request without its headers.
+#[derive(Clone)]
 pub struct Door {
     pub name: &'static str,
     pub verb: &'static str,
@@ -48,6 +49,37 @@ pub fn doors(sights: &Sights<'_>) -> Vec<Door> {
         get("type history", "/fhir/Observation/_history".into()),
         get("system history", "/fhir/_history".into()),
         get("next link", next.to_owned()),
+    ]
+}
+
+/// Every way to change a patient's data, of which there are two Observations. Done one after the other, each leaves something
+/// new behind.
+pub fn changes(patient: &str, [one, other]: [&str; 2]) -> Vec<Door> {
+    let of = |value: &str| crate::documents::weight(patient, value);
+    let whole = |value: &str| {
+        let mut body = of(value);
+        body["id"] = json!(one);
+        body
+    };
+    let sends = |name, verb, path: &str, body: &Value| {
+        let kind = if body.is_array() { "application/json-patch+json" } else { JSON };
+        Door { name, verb, path: path.to_owned(), body: Some((kind, body.to_string())) }
+    };
+    let bundle = |kind: &str, value: &str| {
+        let entries = json!([{"request": {"method": "POST", "url": "Observation"}, "resource": of(value)},
+            {"request": {"method": "PUT", "url": format!("Observation/{one}")}, "resource": whole(value)}]);
+        json!({"resourceType": "Bundle", "type": kind, "entry": entries})
+    };
+    let (path, found) = (format!("/fhir/Observation/{one}"), format!("/fhir/Observation?_id={one}"));
+    vec![
+        sends("POST", "POST", "/fhir/Observation", &of("81.1")),
+        sends("PUT", "PUT", &path, &whole("82.2")),
+        sends("PUT by criteria", "PUT", &found, &whole("83.3")),
+        sends("PATCH", "PATCH", &path, &json!([{"op": "replace", "path": "/status", "value": "amended"}])),
+        sends("batch of writes", "POST", "/fhir", &bundle("batch", "84.4")),
+        sends("transaction of writes", "POST", "/fhir", &bundle("transaction", "85.5")),
+        Door { name: "DELETE", verb: "DELETE", path, body: None },
+        Door { name: "DELETE by criteria", verb: "DELETE", path: format!("/fhir/Observation?_id={other}"), body: None },
     ]
 }
 

@@ -313,8 +313,11 @@ both! {
         let writer = server.registered(&["--public", "--redirect-uri", CALLBACK, "--scope", "user/Observation.cruds"]);
         let granted = writer.launches(&clinic.clinician, "", "user/Observation.cruds", &[]);
         let stranger = created(&server.ehr(), &crate::documents::patient());
+        let of_stranger = created(&server.ehr(), &crate::documents::weight(&stranger, "80"));
         let writes = |of: &str| writes(server, &granted.text_at("/access_token"), of);
-        shall(119, granted.text_at("/scope") == "user/Observation.cruds" && writes(&clinic.patient) == 201 && [403, 404, 422].contains(&writes(&stranger)));
+        let reads = server.nobody().bearer(&granted.text_at("/access_token"));
+        let unseen = reads.get(&format!("/fhir/Observation/{of_stranger}")).status == 404 && !reads.search("Observation").ids().contains(&of_stranger);
+        shall(119, granted.text_at("/scope") == "user/Observation.cruds" && writes(&clinic.patient) == 201 && writes(&stranger) == 403 && unseen);
         let all = app.launches(&clinic.clinician, "", "user/Observation.rs user/Patient.rs", &[]);
         let scope = "launch/patient user/Observation.rs user/Patient.rs";
         let in_context = app.launches(&clinic.clinician, &clinic.patient, scope, &[]);

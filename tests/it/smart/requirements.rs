@@ -281,21 +281,40 @@ const MATRIX: &[(u16, &str, Proof)] = &[
             "smart::matrix::tokens::a1_what_is_said_in_a_signed_token_must_be_true_here",
             "smart::matrix::expiry::a_remembered_token_ends_when_it_expires",
             "oauth_service::tokens_that_are_not_ours",
+            "smart::matrix::changes::a1_to_a4_who_is_not_taken_changes_nothing",
         ]),
     ),
     (
         2,
         "alg none, HS256 by a public key, kid, jku, jwk, crit",
-        Test("smart::matrix::tokens::a2_what_a_header_says_does_not_choose_how_a_token_is_looked_at"),
+        Tests(&[
+            "smart::matrix::tokens::a2_what_a_header_says_does_not_choose_how_a_token_is_looked_at",
+            "smart::matrix::changes::a1_to_a4_who_is_not_taken_changes_nothing",
+        ]),
     ),
-    (3, "an id_token as access token, another typ or none", Test("smart::matrix::tokens::a3_a_token_of_another_kind_is_no_access_token")),
-    (4, "a token in the address, two Authorization headers", Test("smart::matrix::tokens::a4_a_token_is_sent_in_one_header_by_every_way")),
+    (
+        3,
+        "an id_token as access token, another typ or none",
+        Tests(&[
+            "smart::matrix::tokens::a3_a_token_of_another_kind_is_no_access_token",
+            "smart::matrix::changes::a1_to_a4_who_is_not_taken_changes_nothing",
+        ]),
+    ),
+    (
+        4,
+        "a token in the address, two Authorization headers",
+        Tests(&[
+            "smart::matrix::tokens::a4_a_token_is_sent_in_one_header_by_every_way",
+            "smart::matrix::changes::a1_to_a4_who_is_not_taken_changes_nothing",
+        ]),
+    ),
     (
         5,
         "DPoP: bound token as Bearer, wrong proof, replay",
         Tests(&[
             "smart::matrix::tokens::a5_a_bound_token_is_shown_with_the_proof_of_this_request",
             "oauth_service::a_bound_token_needs_its_proof",
+            "smart::matrix::changes::a5_without_the_proof_of_this_request_nothing_is_changed",
         ]),
     ),
     (6, "mTLS", Reason("There is no mTLS here.")),
@@ -304,6 +323,7 @@ const MATRIX: &[(u16, &str, Proof)] = &[
         "a revoked token, signed or not, and what else ends while it is remembered",
         Tests(&[
             "smart::matrix::withdrawal::a7_a_revoked_token_ends_by_every_way_and_for_good",
+            "smart::matrix::changes::a7_a_revoked_token_changes_nothing",
             "smart::matrix::expiry::a_remembered_emergency_ends_after_an_hour",
             "smart::matrix::expiry::a_remembered_care_team_ends_with_its_period",
         ]),
@@ -397,9 +417,31 @@ const MATRIX: &[(u16, &str, Proof)] = &[
             "interference::what_is_hidden_changes_no_byte",
         ]),
     ),
-    (29, "a granular scope reads", Test("granular::documents_by_every_kind_of_constraint")),
-    (30, "a granular scope includes", Test("granular::an_include_takes_the_letters_and_the_constraints_of_its_type")),
-    (31, "a granular scope and versions", Test("granular::each_version_is_judged_by_itself")),
+    (
+        29,
+        "a granular scope reads",
+        Tests(&[
+            "granular::documents_by_every_kind_of_constraint",
+            "smart::matrix::constraints::a29_what_is_beyond_the_scope_is_absent_by_every_way",
+        ]),
+    ),
+    (
+        30,
+        "a granular scope includes",
+        Tests(&[
+            "granular::an_include_takes_the_letters_and_the_constraints_of_its_type",
+            "smart::matrix::constraints::a30_what_is_included_is_within_the_scopes_by_every_way",
+        ]),
+    ),
+    (
+        31,
+        "a granular scope and versions",
+        Tests(&[
+            "granular::each_version_is_judged_by_itself",
+            "smart::matrix::constraints::a31_a_version_is_judged_by_itself_by_every_way",
+            "smart::matrix::constraints::a31_a_version_of_a_sample_is_judged_by_itself_by_every_way",
+        ]),
+    ),
     (
         32,
         "histories",
@@ -408,13 +450,27 @@ const MATRIX: &[(u16, &str, Proof)] = &[
             "smart::matrix::hidden::a32_a_version_of_when_it_was_ones_own_is_no_longer",
         ]),
     ),
-    (33, "r without s, s without r", Test("smart::matrix::hidden::a33_reading_and_searching_are_two_scopes")),
+    (
+        33,
+        "r without s, s without r",
+        Tests(&[
+            "smart::matrix::hidden::a33_reading_and_searching_are_two_scopes",
+            "smart::matrix::constraints::a33_searching_alone_reads_no_version_by_any_way",
+        ]),
+    ),
     (34, "creates for another patient", Test("smart::matrix::writes::a34_nobody_writes_of_another_patient")),
     (35, "moves to another patient", Test("smart::matrix::writes::a35_nothing_is_moved_to_another_patient")),
     (36, "PUT of a hidden id", Test("smart::matrix::writes::a36_a_hidden_id_is_neither_taken_nor_in_the_way")),
     (37, "If-None-Exist", Test("smart::matrix::writes::a37_a_condition_is_met_by_what_is_visible")),
     (38, "conditional update and delete", Test("smart::matrix::writes::a38_criteria_find_the_own_only")),
-    (39, "conditional delete without d", Test("smart::matrix::writes::a39_a_conditional_delete_needs_delete")),
+    (
+        39,
+        "conditional delete without d, and what is looked for without s",
+        Tests(&[
+            "smart::matrix::writes::a39_a_conditional_delete_needs_delete",
+            "smart::matrix::constraints::a39_what_is_done_to_what_is_found_needs_search",
+        ]),
+    ),
     (40, "delete with rs", Test("smart::matrix::writes::a40_who_may_read_does_not_delete")),
     (
         41,
@@ -473,6 +529,9 @@ const MATRIX: &[(u16, &str, Proof)] = &[
             &[
                 "smart::matrix::grants::a56_an_emergency_opens_one_patient_to_read_and_needs_a_reason",
                 "break_glass::an_old_sign_in_opens_nothing",
+                "smart::matrix::emergency::a56_what_an_emergency_opens_is_written_by_no_way",
+                "smart::matrix::emergency::a56_criteria_do_not_find_what_an_emergency_opens",
+                "smart::matrix::emergency::a56_what_the_scopes_forbid_is_reviewed_when_it_names_the_patient",
             ],
             "$export is",
             "smart::matrix::grants::a56_an_emergency_opens_one_patient_to_read_and_needs_a_reason",
@@ -483,6 +542,8 @@ const MATRIX: &[(u16, &str, Proof)] = &[
         "a role that is taken away, a consent withdrawn (there are no streams that could go on)",
         Tests(&[
             "care_team::a_role_that_is_taken_or_changed_ends_what_was_granted",
+            "smart::matrix::withdrawal::a57_a_role_that_is_taken_ends_by_every_way",
+            "smart::matrix::withdrawal::a57_what_a_consent_denies_is_shown_by_no_way",
             "smart::matrix::withdrawal::a57_a_consent_takes_effect_in_five_seconds_however_it_is_written",
             "smart::matrix::expiry::a_consent_begins_and_ends_for_who_is_remembered",
             "smart::matrix::withdrawal::what_a_role_is_for_decides_about_a_consent",
@@ -493,7 +554,14 @@ const MATRIX: &[(u16, &str, Proof)] = &[
     (60, "tenants", Reason("There is one organisation a deployment.")),
     (61, "roles without clinical data", Test("smart::matrix::rows::a61_who_keeps_the_log_sees_no_patient_and_who_runs_it_neither")),
     (62, "writes of AuditEvents", Test("smart::matrix::writes::a62_the_audit_log_is_read_only")),
-    (63, "an SDK's token", Test("smart::matrix::rows::a63_a_device_writes_its_own_uploads_only")),
+    (
+        63,
+        "an SDK's token",
+        Tests(&[
+            "smart::matrix::rows::a63_a_device_writes_its_own_uploads_only",
+            "smart::matrix::rows::a63_below_fhir_a_device_reads_and_writes_nothing",
+        ]),
+    ),
     (
         64,
         "what the server sets is not the client's; labels of meta.security are what its author says",
@@ -502,12 +570,22 @@ const MATRIX: &[(u16, &str, Proof)] = &[
             "smart::matrix::writes::a64_who_writes_does_not_say_that_a_mapping_of_the_server_did",
         ]),
     ),
-    (65, "a label that cannot be seen is removed", Test("granular_writes::labels_are_taken_off_by_those_alone_whom_they_do_not_bind")),
+    (
+        65,
+        "a label that cannot be seen is removed",
+        Tests(&[
+            "granular_writes::labels_are_taken_off_by_those_alone_whom_they_do_not_bind",
+            "smart::matrix::constraints::a65_a_label_stays_however_it_is_taken_off",
+        ]),
+    ),
     (66, "masks", Reason("There are no masks here.")),
     (
         67,
         "hidden and missing references",
-        Test("smart::matrix::writes::a67_what_is_hidden_and_what_is_missing_are_refused_in_the_same_words"),
+        Tests(&[
+            "smart::matrix::references::a67_what_is_hidden_and_what_is_missing_are_refused_in_the_same_words",
+            "smart::matrix::references::a67_the_refusal_names_where_the_reference_stands",
+        ]),
     ),
     (68, "HEAD, OPTIONS, TRACE, method override", Test("smart::matrix::rows::a68_head_is_get_and_no_header_changes_the_method")),
     (69, "conditional reads of what is hidden", Test("smart::matrix::hidden::a69_nothing_hidden_is_unmodified")),
@@ -603,6 +681,7 @@ const REQUESTS: &[&str] = &[
     "ways(",
     "alone_and_bundled(",
     "written(",
+    "answered(",
 ];
 
 /// Does the text of a test send a request, or a function of its own file that it calls?

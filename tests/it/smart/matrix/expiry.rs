@@ -154,11 +154,16 @@ within! {
                 let reply = server.get(link, &later).is(status);
                 assert!(status == 200 || (!tells(&reply) && reply.code() == "request.link-over"), "{}", reply.text());
                 let entry = json!({"request": {"method": "GET", "url": link.trim_start_matches("/fhir/")}});
-                let bundle = json!({"resourceType": "Bundle", "type": "batch", "entry": [entry]}).to_string();
                 let headers = [("content-type", "application/fhir+json".to_owned()), ("authorization", format!("Bearer {later}"))];
                 let headers = headers.map(|(name, value)| (name.to_owned(), value));
-                let batch = http::call("POST", &format!("{}/fhir", server.url), &headers, Some(bundle.as_bytes())).expect("an answer").is(200);
-                assert_eq!(&batch.text_at("/entry/0/response/status")[..3], status.to_string(), "{link}");
+                let bundled = |kind: &str| {
+                    let bundle = json!({"resourceType": "Bundle", "type": kind, "entry": [entry]}).to_string();
+                    http::call("POST", &format!("{}/fhir", server.url), &headers, Some(bundle.as_bytes())).expect("an answer")
+                };
+                assert_eq!(&bundled("batch").is(200).text_at("/entry/0/response/status")[..3], status.to_string(), "{link}");
+                // What a transaction asks is refused with it.
+                let whole = bundled("transaction").is(status);
+                assert!(status == 200 || (!tells(&whole) && whole.code() == "request.link-over"), "{link}: {}", whole.text());
             }
         };
         follow(200);

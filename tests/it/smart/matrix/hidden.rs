@@ -258,6 +258,18 @@ both! {
                 refuses(&client, &query, 403, "auth.forbidden");
             }
         }
+        // Nor an event by its id, by whoever is no auditor; and that there is none is answered alike.
+        let seen = server.auditor().search(&format!("AuditEvent?patient={}&_count=1", w.a.patient)).only();
+        for client in [w.alice(), w.clinician(), server.ehr()] {
+            for id in [seen["id"].as_str().unwrap(), ABSENT] {
+                for url in ["", "/_history", "/_history/1"].map(|more| format!("AuditEvent/{id}{more}")).into_iter().chain(["AuditEvent/_history".to_owned()]) {
+                    for (way, came) in alone_and_bundled(&client, &url) {
+                        assert_eq!((came.status, came.code.as_str(), came.entries.len()), (403, "auth.forbidden", 0), "{way} {url}");
+                    }
+                }
+            }
+        }
+        server.auditor().get(&format!("/fhir/AuditEvent/{}", seen["id"].as_str().unwrap())).is(200);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tokens, headers and open documents.
 
 use super::world::*;
+use crate::smart::doors::{Sights, changes, doors, tells};
 use crate::smart::flow::{Clinic, asked, brings, of};
 use crate::support::Client;
 
@@ -72,6 +73,24 @@ both! {
         }
         assert_eq!(w.a.sdk().delete(&format!("/api/v1/sdk/users/{}/uploads/{upload}", w.a.user)).status, 405);
         assert_eq!(w.a.sdk().delete(&format!("/fhir/Observation/{}", w.a1)).status, 403);
+    }
+}
+
+both! {
+    fn a63_below_fhir_a_device_reads_and_writes_nothing(server) {
+        let w = World::new(server);
+        let next = w.alice().search("Observation?_count=1").next().unwrap();
+        let other = crate::documents::created(&server.ehr(), &observation(&w.a.patient, "other"));
+        let ways = [doors(&Sights { patient: &w.a.patient, observation: &w.a1, next: &next }), changes(&w.a.patient, [&w.a1, &other])].concat();
+        let kept = || server.ehr().get("/fhir/Observation/_history?_count=1000").is(200).at("/entry");
+        let before = kept();
+        for door in &ways {
+            // Its own patient's, and nobody else's.
+            let refused = door.bearer(&server.url(), &w.a.access);
+            assert_eq!(refused.status, 403, "{}: {}", door.name, refused.text());
+            assert!(!tells(&refused) && (door.name == "HEAD" || refused.code() == "auth.forbidden"), "{}: {}", door.name, refused.text());
+        }
+        assert_eq!(kept(), before);
     }
 }
 

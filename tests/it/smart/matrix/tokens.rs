@@ -4,7 +4,7 @@
 use firth::access::Role;
 use firth::id::PatientId;
 use firth::ledger::clients::Proof;
-use firth::ledger::grants::By;
+use firth::ledger::grants::{By, Granted};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 
@@ -15,25 +15,42 @@ use crate::support::oauth::{Pair, base64url, claims, header, merge, now, once};
 use crate::support::within::{REDIRECT, VERIFIER, Within};
 use crate::support::{Bundle, Reply, TestServer};
 
-/// A person's app with a token, and the key that signed it.
-struct Scene<'w> {
-    server: &'w Within,
-    patient: PatientId,
-    tokens: Value,
-    key: Ed25519KeyPair,
-    kid: String,
-    doors: Vec<Door>,
+/// An app with a token, and the key that signed it.
+pub struct Scene<'w> {
+    pub server: &'w Within,
+    pub patient: PatientId,
+    pub observations: [String; 2],
+    pub tokens: Value,
+    pub key: Ed25519KeyPair,
+    pub kid: String,
+    pub doors: Vec<Door>,
 }
 
 impl<'w> Scene<'w> {
-    fn new(server: &'w Within) -> Scene<'w> {
+    /// Of a person, who reads.
+    pub fn new(server: &'w Within) -> Scene<'w> {
         let (client, _) = server.client(Proof::Public);
         let patient = server.patient();
         let account = server.account("alice", Role::Patient, Some(format!("Patient/{patient}")));
-        let [first, _] = ["70.1", "70.2"].map(|value| server.created(&weight(&patient.to_string(), value)));
         let by = By { client: client.id, account: Some(account.id), session: None };
-        let code = server.code(by, &server.granted(Role::Patient, "openid launch/patient patient/*.rs", Some(patient)));
-        let id = client.id.to_string();
+        Scene::of(server, patient, by, &server.granted(Role::Patient, "openid launch/patient patient/*.rs", Some(patient)))
+    }
+
+    /// Of a clinician who cares for the patient, and writes.
+    pub fn of_writer(server: &'w Within) -> Scene<'w> {
+        let (client, _) = server.client_of(Proof::Public, |facts| facts.scopes = "openid user/*.cruds".into());
+        let patient = server.patient();
+        let practitioner = server.created(&json!({"resourceType": "Practitioner", "name": [{"family": "Ruiz"}]}));
+        let practitioner = format!("Practitioner/{practitioner}");
+        server.created(&crate::care_team::team(&format!("Patient/{patient}"), &practitioner));
+        let account = server.account("ruiz", Role::Clinician, Some(practitioner));
+        let by = By { client: client.id, account: Some(account.id), session: None };
+        Scene::of(server, patient, by, &server.granted(Role::Clinician, "openid user/*.cruds", None))
+    }
+
+    fn of(server: &'w Within, patient: PatientId, by: By, granted: &Granted) -> Scene<'w> {
+        let observations = ["70.1", "70.2"].map(|value| server.created(&weight(&patient.to_string(), value)));
+        let (code, id) = (server.code(by, granted), by.client.to_string());
         let pairs = [
             ("grant_type", "authorization_code"),
             ("code", &code),
@@ -44,31 +61,31 @@ impl<'w> Scene<'w> {
         let tokens = server.form("/oauth/token", &pairs, &[]).is(200).json();
         let next =
             Bundle(server.get("/fhir/Observation?_count=1", tokens["access_token"].as_str().unwrap()).is(200).json()).next().unwrap();
-        let doors = doors(&Sights { patient: &patient.to_string(), observation: &first, next: &next });
+        let doors = doors(&Sights { patient: &patient.to_string(), observation: &observations[0], next: &next });
         let (kid, der) = server.signing_key();
         let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).expect("the key");
-        Scene { server, patient, tokens, key, kid, doors }
+        Scene { server, patient, observations, tokens, key, kid, doors }
     }
 
-    fn token(&self) -> &str {
+    pub fn token(&self) -> &str {
         self.tokens["access_token"].as_str().unwrap()
     }
 
     /// The same token with other members in its header and its claims, signed by the deployment; null takes one away.
-    fn signed(&self, of_header: &Value, of_claims: &Value) -> String {
+    pub fn signed(&self, of_header: &Value, of_claims: &Value) -> String {
         let (mut head, mut body) = (header(self.token()), claims(self.token()));
         merge(&mut head, of_header);
         merge(&mut body, of_claims);
         self.signs(&head.to_string(), &body.to_string())
     }
 
-    fn signs(&self, header: &str, claims: &str) -> String {
+    pub fn signs(&self, header: &str, claims: &str) -> String {
         let text = format!("{}.{}", base64url(header), base64url(claims));
         let signature = self.key.sign(text.as_bytes());
         format!("{text}.{}", base64url(signature.as_ref()))
     }
 
-    fn claims_are(&self, all: &[Value]) -> Vec<String> {
+    pub fn claims_are(&self, all: &[Value]) -> Vec<String> {
         all.iter().map(|claims| self.signed(&json!({}), claims)).collect()
     }
 
@@ -97,7 +114,7 @@ impl<'w> Scene<'w> {
 }
 
 #[track_caller]
-fn refused(reply: &Reply, door: &Door, token: &str) -> Reply {
+pub fn refused(reply: &Reply, door: &Door, token: &str) -> Reply {
     let shown = claims_of(token);
     assert_eq!(reply.status, 401, "{}: {shown} {}", door.name, reply.text());
     let challenge = reply.header("www-authenticate").unwrap_or_default();
@@ -209,32 +226,40 @@ within! {
     }
 }
 
-/// A backend service whose tokens are bound to a key, and a way to ask by every door.
-fn bound(server: &TestServer) -> (Pair, String, Vec<Door>) {
+/// A backend service whose token is bound to a key, a patient, and two of its Observations.
+pub struct Bound {
+    pub key: Pair,
+    pub token: String,
+    pub patient: String,
+    pub observations: [String; 2],
+}
+
+pub fn bound(server: &TestServer, scopes: &str) -> Bound {
     let patient = crate::documents::created(&server.ehr(), &crate::documents::patient());
-    let [first, _] = ["70.1", "70.2"].map(|value| crate::documents::created(&server.ehr(), &weight(&patient, value)));
-    let service = server.service("ES384", &["--role", "ehr-system", "--scope", "system/Patient.rs system/Observation.rs"]);
+    let observations = ["70.1", "70.2"].map(|value| crate::documents::created(&server.ehr(), &weight(&patient, value)));
+    let service = server.service("ES384", &["--role", "ehr-system", "--scope", scopes]);
     let key = Pair::new("ES256");
     let assertion = service.assertion(&json!({}), &json!({}));
     let pairs = [
         ("grant_type", "client_credentials"),
-        ("scope", "system/Patient.rs system/Observation.rs"),
+        ("scope", scopes),
         ("client_assertion_type", crate::support::oauth::ASSERTION),
         ("client_assertion", &assertion),
     ];
     let proof = key.proof("POST", &server.token_url(), &json!({}));
     let token = server.nobody().with("dpop", proof).form("/oauth/token", &pairs).is(200).text_at("/access_token");
     server.plant(&token);
-    let url = format!("{}/fhir/Observation", server.url());
-    let proof = key.proof("GET", &url, &json!({"ath": crate::support::oauth::sha256(&token)}));
-    let asking = server.nobody().with("authorization", format!("DPoP {token}")).with("dpop", proof);
-    let next = asking.search("Observation?_count=1").next().unwrap();
-    (key, token, doors(&Sights { patient: &patient, observation: &first, next: &next }))
+    Bound { key, token, patient, observations }
 }
 
 both! {
     fn a5_a_bound_token_is_shown_with_the_proof_of_this_request(server) {
-        let (key, token, doors) = bound(server);
+        let Bound { key, token, patient, observations: [first, _] } = bound(server, "system/Patient.rs system/Observation.rs");
+        let url = format!("{}/fhir/Observation", server.url());
+        let proof = key.proof("GET", &url, &json!({"ath": crate::support::oauth::sha256(&token)}));
+        let asking = server.nobody().with("authorization", format!("DPoP {token}")).with("dpop", proof);
+        let next = asking.search("Observation?_count=1").next().unwrap();
+        let doors = doors(&Sights { patient: &patient, observation: &first, next: &next });
         let (stranger, ath) = (Pair::new("ES256"), crate::support::oauth::sha256(&token));
         for door in &doors {
             // Without query and fragment (RFC 9449 section 4.2).

@@ -15,7 +15,7 @@ use crate::support::{Client, Reply, TestServer};
 
 /// Within five seconds, whoever is remembered; how long it took to hold.
 #[track_caller]
-fn in_five_seconds(holds: impl Fn() -> bool) {
+pub fn in_five_seconds(holds: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(5);
     while !holds() {
         assert!(Instant::now() < end, "not within five seconds");
@@ -52,6 +52,63 @@ both! {
             std::thread::sleep(Duration::from_millis(2_500));
             assert!(all(401), "{:?}", statuses(server, &doors, &token));
         }
+    }
+}
+
+/// A clinician's token, and every way to what is known of the clinic's patient.
+fn at_work(clinic: &Clinic<'_>) -> (String, Vec<Door>) {
+    created(&clinic.server.ehr(), &crate::documents::weight(&clinic.patient, "62.1"));
+    let token = clinic.server.public_app().launches(&clinic.clinician, "", "user/*.rs", &[]).text_at("/access_token");
+    let next = clinic.server.nobody().bearer(&token).search("Observation?_count=1").next().unwrap();
+    let doors = doors(&Sights { patient: &clinic.patient, observation: &clinic.observation, next: &next });
+    (token, doors)
+}
+
+both! {
+    fn a57_a_role_that_is_taken_ends_by_every_way(server) {
+        let clinic = Clinic::new(server);
+        let (token, doors) = at_work(&clinic);
+        let all = |status: u16| statuses(server, &doors, &token).iter().all(|(_, came)| *came == status);
+        assert!(all(200), "{:?}", statuses(server, &doors, &token));
+        server.place.tells(&["role", "revoke", "ruiz"]);
+        in_five_seconds(|| all(401));
+        // The role that is given back does not bring back what was granted by it.
+        server.place.tells(&["role", "grant", "ruiz", "clinician"]);
+        std::thread::sleep(Duration::from_millis(2_500));
+        assert!(all(401), "{:?}", statuses(server, &doors, &token));
+    }
+}
+
+both! {
+    fn a57_what_a_consent_denies_is_shown_by_no_way(server) {
+        let clinic = Clinic::new(server);
+        let (token, doors) = at_work(&clinic);
+        // By which ways the patient or what is known of it is told.
+        let shown = || -> Vec<&str> {
+            let tells = |reply: &Reply| {
+                let mut body = reply.json();
+                // Consents themselves are not withheld: who must keep to them must read them.
+                let entries = body["entry"].as_array_mut();
+                entries.into_iter().for_each(|all| all.retain(|entry| entry["resource"]["resourceType"] != "Consent"));
+                body.to_string().contains(&format!("\"Patient/{}\"", clinic.patient)) || body["id"] == clinic.patient.as_str()
+            };
+            let shows = |door: &&Door| {
+                let reply = door.bearer(&server.url(), &token);
+                if door.name == "HEAD" { reply.status == 200 } else { tells(&reply) }
+            };
+            doors.iter().filter(shows).map(|door| door.name).collect()
+        };
+        let all: Vec<&str> = doors.iter().map(|door| door.name).collect();
+        assert_eq!(shown(), all);
+        let mut sent = consent(&clinic.patient, json!({"type": "deny"}));
+        sent["id"] = json!(created(&server.ehr(), &sent));
+        in_five_seconds(|| shown().is_empty());
+        sent["status"] = json!("inactive");
+        put(&server.ehr(), &format!("/fhir/Consent/{}", id(&sent)), &sent).is(200);
+        in_five_seconds(|| shown() == all);
+        sent["status"] = json!("active");
+        put(&server.ehr(), &format!("/fhir/Consent/{}", id(&sent)), &sent).is(200);
+        in_five_seconds(|| shown().is_empty());
     }
 }
 

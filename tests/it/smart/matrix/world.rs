@@ -184,17 +184,28 @@ fn got(reply: &Reply) -> Came {
     came(reply.status, &reply.json())
 }
 
-/// What is no search, by itself and in Bundles.
-pub fn alone_and_bundled(client: &Client<'_>, url: &str) -> [(&'static str, Came); 3] {
+/// What is no search, by itself and in Bundles: the way, the status, and the body or the outcome.
+pub fn bodies(client: &Client<'_>, url: &str) -> [(&'static str, u16, Value); 3] {
     let (batch, transaction) = (in_batch(client, url), in_transaction(client, url));
-    let alone = got(&client.get(&format!("/fhir/{url}")));
-    [("GET", alone), ("batch", came(batch.0, &batch.1)), ("transaction", came(transaction.0, &transaction.1))]
+    let alone = client.get(&format!("/fhir/{url}"));
+    [("GET", alone.status, alone.json()), ("batch", batch.0, batch.1), ("transaction", transaction.0, transaction.1)]
+}
+
+/// What each of them came to.
+pub fn alone_and_bundled(client: &Client<'_>, url: &str) -> [(&'static str, Came); 3] {
+    bodies(client, url).map(|(way, status, body)| (way, came(status, &body)))
 }
 
 /// A write by itself, in a batch and in a transaction: how it, its entry, or the transaction ended. What is no object is a
 /// JSON Patch.
 #[track_caller]
 pub fn written(client: &Client<'_>, method: &str, url: &str, body: Option<&Value>) -> [u16; 3] {
+    answered(client, method, url, body).map(|(status, _)| status)
+}
+
+/// The same, with the body of the answer or of the entry's outcome.
+#[track_caller]
+pub fn answered(client: &Client<'_>, method: &str, url: &str, body: Option<&Value>) -> [(u16, Value); 3] {
     let patches = body.is_some_and(Value::is_array);
     let kind = if patches { "application/json-patch+json" } else { "application/fhir+json" };
     let text = body.map(Value::to_string);
@@ -204,12 +215,26 @@ pub fn written(client: &Client<'_>, method: &str, url: &str, body: Option<&Value
     let request = |kind: &str| {
         let reply = bundled(client, kind, &json!({"method": method, "url": url}), patch.as_ref().or(body));
         match reply.status {
-            200 => reply.text_at("/entry/0/response/status")[..3].parse().expect("a status"),
-            refused if kind == "transaction" => refused,
+            200 => {
+                let status = reply.text_at("/entry/0/response/status")[..3].parse().expect("a status");
+                (status, reply.at("/entry/0/response/outcome"))
+            }
+            refused if kind == "transaction" => (refused, reply.json()),
             _ => panic!("a batch is answered: {}", reply.text()),
         }
     };
-    [alone.status, request("batch"), request("transaction")]
+    let body = if alone.body.is_empty() { Value::Null } else { alone.json() };
+    [(alone.status, body), request("batch"), request("transaction")]
+}
+
+/// The text of a refusal without the id of the request, and with this id made equal.
+pub fn told(body: &Value, id: &str) -> String {
+    let mut body = body.clone();
+    if let Some(issue) = body.pointer_mut("/issue/0") {
+        let said = issue["diagnostics"].as_str().unwrap_or_default().split(" Request id:").next().unwrap_or_default().to_owned();
+        issue["diagnostics"] = json!(said);
+    }
+    body.to_string().replace(id, "ID")
 }
 
 /// A search in every way: GET, POST, an entry of a batch, one of a transaction, and page by page.
@@ -287,23 +312,15 @@ pub fn reads(client: &Client<'_>, of: &str) {
 pub fn absent(client: &Client<'_>, of: &str) {
     let (kind, id) = of.split_once('/').expect("Type/id");
     let nowhere = format!("{kind}/{ABSENT}");
-    let shape = |body: &Value, id: &str| {
-        let mut body = body.clone();
-        if let Some(issue) = body.pointer_mut("/issue/0") {
-            let said = issue["diagnostics"].as_str().unwrap_or_default().split(" Request id:").next().unwrap_or_default().to_owned();
-            issue["diagnostics"] = json!(said);
-        }
-        body.to_string().replace(id, "ID")
-    };
     for more in READS {
         let (hidden, never) = (client.get(&format!("/fhir/{of}{more}")).is(404), client.get(&format!("/fhir/{nowhere}{more}")).is(404));
-        assert_eq!(shape(&hidden.json(), id), shape(&never.json(), ABSENT), "{of}{more}");
+        assert_eq!(told(&hidden.json(), id), told(&never.json(), ABSENT), "{of}{more}");
         let names = |reply: &Reply| reply.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&hidden), names(&never), "{of}{more}");
         client.send("HEAD", &format!("/fhir/{of}{more}"), None).is(404);
         for ask in [in_batch, in_transaction] {
             let (hidden, never) = (ask(client, &format!("{of}{more}")), ask(client, &format!("{nowhere}{more}")));
-            assert_eq!((hidden.0, shape(&hidden.1, id)), (404, shape(&never.1, ABSENT)), "{of}{more}");
+            assert_eq!((hidden.0, told(&hidden.1, id)), (404, told(&never.1, ABSENT)), "{of}{more}");
         }
     }
 }

@@ -286,20 +286,18 @@ both! {
         // A patch that says them changes none of them.
         let operations = json!([{"op": "replace", "path": "/meta/versionId", "value": "77"}, {"op": "replace", "path": "/meta/lastUpdated", "value": "1999-01-01T00:00:00Z"}, {"op": "replace", "path": "/valueString", "value": "patched"}]);
         let patched = patch(&client, &format!("/fhir/Observation/{}", w.a1), &operations);
-        assert!([200, 400, 422].contains(&patched.status), "{}", patched.text());
+        assert_eq!(patched.status, 200, "{}", patched.text());
         let now = stored(&format!("Observation/{}", w.a1));
-        assert!(["4", "5"].contains(&now["meta"]["versionId"].as_str().unwrap()) && !now["meta"]["lastUpdated"].to_string().contains("1999"), "{now}");
+        assert!(now["meta"]["versionId"] == "5" && !now["meta"]["lastUpdated"].to_string().contains("1999"), "{now}");
         let renamed = patch(&client, &format!("/fhir/Observation/{}", w.a1), &json!([{"op": "replace", "path": "/id", "value": ABSENT}]));
-        assert!((400..500).contains(&renamed.status), "{}", renamed.text());
+        assert_eq!(renamed.status, 422, "{}", renamed.text());
         absent(&client, &format!("Observation/{}", w.b1));
         // Who says to be somebody's Patient is not.
         let mut claim = crate::documents::patient();
         claim["identifier"] = json!([{"system": "urn:firth:user", "value": w.a.user}]);
-        let other = server.ehr().post("/fhir/Patient", &claim);
+        let other = server.ehr().post("/fhir/Patient", &claim).is(201).text_at("/id");
         w.a.stores(&crate::support::payload::apple(crate::support::payload::hearts("after", 1)));
-        if other.status == 201 {
-            assert_eq!(server.ehr().search(&format!("Observation?patient={}&_count=0", other.text_at("/id"))).total(), Some(0));
-        }
+        assert_eq!(server.ehr().search(&format!("Observation?patient={other}&_count=0")).total(), Some(0));
         assert_eq!(server.backend_of_app().get(&format!("/api/v1/users/{}", w.a.user)).is(200).text_at("/patient_id"), w.a.patient);
     }
 }
@@ -343,21 +341,6 @@ both! {
         own_word["meta"].as_object_mut().unwrap().remove("source");
         put(&client, &path, &own_word).is(200);
         put(&client, &path, &edited).is(422);
-    }
-}
-
-both! {
-    fn a67_what_is_hidden_and_what_is_missing_are_refused_in_the_same_words(server) {
-        let w = World::new(server);
-        let words = |to: &str, id: &str| {
-            let mut body = observation(&w.a.patient, "x");
-            body["hasMember"] = json!([{"reference": to}]);
-            assert_eq!(posted(&w.clinician(), &body), [422; 3], "{to}");
-            let reply = w.clinician().post("/fhir/Observation", &body).is(422);
-            assert_eq!(reply.at("/issue/0/expression/0"), json!("Observation.hasMember[0].reference"));
-            reply.at("/issue/0/details").to_string().replace(id, "ID")
-        };
-        assert_eq!(words(&format!("Observation/{}", w.b1), &w.b1), words(&format!("Observation/{ABSENT}"), ABSENT));
     }
 }
 
