@@ -15,8 +15,9 @@ use building::{
 };
 use reads::{UNBOUND, diesel_reads, disguised_tables, lost_tables, raw_sql, reads, unknown_tables};
 use shown::{
-    MAKES_CALLERS, OPENED, OWN_EYES, PROVEN, UNSEALED, api_reads_what_was_judged, callers_are_made_of_credentials, looks, makes_caller,
-    names_are_kept, opened_and_judged, opens, own_eyes, proofs, scopes_are_asked_by_policy, unsealed_by_name, unseals,
+    CERTAIN, MAKES_CALLERS, OPENED, OWN_EYES, PROVEN, UNSEALED, api_reads_what_was_judged, callers_are_made_of_credentials, is_certain,
+    looks, makes_caller, many_are_proven_by_name, names_are_kept, opened_and_judged, opens, own_eyes, proofs, scopes_are_asked_by_policy,
+    unsealed_by_name, unseals,
 };
 use source::{Exception, Source, doers, files, names, root, sources};
 
@@ -88,7 +89,7 @@ fn nothing_is_shown_that_the_policy_has_not_judged() {
     none(callers_are_made_of_credentials(&sources));
     none([opened_and_judged(&sources), unsealed_by_name(&sources)].concat());
     none(names_are_kept(&sources));
-    none(proofs(&sources));
+    none([proofs(&sources), many_are_proven_by_name(&sources)].concat());
     none(scopes_are_asked_by_policy(&sources));
     none(api_reads_what_was_judged(&sources));
     for (path, head) in PROVEN {
@@ -112,6 +113,7 @@ fn every_exception_is_still_needed() {
     needed(&sources, MAKES_CALLERS, makes_caller);
     needed(&sources, OPENED, |_, text| opens(text));
     needed(&sources, UNSEALED, |_, text| unseals(text));
+    needed(&sources, CERTAIN, |_, text| is_certain(text));
     needed(&sources, UNBOUND, |_, text| reads(text));
     for (room, other, _) in SAME_FLOOR {
         assert!(

@@ -118,7 +118,7 @@ fn aliases(literal: &str) -> Vec<(String, String)> {
             continue;
         }
         let table = words.peek().copied().unwrap_or("{}");
-        if word == "," && !found.is_empty() && OF_PATIENTS.contains(&table) || word != "," {
+        if word != "," || (!found.is_empty() && OF_PATIENTS.contains(&table)) {
             let name = table.trim_end_matches([')', ';']).rsplit('.').next().unwrap_or_default().to_lowercase();
             words.next_if(|_| !table.starts_with('('));
             let alias = words.peek().filter(|alias| !is(alias, &AFTER) && !alias.starts_with([',', ')', '(', '{'])).copied();

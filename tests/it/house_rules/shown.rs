@@ -263,7 +263,31 @@ pub fn proofs(sources: &[Source]) -> Vec<String> {
     for source in sources.iter().filter(|source| source.production.contains("struct Seen(pub")) {
         bad.push(format!("{}: anybody could make a proof", source.path));
     }
+    for source in sources.iter().filter(|source| is_copied(&source.production)) {
+        bad.push(format!("{}: one judgement could show two resources", source.path));
+    }
     bad
+}
+
+/// Is a proof copied, or can it be?
+fn is_copied(text: &str) -> bool {
+    let derived = text.split("pub struct Seen(").next().filter(|before| before.len() < text.len());
+    let attributes = derived.and_then(|before| before.rsplit("\n\n").next()).unwrap_or_default();
+    let by_hand = ["Clone for Seen", "Copy for Seen", "Default for Seen"].iter().any(|implements| text.contains(implements));
+    by_hand || ["Clone", "Copy", "Default"].iter().any(|derive| says(attributes, derive))
+}
+
+/// Who makes many proofs of one judgement, of what is certain of all that share some values.
+pub const CERTAIN: &[Exception] = &[("src/store/observations/rows.rs", "seen", "each row has the values of the template that was judged")];
+
+pub fn is_certain(text: &str) -> bool {
+    says_any(text, &[".of_one(", "Certain::of_one"])
+}
+
+pub fn many_are_proven_by_name(sources: &[Source]) -> Vec<String> {
+    let others = sources.iter().filter(|source| source.room() != "policy");
+    let proving = others.flat_map(|source| not_excepted(source, CERTAIN, is_certain));
+    proving.map(|who| format!("{who} makes many proofs of one judgement")).collect()
 }
 
 /// Whether scopes allow something is asked of `policy` alone: who asks the scopes themselves forgets their constraints.
@@ -328,6 +352,19 @@ fn ways_around_the_judge_are_seen() {
         red(opened_and_judged(&bare("src/ledger/a.rs", &format!("static A: LazyLock<A> = LazyLock::new(|| {opened});\n"))));
     }
     red(opened_and_judged(&one("src/ledger/a.rs", "keys.body.open(place, &sealed)? // judged(")));
+}
+
+#[test]
+fn ways_around_the_proof_are_seen() {
+    let one = |path: &str, body: &str| vec![Source::new(path, &format!("fn f() {{\n    {body}\n}}\n"))];
+    let bare = |path: &str, text: &str| vec![Source::new(path, text)];
+    let red = |bad: Vec<String>| assert_eq!(bad.len(), 1, "{bad:?}");
+    for derives in ["Clone", "Clone, Copy", "Debug, Default"] {
+        let seen = format!("pub struct Limit;\n\n#[derive({derives})]\npub struct Seen(());\n");
+        red(proofs(&bare("src/policy/visible.rs", &seen)));
+    }
+    red(proofs(&bare("src/policy/visible.rs", "impl Clone for Seen {\n}\n")));
+    red(many_are_proven_by_name(&one("src/ledger/a.rs", "(certain.of_one(), certain.of_one())")));
     for unsealed in ["blocks::hot(tx, &keys, shelf, seq)", "blocks::covering(tx, shelf, start)", "Block::decode(&bytes)"] {
         red(unsealed_by_name(&one("src/ledger/stats.rs", &format!("let mean = {unsealed}; judged(tx);"))));
     }

@@ -73,7 +73,7 @@ fn indent(line: &str) -> usize {
 
 /// A line without what is said behind it: ` // ` that no literal holds.
 fn code(line: &str) -> &str {
-    let comment = line.match_indices(" // ").find(|(at, _)| line[..*at].matches('"').count() % 2 == 0);
+    let comment = line.match_indices(" // ").find(|(at, _)| line[..*at].matches('"').count().is_multiple_of(2));
     comment.map_or(line, |(at, _)| line[..at].trim_end())
 }
 
