@@ -5,7 +5,7 @@
 mod building;
 mod reads;
 mod shown;
-mod source;
+pub mod source;
 
 use std::fs;
 

@@ -79,7 +79,7 @@ fn code(line: &str) -> &str {
 
 /// Without items under `#[cfg(test)]`, and without comments. An item ends at the closing brace of its own
 /// indentation, as rustfmt writes it.
-fn production(text: &str) -> String {
+pub fn production(text: &str) -> String {
     let mut out = String::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
