@@ -1,6 +1,6 @@
 //! Nobody searches the rows of patients without the access predicate.
 
-use super::source::{Exception, Function, OUTSIDE, Source, doers, functions, imports, literals, outside, says};
+use super::source::{Exception, Function, Source, functions, imports, literals, not_excepted, outside, says};
 
 /// Tables with rows of patients.
 pub const OF_PATIENTS: &[&str] = &[
@@ -185,22 +185,21 @@ pub fn raw_sql(sources: &[Source]) -> Vec<String> {
     bad
 }
 
-/// The patients' table that a text reads by diesel.
-fn read(text: &str) -> Option<&'static str> {
-    let reads = |table: &&&str| {
-        let named = format!("{table}::table");
-        let by_macro = [format!("!({table},"), format!("!({table})")].iter().any(|macro_| text.contains(macro_));
-        by_macro
-            || text.match_indices(&named).any(|(at, _)| {
-                let before = text[..at].trim_end();
-                let foreign = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-                let writes = ["insert_into(", "delete(", "update("].iter().any(|word| before.ends_with(word));
-                let changed = ["delete(", "update("].iter().any(|word| before.ends_with(word));
-                let told = changed && text[at..].split(';').next().is_some_and(|statement| statement.contains(".returning("));
-                !foreign && (told || !writes)
-            })
-    };
-    OF_PATIENTS.iter().find(reads).copied()
+/// Does a text read rows of patients by diesel? What is only written is not read, unless it is told.
+pub fn reads(text: &str) -> bool {
+    OF_PATIENTS.iter().any(|table| {
+        let by_macro = [format!("!({table},"), format!("!({table})")].iter().any(|given| text.contains(given));
+        by_macro || text.match_indices(&format!("{table}::table")).any(|(at, _)| is_read((&text[..at], &text[at..])))
+    })
+}
+
+/// Is a table read that is named between these two?
+fn is_read((before, after): (&str, &str)) -> bool {
+    let before = before.trim_end();
+    let foreign = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    let changed = ["delete(", "update("].iter().any(|word| before.ends_with(word));
+    let told = changed && after.split(';').next().is_some_and(|statement| statement.contains(".returning("));
+    !foreign && (told || !(changed || before.ends_with("insert_into(")))
 }
 
 /// Is who reads a patients' table bounded, by its signature or as a method of what holds a scope?
@@ -211,23 +210,12 @@ fn is_bounded(function: &Function<'_>) -> bool {
     BOUNDS.iter().any(|bound| taken.contains(bound)) || (signature.contains("self") && function.text.contains("self.scope."))
 }
 
-/// Does a text read rows of patients?
-pub fn reads(text: &str) -> bool {
-    read(text).is_some()
-}
-
 /// Diesel queries: who reads a patients' table is bounded or has an exception, and nothing reads one outside of a function.
 pub fn diesel_reads(sources: &[Source]) -> Vec<String> {
-    let mut bad = Vec::new();
-    for source in sources.iter().filter(|source| source.room() == "store" && source.path != SCHEMA) {
-        let excepted = |name: &str| UNBOUND.iter().any(|(path, of, _)| (*path, *of) == (source.path.as_str(), name));
-        for function in functions(&source.production).iter().filter(|function| !is_bounded(function) && !excepted(function.name)) {
-            bad.extend(read(&function.text).map(|table| format!("{} fn {} reads {table} of any patient", source.path, function.name)));
-        }
-        let apart = doers(source, reads).iter().any(|name| name == OUTSIDE);
-        bad.extend(apart.then(|| format!("{} reads rows of patients outside of a function", source.path)));
-    }
-    bad
+    let unbounded = |text: &str| reads(text) && !functions(text).first().is_some_and(is_bounded);
+    let store = sources.iter().filter(|source| source.room() == "store" && source.path != SCHEMA);
+    let reading = store.flat_map(|source| not_excepted(source, UNBOUND, unbounded));
+    reading.map(|who| format!("{who} reads rows of any patient")).collect()
 }
 
 /// A patients' table has one name, by which `diesel_reads` knows it: no other may be given to it.

@@ -199,13 +199,19 @@ pub fn doers(source: &Source, does: impl Fn(&str) -> bool) -> Vec<String> {
     names
 }
 
-/// Who does it without standing in the list: `FILE fn NAME`.
+/// Who does it without standing in the list: `FILE fn NAME`. Each exception is for one function: another of that name is
+/// another.
 pub fn not_excepted(source: &Source, exceptions: &[Exception], does: impl Fn(&str) -> bool) -> Vec<String> {
-    let excepted = |name: &str| exceptions.iter().any(|(path, of, _)| (*path, *of) == (source.path.as_str(), name));
-    let others = doers(source, does).into_iter().filter(|name| !excepted(name));
+    let mut left: Vec<&str> = exceptions.iter().filter(|(path, ..)| *path == source.path).map(|(_, name, _)| *name).collect();
+    let mut others = Vec::new();
+    for name in doers(source, does) {
+        match left.iter().position(|known| *known == name) {
+            Some(known) => drop(left.swap_remove(known)),
+            None if name == OUTSIDE => others.push(format!("{} outside of a function", source.path)),
+            None => others.push(format!("{} fn {name}", source.path)),
+        }
+    }
     others
-        .map(|name| if name == OUTSIDE { format!("{} outside of a function", source.path) } else { format!("{} fn {name}", source.path) })
-        .collect()
 }
 
 fn is_of_a_word(c: char) -> bool {
