@@ -39,7 +39,7 @@ pub fn search(index: &Index, server: &str, by: (Millis, &Visible), ask: (&Query,
     while page.items.len() < query.count as usize {
         let Some((at, item, patient)) = walk.next()? else { break };
         patients.extend(patient);
-        page.push(&item);
+        page.push(item);
         page.next = Some(at);
     }
     if page.next.is_some() && walk.next()?.is_none() {

@@ -52,16 +52,19 @@ struct Kept {
 }
 
 /// That a resource was judged and may be shown. Only a `Visible` makes one, and what is answered cannot be made without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// It is no copy of another: two resources are not shown by one judgement.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Seen(());
 
-/// What holds of all resources that share some values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Certain {
-    Shown(Seen),
-    Hidden,
-    /// Each is to be judged by its own values.
-    Open,
+/// What holds of all resources that share some values: may they be shown? None is that each is to be judged by its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Certain(Option<bool>);
+
+impl Certain {
+    /// Of one of them; None when it is to be judged.
+    pub fn of_one(self) -> Option<Option<Seen>> {
+        self.0.map(|shown| shown.then_some(Seen(())))
+    }
 }
 
 impl Visible {
@@ -193,16 +196,19 @@ impl Visible {
     }
 
     /// The whole judgement. `whose` is the patient on whose shelf it stands.
+    #[must_use]
     pub fn judge(&self, whose: Option<PatientId>, opened: &Opened<'_>) -> Option<Seen> {
         if self.reaches(whose) { self.chosen(whose, opened) } else { None }
     }
 
     /// The judgement of what need not be opened for it; None when it must be, or is not visible.
+    #[must_use]
     pub fn at_once(&self, whose: Option<PatientId>) -> Option<Seen> {
         (!self.by_content() && self.reaches(whose)).then_some(Seen(()))
     }
 
     /// Of a row that SQL has chosen by the patient rule: its content. `whose` counts where `asks_whose`.
+    #[must_use]
     pub fn chosen(&self, whose: Option<PatientId>, opened: &Opened<'_>) -> Option<Seen> {
         let answers = |filter: &Filter| opened.answers(filter);
         let met = self.limits.iter().all(|limit| limit.any.iter().any(|all| all.iter().all(answers)));
@@ -210,6 +216,7 @@ impl Visible {
     }
 
     /// Of a row that SQL has chosen, when nothing else counts.
+    #[must_use]
     pub fn chosen_at_once(&self) -> Option<Seen> {
         (!self.by_content()).then_some(Seen(()))
     }
@@ -220,11 +227,7 @@ impl Visible {
         let holds = |filter: &Filter| if own.contains(&filter.param) { None } else { Some(shared.answers(filter)) };
         let met = all(self.limits.iter().map(|limit| any(limit.any.iter().map(|list| all(list.iter().map(holds))))));
         let kept = any(self.kept(whose).map(|filters| all(filters.iter().map(holds))));
-        match all([met, kept.map(|kept| !kept)].into_iter()) {
-            Some(true) => Certain::Shown(Seen(())),
-            Some(false) => Certain::Hidden,
-            None => Certain::Open,
-        }
+        Certain(all([met, kept.map(|kept| !kept)].into_iter()))
     }
 
     /// For a preselection: of each limit, any of the lists.
@@ -291,7 +294,7 @@ fn any(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Certain, Limit, Visible, Withheld};
+    use super::{Limit, Visible, Withheld};
     use crate::access::Whom;
     use crate::id::PatientId;
     use crate::search::{Criterion, DateRange, Filter, IndexRow, Opened, System, Token, Type};
@@ -376,10 +379,8 @@ mod tests {
         fn what_is_certain_of_all_holds_of_each(visible in visible(), rows in rows(), whose in prop::option::of(0..3u8)) {
             let shared: Vec<IndexRow> = rows.iter().filter(|row| !OWN.contains(&row.param())).cloned().collect();
             let seen = plainly(&visible, whose.map(patient), &rows);
-            match visible.certain(whose.map(patient), &opened(&shared), &OWN) {
-                Certain::Shown(_) => prop_assert!(seen),
-                Certain::Hidden => prop_assert!(!seen),
-                Certain::Open => {}
+            if let Some(shown) = visible.certain(whose.map(patient), &opened(&shared), &OWN).of_one() {
+                prop_assert_eq!(shown.is_some(), seen);
             }
         }
 

@@ -160,34 +160,33 @@ type IndexTuple = (Vec<u8>, Vec<u8>, i16, i64, i32);
 
 /// Rows of the window in the order of (entry, patient), which is that of time.
 pub fn index_page(tx: &mut Tx<'_>, window: &Window) -> Result<Vec<IndexRow>> {
-    use audit_index::dsl;
     macro_rules! run {
         ($conn:expr) => {{
-            let mut query = dsl::audit_index.into_boxed();
+            let mut query = audit_index::table.into_boxed();
             if window.from > 0 {
-                query = query.filter(dsl::entry.ge(EntryId::first(window.from).to_vec()));
+                query = query.filter(audit_index::entry.ge(EntryId::first(window.from).to_vec()));
             }
             if window.to < i64::MAX {
-                query = query.filter(dsl::entry.lt(EntryId::first(window.to).to_vec()));
+                query = query.filter(audit_index::entry.lt(EntryId::first(window.to).to_vec()));
             }
             if let Some(patient) = &window.patient {
-                query = query.filter(dsl::patient.eq(patient.as_slice()));
+                query = query.filter(audit_index::patient.eq(patient.as_slice()));
             }
             if let Some(entry) = &window.entry {
-                query = query.filter(dsl::entry.eq(entry.as_slice()));
+                query = query.filter(audit_index::entry.eq(entry.as_slice()));
             }
             if let Some((entry, patient)) = &window.after {
                 let (entry, patient) = (entry.as_slice(), patient.as_slice());
                 query = if window.descending {
-                    query.filter(dsl::entry.le(entry)).filter(dsl::entry.lt(entry).or(dsl::patient.lt(patient)))
+                    query.filter(audit_index::entry.le(entry)).filter(audit_index::entry.lt(entry).or(audit_index::patient.lt(patient)))
                 } else {
-                    query.filter(dsl::entry.ge(entry)).filter(dsl::entry.gt(entry).or(dsl::patient.gt(patient)))
+                    query.filter(audit_index::entry.ge(entry)).filter(audit_index::entry.gt(entry).or(audit_index::patient.gt(patient)))
                 };
             }
             query = if window.descending {
-                query.order((dsl::entry.desc(), dsl::patient.desc()))
+                query.order((audit_index::entry.desc(), audit_index::patient.desc()))
             } else {
-                query.order((dsl::entry.asc(), dsl::patient.asc()))
+                query.order((audit_index::entry.asc(), audit_index::patient.asc()))
             };
             query.limit(window.limit).load::<IndexTuple>($conn)
         }};

@@ -21,7 +21,7 @@ use crate::search::{Criterion, DateRange, Filter, IndexRow, Opened, Query, Refer
 use crate::vault::Vault;
 
 /// One resource of a page, ready to be sent.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Item {
     pub resource: &'static str,
     pub id: String,
@@ -56,8 +56,9 @@ impl Page {
         Page { entries: Entries::new(base), items: Vec::new(), owners: HashMap::new(), next: None, total: None }
     }
 
-    pub fn push(&mut self, item: &Item) {
-        self.rendered((item.resource, &item.id), (item.shelf, item.seen), |out| out.push_str(&item.json));
+    pub fn push(&mut self, item: Item) {
+        let Item { resource, id, json, shelf, seen } = item;
+        self.rendered((resource, &id), (shelf, seen), |out| out.push_str(&json));
     }
 
     /// A resource of that type and id whose text `render` appends.
@@ -282,7 +283,7 @@ pub fn page(tx: &mut Tx<'_>, look: &Look<'_>) -> Result<Page> {
     while page.items.len() < look.query.count as usize {
         let Some(at) = listing.peek(tx)? else { break };
         let Some((_, item)) = listing.take() else { break };
-        page.push(&item);
+        page.push(item);
         page.next = Some(at);
     }
     if look.query.count == 0 || listing.peek(tx)?.is_none() {

@@ -14,7 +14,7 @@ use crate::store::blocks::Templates;
 use crate::vault::Vault;
 
 /// A version of a resource.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Version {
     /// Of a deleted one there is its type and id.
     pub json: String,
@@ -30,7 +30,7 @@ pub struct Version {
 }
 
 /// That there is a version, by the patient rule, and the version where it may be seen.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Told {
     pub version: u32,
     pub committed_at: Millis,
@@ -142,7 +142,7 @@ pub(super) fn opened(tx: &mut Tx<'_>, with: Reader<'_>, what: Found) -> Result<T
     let Found { key, version: found, patient, moved } = what;
     let json = text(tx, with.vault, (&key, found.version, &found.body))?;
     let mut seen = judged(tx, with, (&key, patient), (&found, &json))?;
-    if let (Some(_), Some(current)) = (seen, moved) {
+    if let (true, Some(current)) = (seen.is_some(), moved) {
         seen = judged(tx, with, (&key, current), (&found, &json))?;
     }
     let shown = seen.map(|seen| shown(json, (key, &found, patient), seen));

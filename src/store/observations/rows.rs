@@ -38,8 +38,8 @@ pub struct View {
 impl Found {
     pub(super) fn push(self, tx: &mut Tx<'_>, samples: &mut Samples<'_>, page: &mut Page) -> Result<()> {
         match self {
-            Found::Document(item) => page.push(&item),
-            Found::Named(View { id, json, shelf, .. }, seen) => page.push(&Item { resource: OBSERVATION, id, json, shelf, seen }),
+            Found::Document(item) => page.push(item),
+            Found::Named(View { id, json, shelf, .. }, seen) => page.push(Item { resource: OBSERVATION, id, json, shelf, seen }),
             Found::Row { open, row, seen } => {
                 let (open, judge) = (&mut samples.open[open], &mut samples.judge);
                 let shelf = open.header.shelf;
@@ -188,10 +188,8 @@ impl<'a> Judge<'a> {
         let at = (shelf, open.block.key(row).0, open.block.template(row));
         let template = self.templates.get(tx, &open.keys, at)?;
         let whose = if visible.asks_whose() { self.owner(tx, shelf)? } else { None };
-        match *self.certain.entry(at).or_insert_with(|| certain(visible, whose, &template)) {
-            Certain::Shown(seen) => return Ok(Some(seen)),
-            Certain::Hidden => return Ok(None),
-            Certain::Open => {}
+        if let Some(seen) = self.certain.entry(at).or_insert_with(|| certain(visible, whose, &template)).of_one() {
+            return Ok(seen);
         }
         let Some(whose) = self.owner(tx, shelf)? else { return Ok(None) };
         judged(tx, (self.look.vault, visible), (&template, whose), (open, row))

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::house_rules::source::{production, says};
 use Proof::{Partly, Reason, Test, Tests, Unserved};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -643,15 +644,8 @@ fn tests() -> BTreeMap<String, String> {
             }
             let module = path.strip_prefix(tests_folder()).expect("below").with_extension("");
             let module = module.to_string_lossy().replace('/', "::");
-            let text = fs::read_to_string(&path).expect("text");
-            // Of a macro that takes a server, or by itself.
-            let of_macro = text.split("\n    fn ").skip(1).filter(|after| after.contains("(server"));
-            for after in of_macro.chain(text.split("\n#[test]\nfn ").skip(1)) {
-                let name = after.split('(').next().expect("a name");
-                // The item ends with the brace that is not indented.
-                let body = after.split("\n}\n").next().expect("a body");
-                all.insert(format!("{module}::{name}"), body.to_owned());
-            }
+            let text = production(&fs::read_to_string(&path).expect("text"));
+            all.extend(tests_of(&module, &text));
         }
     }
     all
@@ -659,9 +653,8 @@ fn tests() -> BTreeMap<String, String> {
 
 /// What sends a request, as the tests write it: by itself, or by what the helpers of several files are called.
 const REQUESTS: &[&str] = &[
-    ".get(",
     ".post(",
-    ".send(",
+    ".send(\"",
     ".search(",
     ".delete(",
     ".patch(",
@@ -684,25 +677,35 @@ const REQUESTS: &[&str] = &[
     "answered(",
 ];
 
+/// Who sends a GET of a path that has a name: others have a `get`, too.
+const CLIENTS: &[&str] = &[".nobody()", ".ehr()", "client"];
+
+/// Is a GET sent? A map has a `get`, too: what is asked for begins as a path does, or a client asks.
+fn gets(body: &str) -> bool {
+    body.match_indices(".get(").any(|(at, get)| {
+        let (said, what) = (body[..at].rsplit([';', '\n']).next().unwrap_or_default(), &body[at + get.len()..]);
+        let path = ["\"/", "&format!(\"/", "&format!(\"{"].iter().any(|begin| what.starts_with(begin));
+        path || (!what.starts_with('"') && CLIENTS.iter().any(|client| says(said, client)))
+    })
+}
+
 /// Does the text of a test send a request, or a function of its own file that it calls?
 fn asks(module: &str, body: &str, depth: usize) -> bool {
-    if REQUESTS.iter().any(|request| body.contains(request)) {
+    if gets(body) || REQUESTS.iter().any(|request| says(body, request)) {
         return true;
     }
-    let functions = module
-        .split("\nfn ")
-        .chain(module.split("\npub fn "))
-        .chain(module.split("\n    fn "))
-        .chain(module.split("\n    pub fn "))
-        .skip(1);
-    let mut called = functions.filter_map(|text| Some((text.split(['(', '<']).next()?, text.split("\n}\n").next()?)));
-    depth > 0
-        && called.any(|(name, text)| !text.contains("(server) {") && body.contains(&format!("{name}(")) && asks(module, text, depth - 1))
+    // Each ends with the brace of its own indentation.
+    const HEADS: [(&str, &str); 4] =
+        [("\nfn ", "\n}\n"), ("\npub fn ", "\n}\n"), ("\n    fn ", "\n    }\n"), ("\n    pub fn ", "\n    }\n")];
+    let functions = HEADS.iter().flat_map(|(head, end)| module.split(head).skip(1).map(move |text| text.split(end).next().unwrap_or(text)));
+    let mut called = functions.filter_map(|text| Some((text.split(['(', '<']).next()?, text)));
+    let calls = |name: &str| says(body, &format!("{name}(")) || says(body, &format!(".{name}("));
+    depth > 0 && called.any(|(name, text)| !text.contains("(server) {") && calls(name) && asks(module, text, depth - 1))
 }
 
 fn module_of(test: &str) -> String {
     let (module, _) = test.rsplit_once("::").expect("a module");
-    fs::read_to_string(tests_folder().join(format!("{}.rs", module.replace("::", "/")))).expect("text")
+    production(&fs::read_to_string(tests_folder().join(format!("{}.rs", module.replace("::", "/")))).expect("text"))
 }
 
 #[test]
@@ -721,13 +724,39 @@ fn every_row_stands_once_and_names_a_test_that_asks_or_a_reason() {
     assert!(REQUIREMENTS.iter().all(|row| !matches!(row.2, Tests(_))), "a requirement has one test, which prints its number");
 }
 
+/// What is asserted of each requirement: its number as it is written, and what must hold.
+fn asserted(body: &str) -> impl Iterator<Item = (&str, &str)> {
+    body.split("shall(").skip(1).map(|rest| {
+        let mut depth = 1;
+        let end = rest.find(|c: char| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth == 0
+        });
+        rest[..end.unwrap_or(rest.len())].split_once(',').unwrap_or((rest, ""))
+    })
+}
+
+/// Is the number asserted, each time by something that could be otherwise?
+fn asserts(body: &str, number: u16) -> bool {
+    let number = number.to_string();
+    let mut all = asserted(body).filter(|(asserted, _)| *asserted == number).peekable();
+    all.peek().is_some() && all.all(|(_, holds)| could_be_otherwise(holds))
+}
+
+/// Does a condition look at anything? `true` and `1 == 1` hold whatever the server answers.
+fn could_be_otherwise(holds: &str) -> bool {
+    let outside: String = holds.split('"').step_by(2).collect();
+    let words = outside.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with(|c: char| c.is_alphabetic())).any(|word| !["true", "false"].contains(&word))
+}
+
 #[test]
 fn every_requirement_is_asserted_by_its_number() {
     let tests = tests();
     let mut of_test: BTreeMap<&str, usize> = BTreeMap::new();
     for (number, _, proof) in REQUIREMENTS {
         let Some(name) = proof.test() else { continue };
-        assert!(tests[name].contains(&format!("shall({number}, ")), "{name} does not assert {number}");
+        assert!(asserts(&tests[name], *number), "{name} does not assert {number}");
         *of_test.entry(name).or_default() += 1;
     }
     let busy: Vec<_> = of_test.iter().filter(|(_, rows)| **rows > A_TEST).collect();
@@ -736,11 +765,67 @@ fn every_requirement_is_asserted_by_its_number() {
     assert!(reasons <= REASONS, "{reasons} requirements have no test");
     // No assertion has a number that the table does not have.
     for (name, body) in tests.iter().filter(|(name, _)| name.starts_with("smart::") && !name.starts_with("smart::requirements")) {
-        for number in body.split("shall(").skip(1).map(|rest| rest.split(',').next().unwrap_or_default()) {
+        for (number, holds) in asserted(body) {
+            assert!(could_be_otherwise(holds), "{name} asserts {number} by {holds}");
             let listed = REQUIREMENTS.iter().any(|row| row.0.to_string() == number && row.2 == Test(test_name(name)));
             assert!(listed, "{name} asserts {number}, which the table shows by another test");
         }
     }
+}
+
+/// The tests of a file, as `tests` finds them.
+fn tests_of(module: &str, text: &str) -> Vec<(String, String)> {
+    // Of a macro that takes a server, or by itself: each ends with the brace of its own indentation.
+    let of_macro = text.split("\n    fn ").skip(1).filter(|after| after.contains("(server")).map(|after| (after, "\n    }\n"));
+    let alone = text.split("\n#[test]\nfn ").skip(1).map(|after| (after, "\n}\n"));
+    let found = of_macro.chain(alone).map(|(after, end)| {
+        let name = after.split('(').next().expect("a name");
+        (format!("{module}::{name}"), after.split(end).next().expect("a body").to_owned())
+    });
+    found.collect()
+}
+
+#[test]
+fn what_shows_nothing_is_seen() {
+    let shows = |body: &str| asks("", body, 0);
+    for nothing in [
+        "reply.get(\"id\")",
+        "map.get(&key)",
+        "list.get(14..16)",
+        "tx.send(1)",
+        "rewritten(x)",
+        "told.written(x)",
+        "map.get(&format!(\"a{b}\"))",
+    ] {
+        assert!(!shows(nothing), "{nothing}");
+    }
+    for request in [
+        "token.get(\"/fhir/Patient\")",
+        "server.nobody().get(SMART)",
+        "who.get(&format!(\"{base}/x\"))",
+        "written(&client, \"PUT\", url, None)",
+    ] {
+        assert!(shows(request), "{request}");
+    }
+    assert!(asserts("shall(7, reply.status == 200);", 7));
+    assert!(asserts("shall(7, waiting);\nshall(8, true);", 7));
+    for nothing in [
+        "shall(7, true);",
+        "shall(7, 1 == 1);",
+        "shall(7, !false);",
+        "shall(7, \"a\" != \"b\");",
+        "shall(77, holds);",
+        "shall(7, holds);\nshall(7, true);",
+    ] {
+        assert!(!asserts(nothing, 7), "{nothing}");
+    }
+    let commented = "\n#[test]\nfn a() {\n    // shall(7, reply.status == 200); client.get(\"/fhir\")\n    f(); // shall(7, holds)\n}\n";
+    let (name, body) = tests_of("x", &production(commented)).pop().expect("a test");
+    assert_eq!(name, "x::a");
+    assert!(!asserts(&body, 7) && !shows(&body));
+    // What the next test of a macro asserts is not this one's.
+    let two = "both! {\n    fn a(server) {\n        f();\n    }\n\n    fn b(server) {\n        shall(7, holds);\n    }\n}\n";
+    assert_eq!(tests_of("x", two).iter().map(|(_, body)| asserts(body, 7)).collect::<Vec<_>>(), [false, true]);
 }
 
 /// The name as it stands in the table.
