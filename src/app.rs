@@ -112,6 +112,12 @@ impl App {
         self.log.append(&entry)?.durable().await
     }
 
+    /// By how much the clock of the database is ahead of this machine's: what is written has its time, and when a token, a
+    /// code or an assertion ends is judged by ours.
+    pub fn clocks_apart(&self) -> Result<Option<Millis>> {
+        Ok(self.db.clock()?.map(|at| at - self.clock.now()))
+    }
+
     pub fn entry_id(&self) -> Result<EntryId> {
         Ok(EntryId::at(self.clock.now(), self.vault.chance.bytes()?))
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::audit::{Action, Entry};
+use crate::clock::Millis;
 use crate::error::{Error, Kind, Result};
 use crate::id::UploadId;
 use crate::ledger::break_glass;
@@ -105,11 +106,27 @@ fn keep(app: &App, stop: &AtomicBool) {
         if turn.is_multiple_of(25) {
             telemetry::fold();
         }
+        if turn % 300 == 1 {
+            compare_clocks(app);
+        }
         if turn % 300 == 1
             && let Err(e) = expire(app)
         {
             tracing::error!(cause = ?e, "raw bodies could not be expired");
         }
+    }
+}
+
+/// Further apart, what was just signed in is too old for break-glass, and tokens of one process are of the future in another.
+const APART_MS: Millis = 5_000;
+
+fn compare_clocks(app: &App) {
+    match app.clocks_apart() {
+        Ok(Some(apart)) if apart.abs() > APART_MS => {
+            tracing::warn!(database_ahead_ms = apart, "the clocks of PostgreSQL and of this machine differ; synchronise both (NTP)");
+        }
+        Ok(_) => {}
+        Err(e) => tracing::debug!(cause = ?e, "the clocks could not be compared"),
     }
 }
 

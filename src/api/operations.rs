@@ -47,6 +47,9 @@ pub fn metrics(app: &App, _: &mut Request, _: Option<&Caller>) -> Result<Reply> 
     }
     metrics::gauge!("firth_inbox_depth").set(inbox as f64);
     metrics::gauge!("firth_audit_backlog").set(backlog as f64);
+    if let Some(apart) = app.clocks_apart()? {
+        metrics::gauge!("firth_database_clock_offset_seconds").set(apart as f64 / 1_000.0);
+    }
     let text = telemetry::metrics().ok_or_else(|| Error::new(Kind::Busy, "metrics are not recorded"))?;
     Ok(unaudited(Reply { status: 200, content_type: "text/plain; version=0.0.4".into(), body: text.into_bytes(), ..Reply::default() }))
 }

@@ -67,9 +67,11 @@ fn scopes(order: &Value, facts: &Facts, role: Option<Role>) -> Result<String> {
         return Ok(format!("{of_apps} {of_role}").trim().to_owned());
     }
     let asked = asked.join(" ");
-    let known = registration::scopes(&asked)?;
+    let known = registration::scopes(&asked, facts)?;
     match asked.split_whitespace().find(|word| !known.split(' ').any(|one| one == *word)) {
-        Some(unknown) => Err(Error::new(Kind::Invalid, format!("'{unknown}' is no scope that can be granted here")).at("scope")),
+        Some(unknown) => {
+            Err(Error::new(Kind::Invalid, format!("'{unknown}' is no scope that such a client can be granted here")).at("scope"))
+        }
         None => Ok(known),
     }
 }

@@ -135,11 +135,11 @@ pub fn caller(tx: &mut Tx<'_>, vault: &Vault, roles: &Roles, claims: &AccessToke
     let scopes = claimed.narrowed(&grants::of_resources(&client.facts.scopes)?);
     let Panel { whom, party, until } = panels::panel(tx, vault, role, fhir_user.as_deref(), now)?;
     let patient = held.granted.patient.as_deref().map(|id| patient_now(tx, id)).transpose()?.flatten();
-    let patient = patient.filter(|patient| whom.has(*patient));
     let whom = match (context, patient) {
         // What is limited to one patient must never be seen without the limit.
         (Some(Context::Patient), None) => return Err(refused("a scope of patient/ without a patient")),
-        (Some(Context::Patient), Some(patient)) => Whom::Patients([patient].into()),
+        // Whom the user may not see at the time is as hidden as anybody else; that may change again.
+        (Some(Context::Patient), Some(patient)) => Whom::Patients(whom.has(patient).then_some(patient).into_iter().collect()),
         _ => whom,
     };
     let caller = Caller {

@@ -2,7 +2,7 @@
 
 use super::addresses;
 use super::clients::{CODE, CREDENTIALS, Facts, Proof, REFRESH};
-use crate::access::Requested;
+use crate::access::{Context, Requested};
 use crate::error::{Error, Kind, Result};
 use crate::jose::ClientKeys;
 use crate::policy;
@@ -38,7 +38,7 @@ pub fn check(facts: &Facts) -> Result<()> {
     keys(facts)
 }
 
-fn grant_types(facts: &Facts) -> Result<()> {
+pub fn grant_types(facts: &Facts) -> Result<()> {
     if facts.grant_types.is_empty() || facts.grant_types.iter().any(|known| ![CODE, REFRESH, CREDENTIALS].contains(&known.as_str())) {
         return Err(refused("grant_types", "they are authorization_code, refresh_token and client_credentials"));
     }
@@ -68,16 +68,19 @@ fn keys(facts: &Facts) -> Result<()> {
     }
 }
 
-/// The scopes that can be granted here, of those that are asked to be registered: of several contexts, if they are. What is
-/// badly written is refused; what is not served is left out.
-pub fn scopes(text: &str) -> Result<String> {
+/// The scopes that can be granted to such a client, of those that are asked to be registered: of several contexts, if they
+/// are. What is badly written is refused; what is not served, or is not had by its grant types, is left out.
+pub fn scopes(text: &str, facts: &Facts) -> Result<String> {
     let mut known: Vec<String> = Vec::new();
     if text.len() > 8_192 {
         return Err(refused("scope", "the scopes are longer than 8,192 bytes"));
     }
     for word in text.split_whitespace() {
         let asked = Requested::parse(word, &policy::offer).map_err(|e| refused("scope", e.says().to_owned()))?;
-        if asked.unknown.is_empty() && !known.iter().any(|one| one == word) {
+        // A system's are had by client_credentials, all others by who signs in.
+        let of_system = asked.scopes.of_one_context()? == Some(Context::System);
+        let granted_by = if of_system { CREDENTIALS } else { CODE };
+        if asked.unknown.is_empty() && facts.may(granted_by) && !known.iter().any(|one| one == word) {
             known.push(word.to_owned());
         }
     }
@@ -125,12 +128,17 @@ mod tests {
     }
 
     #[test]
-    fn scopes_that_are_not_served_are_left_out() {
-        assert_eq!(
-            scopes("openid system/Patient.rs patient/Patient.read system/Immunization.rs openid").unwrap(),
-            "openid system/Patient.rs patient/Patient.read"
-        );
-        assert!(scopes("patient/Patient.sr").is_err());
-        assert_eq!(scopes(DEFAULT_SCOPES).unwrap(), DEFAULT_SCOPES);
+    fn scopes_that_cannot_be_granted_are_left_out() {
+        let asked = "openid system/Patient.rs patient/Patient.read system/Immunization.rs openid";
+        let of = |grant_types: &[&str]| Facts { grant_types: grant_types.iter().map(ToString::to_string).collect(), ..app() };
+        for (grant_types, left) in [
+            (vec![CODE, REFRESH], "openid patient/Patient.read"),
+            (vec![CREDENTIALS], "system/Patient.rs"),
+            (vec![CODE, CREDENTIALS], "openid system/Patient.rs patient/Patient.read"),
+        ] {
+            assert_eq!(scopes(asked, &of(&grant_types)).unwrap(), left, "{grant_types:?}");
+        }
+        assert!(scopes("patient/Patient.sr", &app()).is_err());
+        assert_eq!(scopes(DEFAULT_SCOPES, &app()).unwrap(), DEFAULT_SCOPES);
     }
 }

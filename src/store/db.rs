@@ -11,7 +11,7 @@ use tokio::sync::oneshot::{Receiver, channel};
 use super::generations::{Changed, Generation};
 use super::wal::Wal;
 use super::writer::Durable;
-use super::{audit, pg, sqlite};
+use super::{GONE, audit, pg, sqlite};
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Kind, Result};
 use crate::vault::{Vault, digest};
@@ -222,8 +222,8 @@ impl Db {
     }
 
     /// The same for `work` that is one statement and so has one view by itself: on PostgreSQL without the two round
-    /// trips of a transaction around it. Blocks the calling thread.
-    pub fn statement<T>(&self, name: &'static str, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    /// trips of a transaction around it. Blocks the calling thread; `work` may run more than once.
+    pub fn statement<T>(&self, name: &'static str, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let _span = tracing::debug_span!("db.statement", name).entered();
         match self {
             Db::Sqlite(db) => db.read(work),
@@ -263,7 +263,7 @@ impl Db {
     pub fn audit_connection(&self) -> Result<AuditConn> {
         match self {
             Db::Sqlite(db) => db.audit_connection().map(|(conn, apart)| AuditConn::Sqlite(conn, apart)),
-            Db::Postgres(db) => db.connection().map(AuditConn::Postgres),
+            Db::Postgres(db) => db.connection().map(|conn| AuditConn::Postgres(conn, Arc::clone(db))),
         }
     }
 
@@ -317,6 +317,14 @@ impl Db {
         Err(Error::new(Kind::Busy, "a transaction holds back what was committed last"))
     }
 
+    /// The time by the clock of a database on a machine of its own, which stamps what is written.
+    pub fn clock(&self) -> Result<Option<Millis>> {
+        match self {
+            Db::Sqlite(_) => Ok(None),
+            Db::Postgres(db) => db.clock().map(Some),
+        }
+    }
+
     pub fn horizon(&self) -> Result<Millis> {
         match self {
             Db::Sqlite(_) => Ok(Millis::MAX),
@@ -328,7 +336,7 @@ impl Db {
 /// The audit writer's own connection.
 pub enum AuditConn {
     Sqlite(SqliteConnection, Arc<AuditFile>),
-    Postgres(PgConnection),
+    Postgres(PgConnection, Arc<pg::Postgres>),
 }
 
 /// What the connections to the audit log's own file share.
@@ -343,12 +351,21 @@ impl AuditConn {
     /// Commits durably before it returns.
     pub fn commit<T>(&mut self, now: Millis, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         match self {
-            AuditConn::Postgres(conn) => committed(Conn::Pg(conn), now, work),
+            AuditConn::Postgres(conn, db) => {
+                // One that PostgreSQL ended since the last commit cannot begin, so nothing was done: another is made.
+                if begin(&mut Conn::Pg(conn)).is_err_and(|e| e.says() == GONE) {
+                    *conn = db.connection()?;
+                    begin(&mut Conn::Pg(conn))?;
+                }
+                committed(Tx::new(Conn::Pg(conn), now), work)
+            }
             AuditConn::Sqlite(conn, file) => {
                 // What was read must not be lost when the entry that says so is not.
                 file.durable.wait()?;
                 let _turn = file.turn.lock().unwrap_or_else(PoisonError::into_inner);
-                let done = committed(Conn::Sqlite(conn), now, work);
+                let mut tx = Tx::new(Conn::Sqlite(conn), now);
+                sqlite::immediate(&mut tx)?;
+                let done = committed(tx, work);
                 if done.is_ok() {
                     file.wal.renew(conn);
                 }
@@ -358,9 +375,8 @@ impl AuditConn {
     }
 }
 
-fn committed<T>(conn: Conn<'_>, now: Millis, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-    let mut tx = Tx::new(conn, now);
-    sqlite::immediate(&mut tx)?;
+/// What has begun.
+fn committed<T>(mut tx: Tx<'_>, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
     let done = work(&mut tx).and_then(|value| commit(&mut tx.conn).map(|()| value));
     if done.is_err() {
         // A commit that failed leaves the transaction open on SQLite; the next one must start clean.

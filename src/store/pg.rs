@@ -26,6 +26,8 @@ const READER: &str = "firth-read";
 const WRITERS: u32 = 12;
 const READERS: u32 = 8;
 const ATTEMPTS: u32 = 4;
+/// How often a connection fails until libpq knows that its other end is gone, and it is thrown away.
+const LOST: u32 = 2;
 
 #[derive(Debug)]
 struct Session(&'static str, Duration);
@@ -44,6 +46,8 @@ fn prepare(conn: &mut PgConnection, name: &str, limit: Duration) -> diesel::Quer
         "SET application_name = '{name}'; SET statement_timeout = {limit}; SET lock_timeout = {lock}; SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on;"
     ))
 }
+
+type Pooled = diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>;
 
 #[derive(Clone)]
 pub struct Pool {
@@ -95,12 +99,14 @@ impl Pool {
         Ok(names)
     }
 
-    /// One transaction, run again when another one was in its way.
+    /// One transaction, run again when another one was in its way, and when it could not begin.
     pub fn write<T>(&self, seal: Option<(&Vault, &[u8; 8])>, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut attempt = 0;
+        let (mut attempt, mut lost) = (0, 0);
         loop {
             attempt += 1;
-            match self.attempt(seal, work) {
+            let mut begun = false;
+            match self.attempt(seal, work, &mut begun) {
+                Err(e) if e.says() == GONE && !begun && lost < LOST * WRITERS => (attempt, lost) = (attempt - 1, lost + 1),
                 // A key that another transaction took meanwhile is seen, and answered for, by the next attempt.
                 Err(e)
                     if (e.kind == Kind::Busy && e.says() != GONE && attempt < ATTEMPTS)
@@ -113,10 +119,11 @@ impl Pool {
         }
     }
 
-    fn attempt<T>(&self, seal: Option<(&Vault, &[u8; 8])>, work: &dyn Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    fn attempt<T>(&self, seal: Option<(&Vault, &[u8; 8])>, work: &dyn Fn(&mut Tx<'_>) -> Result<T>, begun: &mut bool) -> Result<T> {
         let mut conn = self.writers.get().map_err(none_free)?;
         let mut changed = Changed::default();
         let outcome = conn.transaction::<T, Failure, _>(|conn| {
+            *begun = true;
             let at: Stamp = sql_query("SELECT (extract(epoch FROM transaction_timestamp()) * 1000)::bigint AS at").get_result(conn)?;
             let mut tx = Tx::new(Conn::Pg(conn), at.at);
             let value = work(&mut tx).map_err(Failure::Ours)?;
@@ -135,8 +142,16 @@ impl Pool {
         })
     }
 
-    fn reader(&self) -> Result<diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>> {
-        self.readers.get().map_err(none_free)
+    /// Does on a reader's connection what may be done twice. After PostgreSQL was started anew each that was open before
+    /// fails: another one is tried, as often as there can be such.
+    fn reading<T>(&self, work: impl Fn(Pooled) -> Result<T>) -> Result<T> {
+        let mut lost = 0;
+        loop {
+            match work(self.readers.get().map_err(none_free)?) {
+                Err(e) if e.says() == GONE && lost < LOST * READERS => lost += 1,
+                outcome => return outcome,
+            }
+        }
     }
 }
 
@@ -217,8 +232,11 @@ impl Postgres {
     }
 
     pub fn read<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut conn = self.pool.reader()?;
-        conn.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(failed)?;
+        let begin = |mut conn: Pooled| {
+            conn.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(failed)?;
+            Ok(conn)
+        };
+        let mut conn = self.pool.reading(begin)?;
         let outcome = {
             let _end = Deadline::after(self.pool.limit);
             work(&mut Tx::new(Conn::Pg(&mut conn), 0))
@@ -227,10 +245,11 @@ impl Postgres {
         outcome
     }
 
-    pub fn statement<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut conn = self.pool.reader()?;
-        let _end = Deadline::after(self.pool.limit);
-        work(&mut Tx::new(Conn::Pg(&mut conn), 0))
+    pub fn statement<T>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.pool.reading(|mut conn| {
+            let _end = Deadline::after(self.pool.limit);
+            work(&mut Tx::new(Conn::Pg(&mut conn), 0))
+        })
     }
 
     pub fn write<T>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
@@ -245,16 +264,18 @@ impl Postgres {
         connect(&self.pool.url, self.pool.limit)
     }
 
+    pub fn clock(&self) -> Result<Millis> {
+        let asked = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS at";
+        self.pool.reading(|mut conn| sql_query(asked).get_result(&mut conn).map_err(failed).map(|at: Stamp| at.at))
+    }
+
     /// Older than the oldest write transaction that is still open: what a feed shows up to here is complete.
     pub fn horizon(&self) -> Result<Millis> {
-        let mut conn = self.pool.reader()?;
-        let at: Stamp = sql_query(format!(
+        let asked = format!(
             "SELECT least((extract(epoch FROM clock_timestamp()) * 1000)::bigint,
                 coalesce((SELECT min((extract(epoch FROM xact_start) * 1000)::bigint) FROM pg_stat_activity
                     WHERE application_name = '{NAME}' AND datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()), 9223372036854775807)) - 1 AS at"
-        ))
-        .get_result(&mut conn)
-        .map_err(failed)?;
-        Ok(at.at)
+        );
+        self.pool.reading(|mut conn| sql_query(&asked).get_result(&mut conn).map_err(failed).map(|at: Stamp| at.at))
     }
 }

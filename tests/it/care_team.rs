@@ -260,6 +260,45 @@ both! {
 }
 
 both! {
+    fn a_token_for_one_patient_sees_nobody_while_the_user_may_not_see_it(server) {
+        let ehr = server.ehr();
+        let alice = person(&ehr);
+        let practitioner = server.practitioner();
+        server.account("ruiz", &["--role", "clinician", "--fhir-user", &practitioner]);
+        let mut cares = team(&format!("Patient/{alice}"), &practitioner);
+        let id = created(&ehr, &cares);
+        let scopes = "launch/patient offline_access patient/*.rs user/*.rs";
+        let app = server.registered(&["--public", "--redirect-uri", crate::smart::flow::CALLBACK, "--scope", scopes]);
+        let browser = server.browser();
+        browser.signs_in("ruiz", PASSWORD);
+        let tokens = app.launches(&browser, "", "launch/patient offline_access patient/*.rs", &[]);
+        let of_user = app.launches(&browser, "", "user/*.rs", &[]).text_at("/access_token");
+        let of_user = server.nobody().bearer(&of_user);
+        let refreshed = app.refreshes(&tokens.text_at("/refresh_token"), &[]).is(200).text_at("/access_token");
+        let client = server.nobody().bearer(&refreshed);
+        let path = format!("/fhir/Patient/{alice}");
+        assert_eq!((tokens.at("/patient"), sees(&client, vec![&alice])), (json!(alice), true));
+        cares["id"] = json!(id);
+        cares["status"] = json!("inactive");
+        put(&ehr, &format!("/fhir/CareTeam/{id}"), &cares).is(200);
+        // What is hidden is as good as absent; a 401 would have the app refresh for ever.
+        soon(server, || client.get(&path).status == 404);
+        assert!(sees(&client, vec![]) && client.search("Observation").ids().is_empty());
+        client.post("/fhir/Observation", &weight(&alice, "70.1")).is(403);
+        // Nor does an emergency of the same user and app open it to this token.
+        let reason = json!({"resourceType": "Parameters", "parameter": [{"name": "reason", "valueString": "unconscious after a fall"}]});
+        client.post(&format!("{path}/$break-glass"), &reason).is(403);
+        of_user.post(&format!("{path}/$break-glass"), &reason).is(200);
+        soon(server, || of_user.get(&path).status == 200);
+        client.get(&path).is(404);
+        // It comes back with the care.
+        cares["status"] = json!("active");
+        put(&ehr, &format!("/fhir/CareTeam/{id}"), &cares).is(200);
+        soon(server, || sees(&client, vec![&alice]));
+    }
+}
+
+both! {
     fn a_related_person_sees_the_patient_it_stands_by(server) {
         with_file(server, "[role.parent]\nscopes = \"user/*.rs\"\npatients = \"self\"\n");
         let ehr = server.ehr();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::oauth::{Pair, basic, claims, now, once, refused, sha256};
 use crate::support::within::{REDIRECT, VERIFIER, Within};
-use crate::support::{Backend, Reply, http};
+use crate::support::{Backend, Bundle, Reply, http};
 
 /// A clinician, an app, and a patient.
 struct Scene<'w> {
@@ -292,11 +292,14 @@ within! {
         for path in ["/fhir/Patient", "/fhir/Observation", &format!("/fhir/Patient/{}", scene.patient)] {
             server.get(path, &token).is(401);
         }
-        // A patient whom the role does not let through is none.
+        // A patient whom the role does not let through is as hidden as anybody else.
         let other = server.patient();
         let granted = Granted { patient: Some(other.to_string()), ..scene.granted("patient/Patient.rs") };
         let token = scene.exchange(&server.code(scene.by(), &granted), &[]).is(200).text_at("/access_token");
-        server.get("/fhir/Patient", &token).is(401);
+        assert!(Bundle(server.get("/fhir/Patient", &token).is(200).json()).matches().is_empty());
+        for patient in [&other, &scene.patient] {
+            server.get(&format!("/fhir/Patient/{patient}"), &token).is(404);
+        }
         // Two contexts are not granted together.
         let (vault, by, both) = (std::sync::Arc::clone(&server.app.vault), scene.by(), scene.granted("patient/Patient.rs user/Patient.rs"));
         let refused = server.app.db.write("test", move |tx| grants::code(tx, &vault, &by, &both)).expect_err("two contexts");

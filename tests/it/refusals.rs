@@ -3,7 +3,7 @@
 use firth::api::{Need, ROUTES, Route};
 use serde_json::json;
 
-use crate::support::{Client, Reply};
+use crate::support::{Backend, Client, Reply};
 
 /// The route with something in each of its places.
 fn path(route: &Route) -> String {
@@ -68,6 +68,8 @@ both! {
             server.nobody().get(path).is(200);
         }
         let metrics = server.nobody().get("/metrics").text();
+        let by_clocks = metrics.lines().find_map(|line| line.strip_prefix("firth_database_clock_offset_seconds ")?.parse::<f64>().ok());
+        assert_eq!(by_clocks.map(|apart| apart.abs() < 5.0), (server.backend == Backend::Postgres).then_some(true), "{metrics}");
         for name in ["firth_requests_total", "firth_request_seconds", "firth_inbox_depth", "firth_audit_backlog"] {
             assert!(metrics.contains(name), "{name}");
         }

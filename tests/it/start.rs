@@ -298,6 +298,28 @@ both! {
 }
 
 #[test]
+fn after_postgresql_ended_all_connections_nothing_is_refused() {
+    let Some(server) = TestServer::start(Backend::Postgres, &[]) else { return };
+    let (ehr, basic) = (server.ehr(), json!({"resourceType": "Basic", "code": {"text": "something"}}));
+    // So that every connection of the pools is open.
+    thread::scope(|all| {
+        for _ in 0..24 {
+            all.spawn(|| (0..8).for_each(|_| drop((ehr.post("/fhir/Basic", &basic).is(201), ehr.search("Basic?_count=1")))));
+        }
+    });
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    server.sql(false, end).expect("connections end");
+    for _ in 0..30 {
+        ehr.post("/fhir/Basic", &basic).is(201);
+        assert_eq!(ehr.search("Basic?_count=1").matches().len(), 1);
+    }
+    // What the server was doing by itself may have been cut off in its middle.
+    if server.log().contains("\"level\":\"ERROR\"") {
+        server.expects_errors();
+    }
+}
+
+#[test]
 fn while_postgresql_is_down_nothing_says_it_is_up() {
     let Some(cluster) = postgres::own("") else { return };
     let mut place = Place::new();

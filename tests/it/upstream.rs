@@ -412,6 +412,16 @@ fn claims_make_an_account_and_give_its_role() {
             assert_eq!(server.place.tells(&["account", "list"]), "");
             let browser = server.browser();
             signs_in(&browser, upstream, "4711", claims(&practitioner, json!(["staff", "other"]))).is(303);
+            // SMART's fhirUser is the whole address; that of a record of the same id elsewhere is none here.
+            signs_in(&server.browser(), upstream, "4711", claims(&format!("{}/fhir/{practitioner}", server.url()), json!(["staff"])))
+                .is(303);
+            signs_in(
+                &server.browser(),
+                upstream,
+                "4712",
+                claims(&format!("https://elsewhere.example/fhir/{practitioner}"), json!(["staff"])),
+            )
+            .is(403);
             let listed = server.place.tells(&["account", "list"]);
             assert!(listed.contains(&format!("dr.ruiz\tclinician\t{practitioner}\tupstream\tactive")), "{listed}");
             signs_in(&server.browser(), upstream, "4711", claims(&practitioner, json!("watch"))).is(303);

@@ -61,11 +61,13 @@ fn facts(body: &Map<String, Value>) -> Result<(Facts, String)> {
     if texts(body, "response_types")?.iter().any(|kind| kind != "code") {
         return Err(refused("response_types", "the one response type is code"));
     }
+    // By them some scopes are had and others not.
+    registration::grant_types(&facts)?;
     let asked = text(body, "scope")?;
     if asked.is_none() && !facts.may(CODE) && facts.may(CREDENTIALS) {
         return Err(refused("scope", "a backend service names the scopes that it will ask for"));
     }
-    facts.scopes = registration::scopes(asked.as_deref().unwrap_or(registration::DEFAULT_SCOPES))?;
+    facts.scopes = registration::scopes(asked.as_deref().unwrap_or(registration::DEFAULT_SCOPES), &facts)?;
     if facts.scopes.is_empty() {
         return Err(refused("scope", "none of the scopes can be granted here"));
     }

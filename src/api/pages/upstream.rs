@@ -130,7 +130,10 @@ fn told(person: &Person, remedy: &Remedy) -> String {
 }
 
 fn resolved(visit: &mut Visit<'_>, provider: &Provider, person: &Person) -> Result<Known> {
-    let (vault, person, given) = (Arc::clone(&visit.app.vault), person.clone(), provider.settings.roles.clone());
+    let (vault, mut person, given) = (Arc::clone(&visit.app.vault), person.clone(), provider.settings.roles.clone());
+    // SMART has the whole address of the record; of another server's nothing is known here.
+    let base = format!("{}/fhir/", visit.app.public_url);
+    person.fhir_user = person.fhir_user.map(|user| user.strip_prefix(&base).map(str::to_owned).unwrap_or(user));
     let (roles, entry) = (visit.app.roles.clone(), visit.request.entry.clone());
     let (known, changes) = visit.app.db.write("account.upstream", move |tx| {
         let (known, changes) = subjects::known(tx, &vault, &person, &given, &roles)?;

@@ -619,7 +619,7 @@ const MATRIX: &[(u16, &str, Proof)] = &[
     ),
     (
         77,
-        "hidden rows change no byte: by scopes, care team, Consent and in an emergency",
+        "hidden rows change no byte (200 of them, 10,000 with FIRTH_LONG=1): by scopes, care team, Consent and in an emergency; a system is told of each by the same requests",
         Tests(&["interference::what_is_hidden_changes_no_byte", "interference::what_is_hidden_from_people_changes_no_byte"]),
     ),
     (
