@@ -24,7 +24,7 @@ fn main() {
 fn bundled(app: &Path, work: &Path) -> Result<Vec<PathBuf>, String> {
     copied(app, work).map_err(|e| format!("its sources cannot be copied: {e}"))?;
     // The lock file has a hash of each package, and none of their scripts is run.
-    npm(work, &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"])?;
+    npm(work, &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=30000"])?;
     npm(work, &["run", "build"])?;
     let listed =
         fs::read_dir(work.join("dist")).and_then(|files| files.map(|file| file.map(|file| file.path())).collect::<io::Result<_>>());
@@ -34,10 +34,8 @@ fn bundled(app: &Path, work: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 fn npm(work: &Path, arguments: &[&str]) -> Result<(), String> {
-    // On Windows npm is a script, which is found by its whole name alone.
-    let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let output = Command::new(program).arg("--loglevel=error").args(arguments).current_dir(work).output();
-    let output = output.map_err(|e| format!("{program} cannot be run: {e}"))?;
+    let output = Command::new("npm").arg("--loglevel=error").args(arguments).current_dir(work).output();
+    let output = output.map_err(|e| format!("npm cannot be run: {e}"))?;
     let said = || String::from_utf8_lossy(&output.stderr).trim().chars().take(500).collect::<String>();
     if output.status.success() { Ok(()) } else { Err(format!("npm {} failed: {}", arguments[0], said())) }
 }

@@ -117,7 +117,8 @@ fn keep(app: &App, stop: &AtomicBool) {
     }
 }
 
-/// Further apart, what was just signed in is too old for break-glass, and tokens of one process are of the future in another.
+/// Long before it harms: at half a minute a token of one process is of the future in another, and at five minutes who has just
+/// signed in did so too long ago for break-glass.
 const APART_MS: Millis = 5_000;
 
 fn compare_clocks(app: &App) {

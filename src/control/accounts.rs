@@ -108,7 +108,7 @@ fn add(app: &App, order: &Value, entry: &Entry) -> Result<String> {
     })?;
     let of_nobody = role.filter(|role| role.rule() == PatientRule::CareTeam && order["fhir_user"].is_null());
     let note = of_nobody.map(|role| {
-        format!("note=role {} sees the patients of its care teams, and without --fhir-user the account is in none\n", role.name())
+        format!("note=\"role {} sees the patients of its care teams, and without --fhir-user the account is in none\"\n", role.name())
     });
     let second = second.map(|(_, printed)| printed).unwrap_or_default();
     Ok(format!("account_id={}\n{}{second}{}", made.id, password.printed, note.unwrap_or_default()))

@@ -113,7 +113,8 @@ pub fn carry_out(app: &App, order: &Value) -> Result<String> {
     let mut entry = Entry::new(app.entry_id()?, action, &format!("firth {verb}"));
     entry.request.clone_from(&entry.id);
     entry.role = Some(Role::Operator.name().to_owned());
-    entry.operator = text(order, "operator").map(|name| plain(&name).chars().take(OPERATOR_MAX).collect());
+    let operator = text(order, "operator").map(|name| plain(&name).trim().chars().take(OPERATOR_MAX).collect::<String>());
+    entry.operator = operator.filter(|name| !name.is_empty());
     let outcome = match verb {
         "app create" => app_create(app, order, &entry),
         "user add" => user_add(app, order, &entry),

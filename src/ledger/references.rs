@@ -71,7 +71,10 @@ fn checked(
         }
         // To whom the resource would belong is asked before to what it points, and in the same words of whom nobody knows.
         if !writer.policy.is_system() && names_whose(target, own.0) {
-            return Err(shelves::closed(writer.policy, PatientId::parse(&target.id).ok()));
+            let named = PatientId::parse(&target.id).ok().filter(|_| writer.policy.has_emergencies());
+            // By any id of those that were merged.
+            let now = named.map(|id| keys::person(tx, id)).transpose()?.and_then(|all| all.first().map(|(_, whose)| whose.now));
+            return Err(shelves::closed(writer.policy, now));
         }
         let name = if target.kind.is_empty() { target.id.clone() } else { format!("{}/{}", target.kind, target.id) };
         missing.push(Issue::new(format!("there is no {name}"), Some(target.at.clone())));

@@ -57,6 +57,7 @@ struct Kept {
 pub struct Seen(());
 
 /// What holds of all resources that share some values: may they be shown? None is that each is to be judged by its own.
+/// It is judged once for all of them, so it is asked by who knows that they share these (a house rule lists who).
 #[derive(Clone, Copy, Debug)]
 pub struct Certain(Option<bool>);
 

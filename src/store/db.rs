@@ -11,7 +11,7 @@ use tokio::sync::oneshot::{Receiver, channel};
 use super::generations::{Changed, Generation};
 use super::wal::Wal;
 use super::writer::Durable;
-use super::{GONE, audit, pg, sqlite};
+use super::{audit, pg, sqlite};
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Kind, Result};
 use crate::vault::{Vault, digest};
@@ -317,7 +317,7 @@ impl Db {
         Err(Error::new(Kind::Busy, "a transaction holds back what was committed last"))
     }
 
-    /// The time by the clock of a database on a machine of its own, which stamps what is written.
+    /// The time by the clock of a database that has its own, which stamps what is written.
     pub fn clock(&self) -> Result<Option<Millis>> {
         match self {
             Db::Sqlite(_) => Ok(None),
@@ -352,11 +352,7 @@ impl AuditConn {
     pub fn commit<T>(&mut self, now: Millis, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         match self {
             AuditConn::Postgres(conn, db) => {
-                // One that PostgreSQL ended since the last commit cannot begin, so nothing was done: another is made.
-                if begin(&mut Conn::Pg(conn)).is_err_and(|e| e.says() == GONE) {
-                    *conn = db.connection()?;
-                    begin(&mut Conn::Pg(conn))?;
-                }
+                db.begin(conn)?;
                 committed(Tx::new(Conn::Pg(conn), now), work)
             }
             AuditConn::Sqlite(conn, file) => {

@@ -10,7 +10,7 @@ use diesel::sql_types::BigInt;
 use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::db::{Conn, Tx};
+use super::db::{self, Conn, Tx};
 use super::deadline::Deadline;
 use super::generations::{Changed, Generation, Generations};
 use super::{GONE, failed, sqlite};
@@ -262,6 +262,17 @@ impl Postgres {
 
     pub fn connection(&self) -> Result<PgConnection> {
         connect(&self.pool.url, self.pool.limit)
+    }
+
+    /// On a connection that is kept. One that PostgreSQL ended since cannot begin, so nothing was done: another is made.
+    pub(super) fn begin(&self, conn: &mut PgConnection) -> Result<()> {
+        match db::begin(&mut Conn::Pg(conn)) {
+            Err(e) if e.says() == GONE => {
+                *conn = self.connection()?;
+                db::begin(&mut Conn::Pg(conn))
+            }
+            begun => begun,
+        }
     }
 
     pub fn clock(&self) -> Result<Millis> {

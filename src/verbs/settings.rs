@@ -34,9 +34,10 @@ pub fn read(place: &Where) -> Result<Config> {
 }
 
 /// Who runs the verb, for the audit log: whom sudo was called by, else the user that the environment or the kernel names.
-/// It is as true as who may run the verb, who has the keys.
+/// Nothing proves it: whoever may run a verb may say who it is.
 pub fn operator() -> Option<String> {
-    let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+    let named =
+        ["SUDO_USER", "USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.trim().is_empty());
     named.or_else(|| fs::metadata("/proc/self").ok().map(|own| format!("uid {}", own.uid())))
 }
 

@@ -49,6 +49,8 @@ both! {
         let patch = json!([{"op": "replace", "path": "/status", "value": "amended"}]).to_string();
         ruiz.with("content-type", "application/json-patch+json").send("PATCH", &format!("/fhir/Observation/{weighed}"), Some(patch.as_bytes())).is(403);
         ruiz.delete(&format!("/fhir/Observation/{weighed}")).is(403);
+        let tried = ruiz.post(&format!("/fhir/Observation/{weighed}/$validate?mode=update"), &changed).is(200);
+        assert!(tried.text().contains("open to read alone"), "{}", tried.text());
         assert_eq!(server.ehr().get(&format!("/fhir/Observation/{weighed}")).is(200).at("/meta/versionId"), json!("1"));
 
         let events = server.auditor().search(&format!("AuditEvent?patient={alice}&agent={practitioner}&_count=100")).matches();
@@ -63,7 +65,7 @@ both! {
             assert!(found.len() == times && found.iter().all(|event| purpose(event) && event["outcome"] == json!("4")), "{tried}: {events:#?}");
         }
         let review = server.place.tells(&["access", "review"]);
-        assert!(["create\t403", "update\t403", "patch\t403", "delete\t403"].iter().all(|tried| review.contains(tried)), "{review}");
+        assert!(["create\t403", "update\t403", "patch\t403", "delete\t403", "$validate?mode=update"].iter().all(|tried| review.contains(tried)), "{review}");
         let start: Vec<&Value> = events.iter().filter(|event| event["subtype"][0]["code"] == json!("110127")).collect();
         assert!(start.len() == 1 && purpose(start[0]), "{events:#?}");
         assert_eq!(start[0]["type"]["code"], json!("110113"));

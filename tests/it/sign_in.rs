@@ -330,7 +330,7 @@ both! {
 
 both! {
     fn who_would_see_nobody_is_told_to_the_operator(server) {
-        let note = |more: &[&str]| server.place.tells(&[&["account", "add", "--role", "clinician"], more].concat()).contains("note=role clinician sees");
+        let note = |more: &[&str]| server.place.tells(&[&["account", "add", "--role", "clinician"], more].concat()).contains("note=\"role clinician sees");
         assert!(note(&["ruiz"]) && !note(&["sol", "--fhir-user", &server.practitioner()]));
     }
 }

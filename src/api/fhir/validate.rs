@@ -94,7 +94,9 @@ pub fn handler(app: &App, request: &mut Request, who: Option<&Caller>) -> Result
         None => outcome::done(&asked.fine(of)),
     };
     let name = id.map_or_else(|| of.name().to_owned(), |id| format!("{}/{id}", of.name()));
-    Ok(Reply::fhir(200, told).about(name, whose.map(Whose::named).unwrap_or_default()))
+    let mut patients = whose.map(Whose::named).unwrap_or_default();
+    patients.extend(fault.and_then(|fault| fault.about));
+    Ok(Reply::fhir(200, told).about(name, patients))
 }
 
 /// Who may do it may ask whether it could be done; without a mode, who may write the type at all.
